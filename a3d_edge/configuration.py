@@ -1,0 +1,134 @@
+"""A configuration (width, size, frames) and the budget that chooses among them: parse and format."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from a3d_edge.errors import UsageError
+
+__all__ = ["Budget", "BudgetKind", "Configuration", "pick_frames"]
+
+_NAME = re.compile(r"w(?P<width>\d\.\d{1,4})-s(?P<size>\d{1,4})-t(?P<frames>\d{1,3})")
+_AMOUNT = re.compile(r"(?P<amount>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[a-z]*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Configuration:
+    """One way to run the network: width factor γw, input side S in pixels, frames T.
+
+    Written ``w0.50-s224-t4``. Raises `UsageError` when a value is outside what any network takes.
+    Source: paper §3 (γw, γs, γt).
+    """
+
+    width: float
+    size: int
+    frames: int
+
+    def __post_init__(self) -> None:
+        # 0.6 + 0.3 and the 0.90 of a name are the same width.
+        object.__setattr__(self, "width", round(self.width, 4))
+        if not (0.0 < self.width <= 1.0):
+            raise UsageError(f"width {self.width} of a configuration is outside (0, 1]")
+        if self.size < 16:
+            raise UsageError(f"size {self.size} of a configuration is below 16 pixels")
+        if self.frames < 1:
+            raise UsageError(f"frames {self.frames} of a configuration is below 1")
+
+    @classmethod
+    def parse(cls, text: str) -> Configuration:
+        """Read ``w0.50-s224-t4``. Raises `UsageError`."""
+        match = _NAME.fullmatch(text.strip())
+        if match is None:
+            raise UsageError(
+                f"'{text}' is not a configuration; write width, size and frames as w0.50-s224-t4"
+            )
+        return cls(float(match["width"]), int(match["size"]), int(match["frames"]))
+
+    def __str__(self) -> str:
+        return f"w{format_width(self.width)}-s{self.size}-t{self.frames}"
+
+
+def format_width(width: float) -> str:
+    """Two decimals, more only where the width has them: ``0.50``, ``0.625``."""
+    text = f"{width:.4f}".rstrip("0")
+    whole, _, decimals = text.partition(".")
+    return f"{whole}.{decimals:0<2}"
+
+
+def pick_frames(available: int, frames: int) -> list[int]:
+    """Indices of the ``frames`` frames that γt = frames/available picks: floor(i/γt) (paper Fig. 1).
+
+    ``pick_frames(8, 4) == [0, 2, 4, 6]``. Raises `UsageError` when more are asked for than there are.
+    """
+    if not 1 <= frames <= available:
+        raise UsageError(f"{frames} frames cannot be picked from a window of {available}")
+    return [i * available // frames for i in range(frames)]
+
+
+class BudgetKind(str, Enum):
+    """What a budget limits."""
+
+    AUTO = "auto"
+    FRACTION = "fraction"
+    GFLOPS = "gflops"
+    LATENCY = "latency"
+    PINNED = "pinned"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the controller may spend.
+
+    ``auto`` (whatever the device allows), ``0.25`` (fraction of the largest configuration's GFLOPs),
+    ``5GFLOPs``, ``80ms``, or a configuration's name (pinned).
+    """
+
+    kind: BudgetKind
+    amount: float = math.inf
+    configuration: Configuration | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read any form. Raises `UsageError` that lists the forms."""
+        word = text.strip()
+        if word.lower() == "auto":
+            return cls(BudgetKind.AUTO)
+        if word.lower().startswith("trace:"):
+            raise UsageError(
+                "--budget trace:FILE is not in this version; use auto, 0.25, 5GFLOPs, 80ms or a name"
+            )
+        if _NAME.fullmatch(word):
+            return cls(BudgetKind.PINNED, configuration=Configuration.parse(word))
+        match = _AMOUNT.fullmatch(word)
+        kind = _UNITS.get(match["unit"].lower()) if match else None
+        if match is None or kind is None:
+            raise UsageError(
+                f"unknown budget '{text}'; write auto, a fraction such as 0.25, 5GFLOPs, 80ms, "
+                "or a configuration such as w0.50-s224-t4"
+            )
+        amount = float(match["amount"]) * (1000.0 if match["unit"].lower() == "s" else 1.0)
+        if amount <= 0 or (kind is BudgetKind.FRACTION and amount > 1):
+            raise UsageError(
+                f"budget '{text}' is out of range; a fraction lies in (0, 1], other amounts above 0"
+            )
+        return cls(kind, amount)
+
+    def __str__(self) -> str:
+        if self.kind is BudgetKind.PINNED:
+            return str(self.configuration)
+        if self.kind is BudgetKind.AUTO:
+            return "auto"
+        unit = {BudgetKind.FRACTION: "", BudgetKind.GFLOPS: "GFLOPs", BudgetKind.LATENCY: "ms"}[self.kind]
+        return f"{self.amount:g}{unit}"
+
+
+_UNITS = {
+    "": BudgetKind.FRACTION,
+    "gflops": BudgetKind.GFLOPS,
+    "gflop": BudgetKind.GFLOPS,
+    "ms": BudgetKind.LATENCY,
+    "s": BudgetKind.LATENCY,
+}

@@ -1,0 +1,57 @@
+"""Every error this library raises on purpose.
+
+Each message says what was wrong, where (file, key or flag) and what to do next.
+The command line turns the branch into its exit code and prints one line, no traceback.
+
+    A3DEdgeError                1  something failed while running
+    ├── UsageError              2  an argument, option or value that cannot be meant
+    ├── SourceError             3  a camera, file, folder or stream that cannot be read
+    ├── BundleError             4  a bundle or table that is missing, altered or not ours
+    │   └── CheckpointError     4  the same for a checkpoint
+    └── ResourceError           5  the device has too little of something (disk, memory, a library)
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "A3DEdgeError",
+    "BundleError",
+    "CheckpointError",
+    "ResourceError",
+    "SourceError",
+    "UsageError",
+]
+
+
+class A3DEdgeError(Exception):
+    """Base of all errors raised on purpose; catch this one to catch them all."""
+
+    exit_code = 1
+
+
+class UsageError(A3DEdgeError):
+    """An argument, option or value that cannot be meant."""
+
+    exit_code = 2
+
+
+class SourceError(A3DEdgeError):
+    """A video source that cannot be opened or read."""
+
+    exit_code = 3
+
+
+class BundleError(A3DEdgeError):
+    """A bundle or table that is missing, altered, incomplete or of another format."""
+
+    exit_code = 4
+
+
+class CheckpointError(BundleError):
+    """A checkpoint that is missing, altered, unsafe or of another format."""
+
+
+class ResourceError(A3DEdgeError):
+    """The device lacks something that the work needs: disk, memory, or an optional library."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""The paper's configuration–budget tables as versioned JSON."""
