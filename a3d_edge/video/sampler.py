@@ -1,0 +1,174 @@
+"""From frames at any rate to the instants a network looks at; pure: no thread, no clock, no pixel touched.
+
+A stream's timeline is cut into instants m = 0, 1, 2, … at m / rate seconds after its first frame. Window k
+starts at instant k·hop and looks at k·hop + i·stride, i < frames. Which frame stands for an instant follows
+from the time stamps alone, never from the hop: predicting more often does not change what a window sees.
+
+    20 fps source   0         1         2         3         4        any rate, any jitter
+    instants        0     1      2      3     4      5      6
+    answered by     0     1      1      2     3      3      4        the nearest frame, ties to the earlier
+
+A frame at most a quarter of a model frame early answers at once. Waiting for the next one, only to find that
+it is a little nearer, would cost a camera's whole frame interval on every prediction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from a3d_edge.errors import UsageError
+from a3d_edge.video.frame import Frame
+
+__all__ = ["Sample", "Sampler", "Sampling", "is_sampled", "window_instants", "window_starts"]
+
+EARLY = 0.25
+"""How early a frame may be and still answer at once, in model frames (1/120 s at 30 fps)."""
+
+TIE_S = 1e-6
+"""Two frames whose distances differ by less are equally near: containers round their time stamps."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What one window looks at: ``frames`` (T_max) instants, ``stride`` (τ) apart, ``rate`` a second.
+
+    Raises `UsageError` for values that no network has.
+    """
+
+    frames: int
+    stride: int
+    rate: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or self.stride < 1 or not 0.0 < self.rate < float("inf"):
+            raise UsageError(
+                f"sampling of {self.frames} frames, stride {self.stride}, rate {self.rate}: "
+                "frames and stride are at least 1 and the rate is above 0"
+            )
+
+    @property
+    def span_s(self) -> float:
+        """Seconds of stream that one window stands for."""
+        return self.frames * self.stride / self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sampled instant with its frames: ``frames[i]`` stands for ``instant - offsets[i]``.
+
+    ``epoch`` counts timelines: after a gap instants start again at 0 in the next epoch.
+    """
+
+    instant: int
+    frames: tuple[Frame, ...]
+    epoch: int = 0
+
+
+def window_instants(sampling: Sampling, start: int) -> range:
+    """The instants that the window starting at ``start`` looks at."""
+    return range(start, start + sampling.frames * sampling.stride, sampling.stride)
+
+
+def window_starts(instant: int, sampling: Sampling, hop: int) -> list[int]:
+    """Starts of the windows that look at ``instant``, in order."""
+    earliest = instant - (sampling.frames - 1) * sampling.stride
+    return [m for m in range(earliest, instant + 1, sampling.stride) if m >= 0 and m % hop == 0]
+
+
+def is_sampled(instant: int, sampling: Sampling, hop: int) -> bool:
+    """Whether any window looks at ``instant``."""
+    return bool(window_starts(instant, sampling, hop))
+
+
+class Sampler:
+    """Turns frames, pushed in order, into the samples that they complete.
+
+    ``hop``: instants between window starts, any value from 1. ``offsets``: for each sampled instant m the
+    frames at m - offset are delivered, clamped at instant 0; the first offset is 0, the sampled frame itself.
+    ``used`` counts the distinct frames delivered so far, ``epoch`` the timelines before the current one.
+    A gap longer than one window starts a new timeline. Holds at most max(offsets) + 2 frames.
+    Raises `UsageError` for a hop below 1, offsets that do not begin with 0 or look ahead.
+    """
+
+    def __init__(self, sampling: Sampling, hop: int, offsets: tuple[int, ...] = (0,)) -> None:
+        if hop < 1:
+            raise UsageError(f"hop {hop} is below 1; it is the number of model frames between predictions")
+        if not offsets or offsets[0] != 0 or min(offsets) < 0:
+            raise UsageError(f"offsets {offsets} must begin with 0 and look back, not ahead")
+        self.used = 0
+        self.epoch = 0
+        self._sampling = sampling
+        self._hop = hop
+        self._offsets = offsets
+        self._last: Frame | None = None
+        self._delivered: set[int] = set()  # indices of held frames that `used` has counted
+        self._start_timeline(0.0)
+
+    def push(self, frame: Frame) -> list[Sample]:
+        """Samples that this frame completes, by instant. Raises `UsageError` when time does not advance."""
+        last = self._last
+        if last is None:
+            self._start_timeline(frame.time_s)
+            self._last = frame
+            return self._answer_until(self._early(frame), frame, frame)
+        if frame.time_s <= last.time_s:
+            raise UsageError(f"frame {frame.index} at {frame.time_s} s is not later than the frame before it")
+        if frame.time_s - last.time_s > self._sampling.span_s:
+            return self.finish() + self.push(frame)
+        samples = self._answer_until(self._early(frame), last, frame)
+        self._interval_s = frame.time_s - last.time_s
+        self._last = frame
+        return samples
+
+    def finish(self) -> list[Sample]:
+        """End the timeline: the last frame answers the instants up to half the last frame interval after it.
+
+        The same share it would have had if one more frame had come at the same interval. A later frame starts
+        a new timeline.
+        """
+        last = self._last
+        if last is None:
+            return []
+        samples = self._answer_until(last.time_s - self._origin_s + self._interval_s / 2, last, last)
+        self._last = None
+        self.epoch += 1
+        return samples
+
+    def _start_timeline(self, origin_s: float) -> None:
+        self._origin_s = origin_s
+        self._interval_s = 0.0
+        self._next = 0
+        self._held: dict[int, Frame] = {}  # instant -> frame, only what a later sample may need
+
+    def _early(self, frame: Frame) -> float:
+        return frame.time_s - self._origin_s + EARLY / self._sampling.rate
+
+    def _answer_until(self, limit_s: float, before: Frame, after: Frame) -> list[Sample]:
+        """Give every pending instant up to ``limit_s`` the nearer of two neighbouring frames."""
+        samples: list[Sample] = []
+        while self._next / self._sampling.rate <= limit_s + TIE_S:
+            at_s = self._origin_s + self._next / self._sampling.rate
+            later = after.time_s - at_s < at_s - before.time_s - TIE_S
+            samples += self._answer(self._next, after if later else before)
+            self._next += 1
+        return samples
+
+    def _answer(self, instant: int, frame: Frame) -> list[Sample]:
+        if self._is_needed(instant):
+            self._held[instant] = frame
+        samples = [self._sample(instant)] if is_sampled(instant, self._sampling, self._hop) else []
+        self._held.pop(instant - max(self._offsets), None)
+        return samples
+
+    def _is_needed(self, instant: int) -> bool:
+        """Whether this instant or one that looks back at it is sampled; offsets clamp at instant 0."""
+        return instant == 0 or any(is_sampled(instant + o, self._sampling, self._hop) for o in self._offsets)
+
+    def _sample(self, instant: int) -> Sample:
+        frames = tuple(self._held[max(instant - offset, 0)] for offset in self._offsets)
+        oldest = min(frame.index for frame in self._held.values())
+        self._delivered = {index for index in self._delivered if index >= oldest}
+        fresh = {frame.index for frame in frames} - self._delivered
+        self.used += len(fresh)
+        self._delivered |= fresh
+        return Sample(instant, frames, self.epoch)

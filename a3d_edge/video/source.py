@@ -1,0 +1,134 @@
+"""What a source of frames is, and the one that a word from the command line means.
+
+0, 1, /dev/video0        a camera
+demo                     two drawn figures
+a folder                 its pictures, in natural order
+a file, file:///…        a video
+https://…/clip.mp4       a recording: read like a file
+rtsp://…, http://…       a network camera
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from a3d_edge.errors import SourceError
+from a3d_edge.video.files import ImageFolder, VideoFile
+from a3d_edge.video.frame import Frame
+from a3d_edge.video.live import LiveSource, open_camera, open_url
+from a3d_edge.video.opencv import NETWORK_LIMITS, shown
+from a3d_edge.video.paced import Demo, Paced
+from a3d_edge.video.pause import Clock, Sleep
+
+__all__ = ["Frame", "Source", "open_source"]
+
+_CAMERA = re.compile(r"(?:/dev/video)?(\d{1,4})")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_RECORDINGS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg"})
+
+
+class Source(Protocol):
+    """Frames in order. ``live``: it does not wait for its reader. ``frame_rate``: announced, None if unknown.
+
+    ``unreadable``: pictures that exist but could not be decoded, so far.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def live(self) -> bool: ...
+    @property
+    def frame_rate(self) -> float | None: ...
+    @property
+    def unreadable(self) -> int: ...
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end and after `close`. Raises `SourceError`."""
+        ...
+
+    def close(self) -> None:
+        """Let go; ends a wait of `read` in another thread soon. May be called more than once."""
+        ...
+
+
+def open_source(
+    spec: str | int,
+    *,
+    realtime: bool = False,
+    image_rate: float = 30.0,
+    clock: Clock = time.monotonic,
+    sleep: Sleep | None = None,
+) -> Source:
+    """Open what ``spec`` names (see the module). ``realtime`` paces a file or folder like a camera.
+
+    ``image_rate``: pictures a second of a folder. Raises `SourceError` when it cannot be opened or holds no
+    picture, `UsageError` for an impossible rate.
+    """
+    word = str(spec).strip()
+    camera = _CAMERA.fullmatch(word)
+    if camera is not None:
+        return LiveSource(f"camera {camera[1]}", partial(open_camera, int(camera[1])), clock, sleep)
+    if word == "demo":
+        return _demo(clock, sleep)
+    if _URL.match(word) and not word.lower().startswith("file://") and not _is_recording(word):
+        return LiveSource(shown(word), partial(open_url, word), clock, sleep)
+    source = _recording(word, image_rate, clock)
+    return Paced(source, clock, sleep) if realtime else source
+
+
+def _demo(clock: Clock, sleep: Sleep | None) -> Source:
+    from a3d_edge.rendered import RenderedStream
+
+    return Demo(RenderedStream(), clock=clock, sleep=sleep)
+
+
+def _recording(word: str, image_rate: float, clock: Clock) -> Source:
+    if word.lower().startswith("file://"):
+        word = url2pathname(urlsplit(word).path)
+    elif _URL.match(word):
+        return VideoFile(word, shown(word), clock, NETWORK_LIMITS)
+    path = _existing(word)
+    if path.is_dir():
+        return ImageFolder(path, image_rate, clock)
+    _check_file(path)
+    return VideoFile(str(path.absolute()), str(path), clock)
+
+
+def _existing(word: str) -> Path:
+    try:
+        path = Path(word).expanduser()
+        if word and path.exists():
+            return path
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ):  # a name too long, an unknown ~user, a folder we may not enter
+        pass
+    raise SourceError(
+        f"no such file or directory: '{word}'; give a video, a folder, a camera's number or a URL"
+    )
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise SourceError(f"{path}: neither a file nor a folder; give a video, a folder or a camera's number")
+    try:
+        with path.open("rb") as file:
+            first = file.read(1)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    if not first:
+        raise SourceError(f"{path}: the file is empty; record or download it again")
+
+
+def _is_recording(url: str) -> bool:
+    """A finished video on a web server: a live source would take its end for a failure and start over."""
+    parts = urlsplit(url)
+    return parts.scheme.lower() in ("http", "https") and Path(parts.path).suffix.lower() in _RECORDINGS

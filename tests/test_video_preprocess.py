@@ -1,0 +1,166 @@
+"""Frames to input: geometry, colour, normalisation and motion, against values worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from a3d_edge.errors import BundleError, SourceError
+from a3d_edge.video.preprocess import Preprocessing, Roi, preprocess, visible_roi
+
+MOTION = Preprocessing("motion", offsets=(0, 2, 6))
+
+
+def flat(colour: tuple[int, int, int] | int, height: int = 40, width: int = 60) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "aspect", "expected"),
+    [
+        (100, 200, 1.0, Roi(50, 0, 100, 100)),
+        (200, 100, 1.0, Roi(0, 50, 100, 100)),
+        (100, 200, 1.5, Roi(25, 0, 150, 100)),
+        (100, 120, 1.5, Roi(0, 0, 120, 100)),
+        (100, 100, 1.0, Roi(0, 0, 100, 100)),
+        (1, 1000, 1.0, Roi(499, 0, 1, 1)),
+    ],
+)
+def test_the_visible_part_is_the_centre_of_bounded_aspect(
+    height: int, width: int, aspect: float, expected: Roi
+) -> None:
+    """The long side is cut to ``aspect`` × the short side; a frame within the aspect is seen whole."""
+    assert visible_roi(height, width, aspect) == expected
+
+
+def test_rgb_is_normalised_in_rgb_order() -> None:
+    """A BGR frame comes out as (R, G, B)/255, minus the mean, over the deviation."""
+    spec = Preprocessing(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.125))
+    picture = preprocess([flat((30, 60, 90))], 16, spec)
+    assert (picture.shape, picture.dtype) == ((3, 16, 16), np.float32)
+    expected = [(90 / 255 - 0.1) / 0.5, (60 / 255 - 0.2) / 0.25, (30 / 255 - 0.3) / 0.125]
+    np.testing.assert_allclose(picture, np.broadcast_to(np.reshape(expected, (3, 1, 1)), (3, 16, 16)), rtol=1e-5)
+
+
+def test_a_frame_of_the_input_s_own_size_is_not_resampled() -> None:
+    """Pixel for pixel the same, only normalised: RGB/255, mean 0.45, deviation 0.225."""
+    image = noise(32, 32)
+    expected = (image[..., ::-1].transpose(2, 0, 1) / 255.0 - 0.45) / 0.225
+    np.testing.assert_allclose(preprocess([image], 32, Preprocessing()), expected, atol=1e-5)
+
+
+def test_the_sides_of_a_wide_frame_are_cut_off() -> None:
+    """Aspect 1: only the centre square is seen, whatever stands beside it."""
+    image = flat(0, 32, 64)
+    image[:, 16:48] = noise(32, 32)
+    beside = image.copy()
+    beside[:, :16], beside[:, 48:] = 255, 255
+    seen = preprocess([image], 32, Preprocessing())
+    np.testing.assert_array_equal(seen, preprocess([beside], 32, Preprocessing()))
+    np.testing.assert_array_equal(seen, preprocess([image[:, 16:48].copy()], 32, Preprocessing()))
+
+
+def test_shrinking_averages_areas() -> None:
+    """Halving the size takes the mean of 2×2 pixels, so a fine chequerboard becomes even grey."""
+    image = flat(0, 64, 64)
+    image[::2, ::2], image[1::2, 1::2] = 200, 200
+    picture = preprocess([image], 32, Preprocessing())
+    np.testing.assert_allclose(picture, (100 / 255 - 0.45) / 0.225, atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 60), (60, 40)])
+def test_a_wider_aspect_is_letterboxed_with_zeros(height: int, width: int) -> None:
+    """The 3:2 part fills the long side; the bands beside it are exactly 0, not the colour black."""
+    picture = preprocess([flat(255, height, width)], 48, Preprocessing(aspect=1.5))
+    rows = picture if width > height else picture.transpose(0, 2, 1)
+    white = (1 - 0.45) / 0.225
+    np.testing.assert_allclose(rows[:, 8:40], white, rtol=1e-5)
+    assert not rows[:, :8].any()
+    assert not rows[:, 40:].any()
+
+
+def test_motion_is_the_difference_to_earlier_frames() -> None:
+    """Channel 0 and 1: grey now minus grey 2 and 6 model frames ago, 10 % of full scale counting as 1."""
+    now, earlier, earliest = (flat(v, 32, 32) for v in (100, 80, 130))
+    picture = preprocess([now, earlier, earliest], 32, MOTION)
+    np.testing.assert_allclose(picture[0], 20 / 255 / 0.1, rtol=1e-4)
+    np.testing.assert_allclose(picture[1], -30 / 255 / 0.1, rtol=1e-4)
+    np.testing.assert_allclose(picture[2], 0.0, atol=1e-5)
+
+
+def test_motion_s_third_channel_is_mean_removed_grey() -> None:
+    """Its mean over the picture is 0 and brightness does not matter; contrast does."""
+    image = cv2.resize(noise(8, 8), (32, 32), interpolation=cv2.INTER_NEAREST) // 2
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float64) / 255
+    dark = preprocess([image] * 3, 32, MOTION)
+    np.testing.assert_allclose(dark[2], (grey - grey.mean()) / 0.225, atol=1e-4)
+    np.testing.assert_allclose(preprocess([image + 40] * 3, 32, MOTION), dark, atol=2 / 255 / 0.225)
+    assert not dark[:2].any()
+
+
+def test_motion_is_zero_outside_the_visible_part() -> None:
+    """The letterbox carries no motion and no grey, though the picture's mean is removed inside it."""
+    spec = Preprocessing("motion", aspect=1.5, offsets=(0, 2, 6))
+    picture = preprocess([noise(40, 60, seed) for seed in range(3)], 48, spec)
+    assert not picture[:, :8].any()
+    assert not picture[:, 40:].any()
+    assert abs(float(picture[2, 8:40].mean())) < 1e-5
+    assert picture[:, 8:40].any(axis=(1, 2)).all()
+
+
+def test_the_input_frames_are_not_changed() -> None:
+    """A reader may hand the same frame to several samples."""
+    images = [noise(40, 60, seed) for seed in range(3)]
+    before = [image.copy() for image in images]
+    preprocess(images, 32, MOTION)
+    preprocess(images[:1], 32, Preprocessing())
+    assert all((image == old).all() for image, old in zip(images, before, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(0, 60, 3), (40, 0, 3)])
+@pytest.mark.parametrize("spec", [Preprocessing(), MOTION])
+def test_a_frame_without_pixels_is_a_source_error(shape: tuple[int, ...], spec: Preprocessing) -> None:
+    """For every kind of input."""
+    with pytest.raises(SourceError, match="a frame has no pixels"):
+        preprocess([np.zeros(shape, np.uint8)] * len(spec.offsets), 32, spec)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 500), (500, 1), (2, 3)])
+def test_absurdly_small_frames_still_give_a_finite_picture(height: int, width: int) -> None:
+    """No division by a zero size."""
+    for spec in (Preprocessing(), Preprocessing(aspect=1.5), MOTION):
+        picture = preprocess([flat(9, height, width)] * len(spec.offsets), 32, spec)
+        assert picture.shape == (3, 32, 32)
+        assert np.isfinite(picture).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"input": "flow"}, "preprocessing.input 'flow' is neither rgb nor motion"),
+        ({"input": "motion"}, "preprocessing.offsets (0,) does not suit input 'motion'"),
+        ({"offsets": (0, 1, 2)}, "preprocessing.offsets (0, 1, 2) does not suit input 'rgb'"),
+        ({"offsets": (1,)}, "preprocessing.offsets (1,) does not suit input 'rgb'"),
+        ({"offsets": ()}, "preprocessing.offsets () does not suit input 'rgb'"),
+        ({"input": "motion", "offsets": (0, 2, -6)}, "preprocessing.offsets (0, 2, -6) does not suit input 'motion'"),
+        ({"aspect": 0.5}, "preprocessing.aspect 0.5 is below 1"),
+        ({"aspect": float("nan")}, "preprocessing.aspect nan is below 1"),
+        (
+            {"std": (0.0, 1.0, 1.0)},
+            "preprocessing.mean (0.45, 0.45, 0.45) or std (0.0, 1.0, 1.0): three numbers each, std above 0",
+        ),
+    ],
+)
+def test_values_that_cannot_be_meant_are_refused(values: dict[str, Any], message: str) -> None:
+    """They come from a bundle's manifest or a checkpoint, so the key is named."""
+    with pytest.raises(BundleError) as caught:
+        Preprocessing(**values)
+    assert str(caught.value) == message

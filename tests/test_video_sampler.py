@@ -1,0 +1,222 @@
+"""The sampler: which frame stands for which instant."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a3d_edge.errors import UsageError
+from a3d_edge.video.frame import Frame
+from a3d_edge.video.sampler import Sample, Sampler, Sampling, is_sampled, window_instants, window_starts
+
+IMAGE = np.zeros((2, 2, 3), np.uint8)
+SLOW = Sampling(frames=8, stride=8)
+
+
+def frames_at(times: list[float]) -> list[Frame]:
+    return [Frame(i, t, IMAGE, captured_s=t) for i, t in enumerate(times)]
+
+
+def run(sampler: Sampler, frames: list[Frame]) -> list[Sample]:
+    return [s for frame in frames for s in sampler.push(frame)] + sampler.finish()
+
+
+def chosen(samples: list[Sample]) -> dict[int, int]:
+    return {s.instant: s.frames[0].index for s in samples}
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Frame]:
+    """Any rate from 3 to 120 fps, jitter up to 45 % of an interval, dropped frames, no gap of a window."""
+    interval = 1.0 / draw(st.floats(3.0, 120.0))
+    count = draw(st.integers(1, 60))
+    jitter = draw(st.lists(st.floats(-0.45, 0.45), min_size=count, max_size=count))
+    kept = draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    offset = draw(st.floats(0.0, 1e4))
+    times = [
+        offset + (i + j) * interval for i, (j, keep) in enumerate(zip(jitter, kept, strict=True)) if keep
+    ]
+    return frames_at(times or [offset])
+
+
+samplings = st.builds(Sampling, frames=st.integers(1, 8), stride=st.integers(1, 8), rate=st.just(30.0))
+hops = st.integers(1, 80)
+
+
+def one_epoch(frames: list[Frame], sampling: Sampling) -> bool:
+    return all(b.time_s - a.time_s <= sampling.span_s for a, b in itertools.pairwise(frames))
+
+
+@given(streams(), samplings, hops)
+@settings(max_examples=200, deadline=None)
+def test_every_sampled_instant_is_answered_exactly_once_and_in_order(
+    frames: list[Frame], sampling: Sampling, hop: int
+) -> None:
+    """No sampled instant up to the last frame is missing, doubled or out of order, in any timeline."""
+    for _, group in itertools.groupby(run(Sampler(sampling, hop), frames), key=lambda s: s.epoch):
+        instants = [s.instant for s in group]
+        assert instants == [m for m in range(instants[-1] + 1) if is_sampled(m, sampling, hop)]
+    if one_epoch(frames, sampling):
+        length = (frames[-1].time_s - frames[0].time_s) * sampling.rate
+        samples = chosen(run(Sampler(sampling, hop), frames))
+        assert set(samples) >= {m for m in range(int(length) + 1) if is_sampled(m, sampling, hop)}
+
+
+@given(streams(), hops)
+@settings(max_examples=200, deadline=None)
+def test_the_chosen_frame_is_the_nearest_or_at_most_a_quarter_frame_early(
+    frames: list[Frame], hop: int
+) -> None:
+    """No other frame is nearer by more than rounding, unless the chosen one came at most 1/120 s early."""
+    origin = frames[0].time_s
+    for instant, index in chosen(run(Sampler(SLOW, hop), frames)).items():
+        if not one_epoch(frames, SLOW):
+            return
+        at = origin + instant / 30.0
+        early = at - frames[index].time_s
+        nearest = min(abs(at - frame.time_s) for frame in frames)
+        assert abs(early) <= nearest + 1e-5 or 0 <= early <= 1 / 120 + 1e-5
+
+
+@given(streams(), samplings, hops, hops)
+@settings(max_examples=200, deadline=None)
+def test_a_windows_frames_do_not_depend_on_the_hop(
+    frames: list[Frame], sampling: Sampling, one: int, other: int
+) -> None:
+    """Instants that two hops share are answered by the same frames, companions included."""
+    offsets = (0, 1, sampling.stride)
+    first = {(s.epoch, s.instant): s.frames for s in run(Sampler(sampling, one, offsets), frames)}
+    second = {(s.epoch, s.instant): s.frames for s in run(Sampler(sampling, other, offsets), frames)}
+    assert first.keys() & second.keys()
+    assert all(first[key] == second[key] for key in first.keys() & second.keys())
+
+
+@given(streams(), samplings, hops, st.lists(st.integers(0, 20), max_size=3))
+@settings(max_examples=100, deadline=None)
+def test_companions_are_the_frames_of_earlier_instants_and_memory_stays_bounded(
+    frames: list[Frame], sampling: Sampling, hop: int, back: list[int]
+) -> None:
+    """frames[i] is what instant - offsets[i] (at least 0) shows; `used` counts each delivered frame once."""
+    offsets = (0, *back)
+    every = {(s.epoch, s.instant): s.frames[0] for s in run(Sampler(sampling, 1, (0,)), frames)}
+    sampler = Sampler(Sampling(sampling.frames, sampling.stride), hop, offsets)
+    samples = []
+    for frame in frames:
+        samples += sampler.push(frame)
+        assert len(sampler._held) <= max(offsets) + 1
+    for sample in samples:
+        wanted = [every[(sample.epoch, max(sample.instant - o, 0))] for o in offsets]
+        assert list(sample.frames) == wanted
+    assert sampler.used == len({frame.index for sample in samples for frame in sample.frames})
+
+
+@pytest.mark.parametrize("rounding", [9, 3])
+@pytest.mark.parametrize("hop", [1, 8, 13])
+def test_a_30_fps_source_maps_instant_m_to_frame_m(hop: int, rounding: int) -> None:
+    """At the model's own rate nothing is resampled, also when the container rounds to milliseconds."""
+    frames = frames_at([round(i / 30, rounding) for i in range(300)])
+    samples = chosen(run(Sampler(SLOW, hop), frames))
+    assert samples == {m: m for m in range(300) if is_sampled(m, SLOW, hop)}
+
+
+def test_a_30_fps_sample_is_delivered_with_its_own_frame() -> None:
+    """No extra frame of delay at the model's rate: instant m is answered when frame m is pushed."""
+    sampler = Sampler(Sampling(4, 2), hop=1)
+    for frame in frames_at([i / 30 for i in range(20)]):
+        assert [s.instant for s in sampler.push(frame)] == [frame.index]
+
+
+@pytest.mark.parametrize(("early_s", "waits"), [(0.008, False), (0.009, True)])
+def test_a_frame_at_most_a_quarter_frame_early_answers_at_once(early_s: float, waits: bool) -> None:
+    """8 ms early: instant 1 is its own, without waiting; 9 ms early: the next frame decides, being nearer."""
+    first, early, exact = frames_at([0.0, 1 / 30 - early_s, 1 / 30 + 0.001])
+    sampler = Sampler(SLOW, hop=1)
+    sampler.push(first)
+    assert chosen(sampler.push(early)) == ({} if waits else {1: early.index})
+    assert chosen(sampler.push(exact)) == ({1: exact.index} if waits else {})
+
+
+def test_a_faster_source_is_thinned_and_a_slower_one_repeated() -> None:
+    """60 fps: every second frame; 15 fps: the instant half way between two frames goes to the earlier one."""
+    every = Sampling(64, 1)
+    assert chosen(run(Sampler(every, 1), frames_at([i / 60 for i in range(9)]))) == {
+        i: 2 * i for i in range(5)
+    }
+    slow = chosen(run(Sampler(every, 1), frames_at([i / 15 for i in range(4)])))
+    assert slow == {0: 0, 1: 0, 2: 1, 3: 1, 4: 2, 5: 2, 6: 3, 7: 3}
+
+
+def test_the_end_of_a_file_is_answered_for_half_a_source_interval() -> None:
+    """10 fps: the last frame, at 0.2 s, stands until 0.25 s; after that finish has nothing more to give."""
+    sampler = Sampler(Sampling(8, 1), 1)
+    for frame in frames_at([0.0, 0.1, 0.2]):
+        sampler.push(frame)
+    assert chosen(sampler.finish()) == {7: 2}
+    assert sampler.finish() == []
+    assert sampler.push(Frame(3, 0.3, IMAGE, 0.3))[0].epoch == 1
+
+
+def test_a_gap_of_more_than_a_window_starts_a_new_timeline() -> None:
+    """Instants restart at 0 in the next epoch and companions do not reach back across the gap."""
+    sampling = Sampling(frames=2, stride=3)
+    sampler = Sampler(sampling, hop=3, offsets=(0, 3))
+    times = [i / 30 for i in range(4)] + [5.0 + i / 30 for i in range(4)]
+    samples = run(sampler, frames_at(times))
+    assert [(s.epoch, s.instant, [f.index for f in s.frames]) for s in samples] == [
+        (0, 0, [0, 0]),
+        (0, 3, [3, 0]),
+        (1, 0, [4, 4]),
+        (1, 3, [7, 4]),
+    ]
+
+
+def test_a_gap_of_one_window_exactly_keeps_the_timeline() -> None:
+    """Instants inside a pause that a window can bridge go to the nearer side of it."""
+    sampling = Sampling(frames=2, stride=3)
+    samples = run(Sampler(sampling, hop=1), frames_at([0.0, 6 / 30]))
+    assert [(s.epoch, s.instant, s.frames[0].index) for s in samples[:7]] == [
+        (0, m, 0 if m <= 3 else 1) for m in range(7)
+    ]
+
+
+def test_a_hop_longer_than_the_window_skips_the_instants_between() -> None:
+    """Frames that no window looks at are neither delivered nor counted."""
+    sampling = Sampling(frames=2, stride=2)
+    sampler = Sampler(sampling, hop=10)
+    samples = run(sampler, frames_at([i / 30 for i in range(24)]))
+    assert [s.instant for s in samples] == [0, 2, 10, 12, 20, 22]
+    assert sampler.used == 6
+
+
+def test_time_that_does_not_advance_is_refused() -> None:
+    """Two frames with one time stamp are a source's mistake, and said so."""
+    sampler = Sampler(SLOW, 8)
+    sampler.push(Frame(0, 1.0, IMAGE, 0.0))
+    with pytest.raises(UsageError, match=r"frame 1 at 1\.0 s is not later"):
+        sampler.push(Frame(1, 1.0, IMAGE, 0.0))
+
+
+@pytest.mark.parametrize("values", [(0, 8, 30.0), (8, 0, 30.0), (8, 8, 0.0), (8, 8, float("nan"))])
+def test_a_sampling_that_no_network_has_is_refused(values: tuple[int, int, float]) -> None:
+    """Zero frames, stride or rate is a UsageError."""
+    with pytest.raises(UsageError, match="at least 1"):
+        Sampling(*values)
+
+
+@pytest.mark.parametrize(("hop", "offsets"), [(0, (0,)), (8, ()), (8, (1,)), (8, (0, -1))])
+def test_a_hop_or_offsets_that_cannot_be_meant_are_refused(hop: int, offsets: tuple[int, ...]) -> None:
+    """A hop below 1, or offsets that look ahead, is a UsageError."""
+    with pytest.raises(UsageError):
+        Sampler(SLOW, hop, offsets)
+
+
+@given(samplings, hops, st.integers(0, 300))
+def test_window_starts_inverts_window_instants(sampling: Sampling, hop: int, instant: int) -> None:
+    """The starts given for an instant are exactly those whose windows contain it."""
+    wanted = [k for k in range(0, instant + 1, hop) if instant in window_instants(sampling, k)]
+    assert window_starts(instant, sampling, hop) == wanted
+    assert is_sampled(instant, sampling, hop) == bool(wanted)
