@@ -1,0 +1,131 @@
+"""BudgetController: senses the device and says which configuration to run next. Usable in any application."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from a3d_edge.configuration import Budget, Configuration
+from a3d_edge.control import policy
+from a3d_edge.control.policy import Decision, LatencyModel, PolicyState, Settings
+from a3d_edge.control.signals import DeviceSensors, Signals
+from a3d_edge.errors import UsageError
+from a3d_edge.table import ConfigurationBudgetTable
+
+__all__ = ["BudgetController"]
+
+
+class BudgetController:
+    """Chooses the configuration of one adaptive network for the next window.
+
+    Ask `decide` before a window, run what it says, tell `observe` how long it took; tell `refuse` when it
+    could not be prepared. Everything else (cameras, sessions, threads) stays the application's.
+
+    ``budget``: `Budget` or its text (``auto``, ``0.25``, ``5GFLOPs``, ``80ms``, ``w0.50-s224-t4``).
+    ``hop_s``: seconds between two windows of a paced source, None for files as fast as they decode.
+    ``sensors``: read at most every ``sensing_interval_s``; this device if not given.
+    ``clock``: monotonic seconds. ``latencies``: ms that are known beforehand, of a device profile.
+    Raises `UsageError` for a budget, a hop or a latency that does not fit the table.
+    Not thread-safe: call all methods from one thread. Nothing blocks; no thread or file is held.
+    """
+
+    def __init__(
+        self,
+        table: ConfigurationBudgetTable,
+        *,
+        budget: Budget | str = "auto",
+        hop_s: float | None = None,
+        sensors: Callable[[], Signals] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        settings: Settings | None = None,
+        latencies: Mapping[Configuration, float] | None = None,
+        sensing_interval_s: float = 1.0,
+    ) -> None:
+        self._table = table
+        self._budget = Budget.parse(budget) if isinstance(budget, str) else budget
+        self._hop_s = _checked_hop(hop_s)
+        self._sensors = DeviceSensors() if sensors is None else sensors
+        self._clock = clock
+        self._settings = settings or Settings()
+        self._latency = LatencyModel.of(table, latencies)
+        self._sensing_interval_s = sensing_interval_s
+        self._sensed_at = float("-inf")
+        self._signals: Signals | None = None
+        self._sensor_error: Exception | None = None
+        self._observed: Configuration | None = None
+        self._warming = 0
+        self._state = PolicyState()
+        self._current = self.decide().configuration
+
+    @property
+    def current(self) -> Configuration:
+        """The configuration of the latest decision; the first is made on creation."""
+        return self._current
+
+    @property
+    def last_signals(self) -> Signals | None:
+        """The latest reading of the sensors."""
+        return self._signals
+
+    @property
+    def last_sensor_error(self) -> Exception | None:
+        """What the sensors raised at the latest reading, None if they worked."""
+        return self._sensor_error
+
+    def observe(self, configuration: Configuration, latency_ms: float) -> None:
+        """Tell how long one prediction took, in ms. Raises `UsageError` for one that is not in the table.
+
+        The first after a switch is left out: it encodes the whole window anew, which the next ones do not.
+        """
+        observed = self._latency.observe(configuration, latency_ms)
+        if configuration != self._observed:
+            self._observed, self._warming = configuration, self._settings.warmup_observations
+        if self._warming > 0:
+            self._warming -= 1
+            return
+        self._latency = observed
+
+    def decide(self) -> Decision:
+        """The configuration for the next window, whether it changed, and why."""
+        now = self._clock()
+        signals = self._sense(now)
+        decision, state = policy.decide(
+            self._state,
+            signals,
+            self._table,
+            self._latency,
+            now,
+            budget=self._budget,
+            hop_s=self._hop_s,
+            settings=self._settings,
+        )
+        if decision.changed and state.previous is not None:
+            before, caution = state.previous, self._settings.caution
+            self._latency = self._latency.retried(decision.configuration, before, caution)
+        self._state, self._current = state, decision.configuration
+        return decision
+
+    def refuse(self, configuration: Configuration) -> None:
+        """Tell that a configuration could not be prepared: it is not chosen again for a while.
+
+        If it is the current one, the next decision goes back to the one before. Raises `UsageError` for one
+        that is not in the table.
+        """
+        self._table.row(configuration)
+        self._state = policy.refuse(self._state, configuration, self._clock(), self._settings)
+
+    def _sense(self, now: float) -> Signals:
+        if self._signals is not None and now - self._sensed_at < self._sensing_interval_s:
+            return self._signals
+        self._sensed_at = now
+        try:
+            self._signals, self._sensor_error = self._sensors(), None
+        except Exception as error:  # sensors may be the application's own: none of their failures may stop it
+            self._signals, self._sensor_error = Signals(), error
+        return self._signals
+
+
+def _checked_hop(hop_s: float | None) -> float | None:
+    if hop_s is not None and not 0 < hop_s < float("inf"):
+        raise UsageError(f"hop_s {hop_s} is not a positive number of seconds; use None for a file")
+    return hop_s

@@ -1,0 +1,143 @@
+"""What each configuration takes on this device: learned from predictions that ran, scaled for the others."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from statistics import median_low
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.errors import UsageError
+from a3d_edge.table import ConfigurationBudgetTable
+
+__all__ = ["LatencyModel"]
+
+RECENT = 20  # about 5 s at the default hop: how long a slow spell is remembered
+SETTLED = 3  # the median of three ignores one stray measurement and follows the second
+HIGH = 0.9  # the percentile to expect; of fewer than ten measurements it still leaves out the slowest
+NOISE = 0.2  # a change of the median below this is averaged; a larger one is the device, and taken at once
+SMOOTHING = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """The running median of one configuration, smoothed, and its recent latencies, all in ms."""
+
+    typical: float
+    recent: tuple[float, ...]
+
+    @property
+    def expected(self) -> float:
+        """A recent high percentile, or the typical value where that has risen since."""
+        if not self.recent:
+            return self.typical
+        return max(self.typical, sorted(self.recent)[int(HIGH * (len(self.recent) - 1))])
+
+    @property
+    def settled(self) -> bool:
+        return len(self.recent) >= SETTLED
+
+    def after(self, ms: float) -> _Measured:
+        recent = (*self.recent, ms)[-RECENT:]
+        median = float(median_low(recent[-SETTLED:]))
+        small = self.settled and abs(median - self.typical) < NOISE * self.typical
+        return _Measured(self.typical + SMOOTHING * (median - self.typical) if small else median, recent)
+
+    def times(self, factor: float) -> _Measured:
+        return _Measured(self.typical * factor, tuple(ms * factor for ms in self.recent))
+
+
+@dataclass(frozen=True)
+class LatencyModel:
+    """Latency in ms of one prediction of each configuration. Immutable: `observe` returns the next model.
+
+    A measured configuration: the 90th percentile of its last 20. When a settled one becomes slower or faster,
+    the device did: all others move in proportion, so that old measurements stay comparable.
+    An unmeasured one: the nearest measured one times the plain ratio of GFLOPs. An offset cannot be told from
+    one measurement, and without it a dearer configuration is expected too slow rather than too fast.
+    """
+
+    gflops: Mapping[Configuration, float]
+    measurements: Mapping[Configuration, _Measured] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, table: ConfigurationBudgetTable, latencies: Mapping[Configuration, float] | None = None
+    ) -> LatencyModel:
+        """A model for a table's configurations, from a device profile's latencies in ms if there is one.
+
+        Raises `UsageError` for a configuration that the table lacks, or a latency that is not positive.
+        """
+        model = cls({row.parsed: row.gflops for row in table.rows})
+        for configuration, ms in (latencies or {}).items():
+            model._check(configuration, ms)
+        settled = {one: _Measured(ms, (ms,) * SETTLED) for one, ms in (latencies or {}).items()}
+        return replace(model, measurements=settled)
+
+    def observe(self, configuration: Configuration, ms: float) -> LatencyModel:
+        """The model after one more measured latency. Raises `UsageError` as `of` does."""
+        self._check(configuration, ms)
+        before = self.measurements.get(configuration)
+        after = before.after(ms) if before else _Measured(ms, (ms,))
+        factor = after.typical / before.typical if before and before.settled else 1.0
+        others = self.measurements.items()
+        moved = dict(others) if factor == 1.0 else {one: known.times(factor) for one, known in others}
+        return replace(self, measurements=moved | {configuration: after})
+
+    def retried(self, configuration: Configuration, below: Configuration, caution: float) -> LatencyModel:
+        """The model for a second chance after ``below`` ran: `above` where that is less than was measured.
+
+        The first new measurement takes its place; until then the old one does not condemn the retry.
+        """
+        hopeful, own = self.above(configuration, below, caution), self.estimate(configuration)
+        if hopeful is None or own is None or own <= hopeful:
+            return self
+        return replace(self, measurements={**self.measurements, configuration: _Measured(hopeful, ())})
+
+    def measured(self, configuration: Configuration) -> bool:
+        """Whether the configuration itself was measured."""
+        known = self.measurements.get(configuration)
+        return known is not None and bool(known.recent)
+
+    def estimate(self, configuration: Configuration) -> float | None:
+        """Latency in ms to expect; None while nothing is measured."""
+        return self._estimates.get(configuration)
+
+    def above(self, configuration: Configuration, below: Configuration, caution: float) -> float | None:
+        """Latency in ms by a ratio r of GFLOPs above a measured one, and r**caution for what may not scale.
+
+        None if ``below`` was not measured or does not cost less.
+        """
+        known = self.measurements.get(below)
+        if known is None:
+            return None
+        ratio = self.gflops[configuration] / self.gflops[below]
+        return known.expected * ratio ** (1 + caution) if ratio > 1 else None
+
+    @cached_property
+    def _estimates(self) -> dict[Configuration, float]:
+        known = sorted((self.gflops[one], one_known.expected) for one, one_known in self.measurements.items())
+        if not known:
+            return {}
+        costs = [cost for cost, _ in known]
+        scaled = {one: _scaled_from_nearest(cost, costs, known) for one, cost in self.gflops.items()}
+        return scaled | {one: one_known.expected for one, one_known in self.measurements.items()}
+
+    def _check(self, configuration: Configuration, ms: float) -> None:
+        if configuration not in self.gflops:
+            raise UsageError(
+                f"a latency was given for {configuration}, which is not in the table; leave it out"
+            )
+        if not (math.isfinite(ms) and ms > 0):
+            raise UsageError(f"latency {ms} of {configuration} is not a positive number of milliseconds")
+
+
+def _scaled_from_nearest(cost: float, costs: Sequence[float], known: Sequence[tuple[float, float]]) -> float:
+    """The latency at a cost, from the (cost, latency) whose cost is nearest by ratio; all sorted by cost."""
+    place = bisect(costs, cost)
+    around = known[max(0, place - 1) : place + 1]
+    nearest, ms = min(around, key=lambda pair: max(pair[0] / cost, cost / pair[0]))
+    return ms * cost / nearest

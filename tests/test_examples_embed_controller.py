@@ -1,0 +1,91 @@
+"""The example of the README: a user's own loop over a real video file, with a hand-written network."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.errors import ResourceError
+from a3d_edge.table import ConfigurationBudgetTable, Row
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "embed_controller.py"
+SMALL, LARGE = Configuration(0.5, 128, 2), Configuration(1.0, 128, 4)
+
+
+class FakeBundle:
+    """Two configurations over windows of 4 frames, 2 apart; remembers what was opened and seen."""
+
+    def __init__(self, *, refuses: Configuration | None = None) -> None:
+        rows = tuple(Row(configuration=str(one), gflops=one.width, params_m=1.0) for one in (SMALL, LARGE))
+        self.table = ConfigurationBudgetTable(architecture="test", rows=rows)
+        self.sampling = SimpleNamespace(frames=4, stride=2, rate=30.0)
+        self.refuses = refuses
+        self.opened: list[Configuration] = []
+        self.seen: list[list[int]] = []
+
+    def default(self) -> FakeBundle:
+        return self
+
+    def open(self, configuration: Configuration) -> FakeBundle:
+        if configuration == self.refuses:
+            raise ResourceError("no memory")
+        self.opened.append(configuration)
+        return self
+
+    def classify_clip(self, images: Sequence[Any]) -> tuple[str, float]:
+        self.seen.append([round(float(image.mean()) / 4) for image in images])
+        return "wave", 0.75
+
+
+def run(bundle: FakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example as a user would start it, on 40 frames whose brightness is 4 times their number."""
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (64, 48))
+    for number in range(40):
+        writer.write(np.full((48, 64, 3), 4 * number, np.uint8))
+    writer.release()
+    module: Any = ModuleType("a3d_edge.bundle")
+    module.Bundle = bundle
+    monkeypatch.setitem(sys.modules, "a3d_edge.bundle", module)
+    code = runpy.run_path(str(EXAMPLE))
+    code["main"](str(path))
+
+
+def test_the_loop_samples_by_stride_and_answers_for_every_full_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every second frame, windows of four, one prediction a hop, in the controller's first configuration."""
+    bundle = FakeBundle()
+    run(bundle, tmp_path, monkeypatch)
+    assert bundle.seen == [[first, first + 2, first + 4, first + 6] for first in range(0, 34, 2)]
+    assert bundle.opened == [SMALL]
+    assert capsys.readouterr().out.splitlines() == ["wave 0.75 with w0.50-s128-t2"] * 17
+
+
+@pytest.mark.parametrize("refuses", [None, LARGE])
+def test_the_loop_follows_the_controller_and_survives_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: Configuration | None
+) -> None:
+    """Allowed more after the dwell, it opens the larger network, or stays with the small one if it cannot."""
+    import a3d_edge.control.controller as controller
+
+    clock = iter(range(1000))
+    kept = controller.BudgetController.__init__
+    monkeypatch.setattr(
+        controller.BudgetController,
+        "__init__",
+        lambda self, table, **options: kept(self, table, **options, clock=lambda: float(next(clock))),
+    )
+    bundle = FakeBundle(refuses=refuses)
+    run(bundle, tmp_path, monkeypatch)
+    assert bundle.opened == ([SMALL] if refuses else [SMALL, LARGE])
+    assert len(bundle.seen) == 17
