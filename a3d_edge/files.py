@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from a3d_edge.errors import ResourceError
 
-__all__ = ["new_directory", "write_atomically"]
+__all__ = ["new_directory", "sync", "write_atomically"]
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux' renameat2(2)
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -63,18 +66,34 @@ def new_directory(target: Path) -> Iterator[Path]:
 
 
 def _swap(work: Path, target: Path) -> None:
-    """Put ``work`` where ``target`` is; the old one is put back when that fails."""
+    """Put ``work`` where ``target`` is, in one step of the file system; what was there is then removed."""
     sync(work)
-    old = work.with_suffix(".old")
+    if not target.exists():
+        work.rename(target)
+    elif not _exchange(work, target):
+        _replace(work, target)
+    sync(target.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two paths atomically (Linux renameat2); False where that does not exist."""
     try:
-        if target.exists():
-            target.rename(old)
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    done: int = renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
+    return done == 0
+
+
+def _replace(work: Path, target: Path) -> None:
+    """In two steps, where there is no atomic one; the old one is put back when the second fails."""
+    old = work.with_suffix(".old")
+    target.rename(old)
+    try:
         work.rename(target)
     except BaseException:
-        if old.exists() and not target.exists():
-            old.rename(target)
+        old.rename(target)
         raise
-    sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -142,6 +142,11 @@ class RenderedStream:
         scene = self._scene(cycle, place, programme)
         return scene.draw((index - first) / self._rate), scene.label
 
+    def take(self, index: int) -> int:
+        """Number of the scene of frame ``index``; the picture does not go on from one to the next."""
+        cycle, place, _, programme = self._locate(index)
+        return cycle * len(programme) + place
+
     def _locate(self, index: int) -> tuple[int, int, int, list[tuple[str, int]]]:
         """Cycle, scene in it, the scene's first frame, and the cycle's programme of (label, frames)."""
         length = sum(frames for _, frames in self._programme(0))

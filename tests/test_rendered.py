@@ -235,3 +235,13 @@ def test_importing_needs_only_numpy_and_opencv() -> None:
     code = "import sys, a3d_edge.rendered; print(sorted({'torch', 'onnx', 'matplotlib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_stream_tells_its_takes_apart() -> None:
+    """The number goes up by one where another scene begins, and only there."""
+    stream = RenderedStream(seed=3, width=64, height=48)
+    takes = [stream.take(index) for index in range(0, 1200)]
+    labels = [stream._locate(index)[2] for index in range(0, 1200)]
+    assert takes[0] == 0
+    assert all(b - a == (c != d) for a, b, c, d in zip(takes, takes[1:], labels, labels[1:], strict=False))
+    assert takes[-1] >= 8

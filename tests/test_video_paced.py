@@ -49,6 +49,9 @@ class Scene:
     def frame(self, index: int) -> tuple[Image, str]:
         return PICTURE, f"class {index}"
 
+    def take(self, index: int) -> int:
+        return index // 100
+
 
 def test_paced_frames_come_at_their_times() -> None:
     """Captured at start + time_s each; then None; what was unreadable behind it shows."""

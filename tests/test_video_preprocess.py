@@ -47,7 +47,9 @@ def test_rgb_is_normalised_in_rgb_order() -> None:
     picture = preprocess([flat((30, 60, 90))], 16, spec)
     assert (picture.shape, picture.dtype) == ((3, 16, 16), np.float32)
     expected = [(90 / 255 - 0.1) / 0.5, (60 / 255 - 0.2) / 0.25, (30 / 255 - 0.3) / 0.125]
-    np.testing.assert_allclose(picture, np.broadcast_to(np.reshape(expected, (3, 1, 1)), (3, 16, 16)), rtol=1e-5)
+    np.testing.assert_allclose(
+        picture, np.broadcast_to(np.reshape(expected, (3, 1, 1)), (3, 16, 16)), rtol=1e-5
+    )
 
 
 def test_a_frame_of_the_input_s_own_size_is_not_resampled() -> None:
@@ -150,7 +152,10 @@ def test_absurdly_small_frames_still_give_a_finite_picture(height: int, width: i
         ({"offsets": (0, 1, 2)}, "preprocessing.offsets (0, 1, 2) does not suit input 'rgb'"),
         ({"offsets": (1,)}, "preprocessing.offsets (1,) does not suit input 'rgb'"),
         ({"offsets": ()}, "preprocessing.offsets () does not suit input 'rgb'"),
-        ({"input": "motion", "offsets": (0, 2, -6)}, "preprocessing.offsets (0, 2, -6) does not suit input 'motion'"),
+        (
+            {"input": "motion", "offsets": (0, 2, -6)},
+            "preprocessing.offsets (0, 2, -6) does not suit input 'motion'",
+        ),
         ({"aspect": 0.5}, "preprocessing.aspect 0.5 is below 1"),
         ({"aspect": float("nan")}, "preprocessing.aspect nan is below 1"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,6 +172,20 @@ def test_a_gap_of_more_than_a_window_starts_a_new_timeline() -> None:
         (0, 3, [3, 0]),
         (1, 0, [4, 4]),
         (1, 3, [7, 4]),
+    ]
+
+
+def test_another_take_starts_a_new_timeline() -> None:
+    """A cut, or a camera that came back: no window and no companion reaches across it."""
+    sampling = Sampling(frames=2, stride=3)
+    sampler = Sampler(sampling, hop=3, offsets=(0, 3))
+    frames = [replace(frame, take=int(frame.index >= 5)) for frame in frames_at([i / 30 for i in range(9)])]
+    samples = run(sampler, frames)
+    assert [(s.epoch, s.instant, [f.index for f in s.frames]) for s in samples] == [
+        (0, 0, [0, 0]),
+        (0, 3, [3, 0]),
+        (1, 0, [5, 5]),
+        (1, 3, [8, 5]),
     ]
 
 

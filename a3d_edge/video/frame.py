@@ -17,7 +17,8 @@ class Frame:
     ``index``: its place in the source, increasing (with holes where a picture could not be read or a live
     source was not read in time). ``time_s``: seconds since the source's first frame, strictly increasing.
     ``image``: (H, W, 3) BGR uint8, shared and not to be written to. ``captured_s``: ``time.monotonic()`` when
-    it was read. ``truth``: what the demo source is acting out; None everywhere else.
+    it was read. ``truth``: what the demo source is acting out; None everywhere else. ``take``: frames of one
+    take go on from each other; another number is a cut, or a camera that was away.
     """
 
     index: int
@@ -25,3 +26,4 @@ class Frame:
     image: NDArray[np.uint8]
     captured_s: float
     truth: str | None = None
+    take: int = 0

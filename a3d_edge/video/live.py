@@ -100,7 +100,7 @@ class LiveSource:
         self._start = now if self._start is None else self._start
         self._last = max(now - self._start, self._last + SMALLEST_STEP_S)
         self._index += 1
-        return Frame(self._index, self._last, image, now)
+        return Frame(self._index, self._last, image, now, take=self.reconnects)
 
 
 def open_camera(index: int) -> Capture:

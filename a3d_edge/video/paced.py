@@ -54,6 +54,7 @@ class Scene(Protocol):
     """Pictures drawn on demand: `a3d_edge.rendered.RenderedStream`."""
 
     def frame(self, index: int) -> tuple[Image, str]: ...
+    def take(self, index: int) -> int: ...
 
 
 class Demo:
@@ -84,7 +85,7 @@ class Demo:
             return None
         self._next = index + 1
         image, truth = self._scene.frame(index)
-        return Frame(index, index / self._rate, image, self._clock(), truth)
+        return Frame(index, index / self._rate, image, self._clock(), truth, self._scene.take(index))
 
     def close(self) -> None:
         """End the show."""

@@ -86,8 +86,8 @@ class Sampler:
     ``hop``: instants between window starts, any value from 1. ``offsets``: for each sampled instant m the
     frames at m - offset are delivered, clamped at instant 0; the first offset is 0, the sampled frame itself.
     ``used`` counts the distinct frames delivered so far, ``epoch`` the timelines before the current one.
-    A gap longer than one window starts a new timeline. Holds at most max(offsets) + 2 frames.
-    Raises `UsageError` for a hop below 1, offsets that do not begin with 0 or look ahead.
+    A gap longer than one window, or another take, starts a new timeline. Holds at most max(offsets) + 2
+    frames. Raises `UsageError` for a hop below 1, offsets that do not begin with 0 or look ahead.
     """
 
     def __init__(self, sampling: Sampling, hop: int, offsets: tuple[int, ...] = (0,)) -> None:
@@ -113,7 +113,7 @@ class Sampler:
             return self._answer_until(self._early(frame), frame, frame)
         if frame.time_s <= last.time_s:
             raise UsageError(f"frame {frame.index} at {frame.time_s} s is not later than the frame before it")
-        if frame.time_s - last.time_s > self._sampling.span_s:
+        if frame.take != last.take or frame.time_s - last.time_s > self._sampling.span_s:
             return self.finish() + self.push(frame)
         samples = self._answer_until(self._early(frame), last, frame)
         self._interval_s = frame.time_s - last.time_s

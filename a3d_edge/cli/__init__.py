@@ -1,0 +1,123 @@
+"""The command line: one module a command, every heavy import inside the command, so that --help is quick."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from types import FrameType
+
+import typer
+from typer.core import TyperGroup
+
+from a3d_edge.cli import eval as eval_command
+from a3d_edge.cli import export, flops, info, run, table, train, verify
+from a3d_edge.errors import A3DEdgeError
+
+__all__ = ["app", "main"]
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: ends what runs as Ctrl-C does, so that nothing half-done is left behind."""
+
+
+class _Ended(Exception):  # noqa: N818 - an end, not always an error
+    """Carries Ctrl-C, or a reader of our output that has left, past typer, which has answers of its own."""
+
+
+class _Group(TyperGroup):
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except (BrokenPipeError, KeyboardInterrupt) as error:
+            raise _Ended from error
+
+
+app = typer.Typer(
+    name="a3d-edge",
+    cls=_Group,
+    help="One trained video network that a device runs at any cost: train, export, run, switch to a budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: importing rich for it would double the start-up time
+)
+app.command("run")(run.run)
+app.command("export")(export.export)
+app.command("info")(info.info)
+app.command("verify")(verify.verify)
+app.command("flops")(flops.flops)
+app.command("train")(train.train)
+app.command("eval")(eval_command.evaluate)
+app.add_typer(table.app, name="table")
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        from a3d_edge import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of ``a3d-edge``: typed errors become one line on stderr and their exit code."""
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = _code()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(code)
+
+
+def _code() -> int:
+    """Run the command; its exit code."""
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except A3DEdgeError as error:
+        return _failed(f"error: {error}", error.exit_code)
+    except MemoryError:
+        return _failed("error: out of memory; use a smaller configuration or batch", 5)
+    except (_Ended, KeyboardInterrupt, BrokenPipeError) as error:
+        return _ended(error.__cause__ if isinstance(error, _Ended) else error)
+    except OSError as error:
+        return _failed(f"error: {error}", 5 if error.errno == errno.ENOSPC else 1)
+    except Exception as error:
+        if not isinstance(error, _CLICK_ERRORS):
+            raise
+        return _refused(error)
+    return code if isinstance(code, int) else 0
+
+
+_CLICK_ERRORS = typer.BadParameter.__mro__[2]  # ClickException, of click or of typer's own copy of it
+
+
+def _refused(error: Exception) -> int:
+    """Options that cannot be parsed, in one line like every other error."""
+    message = str(error.format_message())  # type: ignore[attr-defined]
+    if "\n" in message:  # no command was given: the message is the help
+        error.show()  # type: ignore[attr-defined]
+        return 2
+    context = getattr(error, "ctx", None)
+    hint = f" (try '{context.command_path} --help')" if context is not None else ""
+    return _failed(f"error: {message}{hint}", 2)
+
+
+def _ended(cause: BaseException | None) -> int:
+    if isinstance(cause, BrokenPipeError):
+        # The reader of our output has left: an end, not a failure. Python would complain on flushing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return _failed("terminated", 143) if isinstance(cause, _Terminated) else _failed("interrupted", 130)
+
+
+def _failed(message: str, code: int) -> int:
+    print(" ".join(message.split("\n")), file=sys.stderr)  # noqa: T201 - the command line is what prints
+    return code
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated

@@ -1,0 +1,126 @@
+"""What several commands share: progress on stderr, loading with a clear word when an extra is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from a3d_edge.errors import ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from a3d_edge.bundle import Bundle
+    from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.training.clips import Clip
+    from a3d_edge.training.evaluation import WindowSet
+
+Report = Callable[[str, int, int], None]
+
+SCHEMA = 1
+
+
+def emit(event: str, fields: dict[str, Any]) -> None:
+    """One JSON line on stdout."""
+    typer.echo(json.dumps({"event": event, "schema": SCHEMA, **fields}))
+
+
+def require(extra: str, *modules: str) -> None:
+    """Raise `ResourceError` that names the extra to install when a module is missing."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ResourceError(f"this command needs {', '.join(missing)}: pip install 'a3d-edge[{extra}]'")
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """A progress bar with ETA on stderr: call it with (what, done, all). Silent if stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+    from rich.progress import TimeRemainingColumn as Eta
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Eta())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield report
+
+
+def step(report: Report, what: str) -> Callable[[int, int], None]:
+    """A (done, all) callback for one named step."""
+    return lambda done, total: report(what, done, total)
+
+
+def load_bundle(path: Path | None) -> Bundle:
+    """The named bundle, else the default one."""
+    from a3d_edge.bundle import Bundle
+
+    return Bundle.default() if path is None else Bundle.load(path)
+
+
+def cache_folder(folder: Path | None) -> Path:
+    """Where decoded frames are kept unless --cache says otherwise."""
+    if folder is not None:
+        return folder
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "a3d-edge" / "frames"
+
+
+def window_set(checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, views: int) -> WindowSet:
+    """The windows of clips as a checkpoint's network wants them. Raises `UsageError` for an unknown label."""
+    check_labels(clips, checkpoint.classes)
+    return unlabelled_set(checkpoint, clips, cache, views)
+
+
+def unlabelled_set(checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, views: int) -> WindowSet:
+    """The same where it does not matter what the clips are called."""
+    from a3d_edge.training.decode import FrameCache
+    from a3d_edge.training.evaluation import WindowSet
+    from a3d_edge.video.sampler import Sampling
+
+    description = checkpoint.description
+    sampling = Sampling(description.frames, description.stride, description.rate)
+    frames = FrameCache(cache_folder(cache), short_side=max(160, description.size))
+    return WindowSet(clips, frames, sampling, checkpoint.preprocessing, views)
+
+
+def check_labels(clips: list[Clip], classes: tuple[str, ...]) -> None:
+    """Raise `UsageError` when a clip has a label that the network does not know."""
+    unknown = sorted({clip.label for clip in clips} - set(classes))
+    if unknown:
+        raise UsageError(
+            f"the data has the label {', '.join(unknown)}; the network knows {', '.join(classes)}"
+        )
+
+
+def choose(clips: list[Clip], fold: int | None, *, held_out: bool) -> list[Clip]:
+    """All clips, or one side of a fold."""
+    from a3d_edge.training.clips import split_fold
+
+    if fold is None:
+        return clips
+    rest, held = split_fold(clips, fold)
+    return held if held_out else rest
+
+
+def spread(clips: list[Clip], count: int) -> list[Clip]:
+    """At most ``count`` clips, drawn over all classes in turn, the same ones every time."""
+    import random
+
+    by_label: dict[str, list[Clip]] = {}
+    for clip in clips:
+        by_label.setdefault(clip.label, []).append(clip)
+    decks = [random.Random(0).sample(group, len(group)) for _, group in sorted(by_label.items())]
+    rounds = max((len(deck) for deck in decks), default=0)
+    return [deck[i] for i in range(rounds) for deck in decks if i < len(deck)][:count]

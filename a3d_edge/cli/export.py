@@ -1,0 +1,126 @@
+"""``a3d-edge export``: checkpoint to bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from a3d_edge.cli.common import (
+    choose,
+    emit,
+    progress,
+    require,
+    spread,
+    step,
+    unlabelled_set,
+    window_set,
+)
+from a3d_edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from a3d_edge.configuration import Configuration
+    from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.table import ConfigurationBudgetTable
+    from a3d_edge.training.clips import Clip
+
+
+def export(
+    checkpoint: Path = typer.Argument(..., help="Checkpoint (.pth)."),
+    out: Path = typer.Option(..., "--out", help="Bundle directory to write."),
+    range_name: str = typer.Option(
+        None, "--range", help="Range of configurations (default: the one trained)."
+    ),
+    table: Path = typer.Option(None, "--table", help="Export the rows of this table, with their accuracy."),
+    configuration: list[str] = typer.Option(
+        None, "--configuration", help="Export only this one; repeatable."
+    ),
+    calibration: list[Path] = typer.Option(
+        None, "--calibration", help="Training clips: CSV or class folders."
+    ),
+    fold: int = typer.Option(None, "--fold", help="Leave this fold of the calibration data out."),
+    calibration_clips: int = typer.Option(256, "--calibration-clips", help="Clips to calibrate on.", min=1),
+    parity_clips: int = typer.Option(8, "--parity-clips", help="Clips to compare with PyTorch on.", min=1),
+    precision: str = typer.Option("fp32", "--precision", help="fp32."),
+    cache: Path = typer.Option(None, "--cache", help="Folder of decoded frames."),
+    json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
+) -> None:
+    """Write one bundle: a subgraph per width over one weights file, calibrated and proved on real clips."""
+    if precision != "fp32":
+        raise UsageError(f"unknown --precision '{precision}'; only fp32 is in this version")
+    require("export", "torch", "onnx_ir")
+    from a3d_edge.exporters.calibrate import calibrate
+    from a3d_edge.exporters.parity import sizes_of
+    from a3d_edge.exporters.write_bundle import export_bundle, require_calibrated, require_replaceable
+    from a3d_edge.models.checkpoint import load
+    from a3d_edge.models.ranges import find_range
+    from a3d_edge.training.clips import list_clips
+
+    if range_name is not None:
+        find_range(range_name)
+    loaded = load(checkpoint)
+    loaded.range_name = range_name or loaded.range_name
+    require_replaceable(out)
+    clips = (
+        spread(choose(list_clips(calibration), fold, held_out=False), calibration_clips)
+        if calibration
+        else []
+    )
+    rows = _rows(loaded, table, configuration)
+    if not clips:
+        require_calibrated(loaded, rows)
+    with progress() as report:
+        if clips:
+            calibrate(
+                loaded.model,
+                rows.configurations,
+                window_set(loaded, clips, cache, 1),
+                step(report, "calibrate"),
+            )
+        few = unlabelled_set(loaded, clips[:parity_clips] or _rendered(parity_clips), cache, 1)
+        windows = {size: next(iter(few.at_size(size)))[1] for size in sizes_of(rows.configurations)}
+        bundle = export_bundle(loaded, rows, windows, out, report)
+    entries = bundle.manifest.configurations
+    for name, entry in entries.items():
+        if json_lines:
+            emit("parity", {"configuration": name, **entry.parity.model_dump()})
+    total = sum(entry.bytes for entry in bundle.manifest.files.values())
+    worst = max(entry.parity.relative_error for entry in entries.values())
+    fields = {
+        "path": str(bundle.path),
+        "configurations": len(entries),
+        "bytes": total,
+        "relative_error": worst,
+    }
+    if json_lines:
+        emit("exported", fields)
+    else:
+        typer.echo(
+            f"{bundle.path}: {len(entries)} configurations, {total / 1e6:.2f} MB, parity within {worst:.1e}"
+        )
+
+
+def _rows(loaded: Checkpoint, table: Path | None, names: list[str] | None) -> ConfigurationBudgetTable:
+    """The table to export: the named one, else the whole grid without accuracy; or a part of either."""
+    from a3d_edge.configuration import Configuration
+    from a3d_edge.exporters.write_bundle import unmeasured_table
+    from a3d_edge.table import ConfigurationBudgetTable
+
+    wanted: list[Configuration] = [Configuration.parse(name) for name in names or []]
+    if table is None:
+        return unmeasured_table(loaded, wanted or loaded.grid())
+    rows = ConfigurationBudgetTable.load(table)
+    if rows.architecture != loaded.description.name:
+        raise UsageError(
+            f"--table {table} is of {rows.architecture}, the checkpoint is {loaded.description.name}"
+        )
+    return rows.model_copy(update={"rows": tuple(rows.row(c) for c in wanted)}) if wanted else rows
+
+
+def _rendered(count: int) -> list[Clip]:
+    """Without clips of the user's, parity is shown on rendered ones, whatever the network's classes are."""
+    from a3d_edge.rendered import CLASSES
+    from a3d_edge.training.clips import Clip
+
+    return [Clip(CLASSES[i % len(CLASSES)], None, seed=i) for i in range(count)]

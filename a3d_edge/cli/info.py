@@ -1,0 +1,73 @@
+"""``a3d-edge info``: what a bundle or a checkpoint holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from a3d_edge.cli.common import emit, load_bundle, require
+
+
+def info(
+    what: Path = typer.Argument(
+        None, help="Bundle directory or checkpoint; the built-in bundle if not given."
+    ),
+    json_lines: bool = typer.Option(False, "--json", help="JSON on stdout."),
+) -> None:
+    """Show classes, configurations and origin of a bundle or checkpoint."""
+    fields = (
+        _of_checkpoint(what)
+        if what is not None and (what.is_file() or what.suffix) and not what.is_dir()
+        else _of_bundle(what)
+    )
+    if json_lines:
+        emit("info", fields)
+        return
+    for key, value in fields.items():
+        typer.echo(f"{key:15} {_text(value)}")
+
+
+def _of_bundle(path: Path | None) -> dict[str, Any]:
+    bundle = load_bundle(path)
+    manifest = bundle.manifest
+    return {
+        "kind": "bundle",
+        "path": str(bundle.path),
+        "architecture": manifest.architecture,
+        "created_by": manifest.created_by,
+        "classes": list(manifest.classes),
+        "sampling": {
+            "frames": bundle.sampling.frames,
+            "stride": bundle.sampling.stride,
+            "rate": bundle.sampling.rate,
+        },
+        "input": manifest.preprocessing.input,
+        "configurations": [row.configuration for row in bundle.table.rows],
+        "accuracy_on": bundle.table.measured_on,
+        "bytes": sum(entry.bytes for entry in manifest.files.values()),
+        "parity": max(entry.parity.relative_error for entry in manifest.configurations.values()),
+    }
+
+
+def _of_checkpoint(path: Path) -> dict[str, Any]:
+    require("export", "torch")
+    from a3d_edge.models.checkpoint import load, statistics
+
+    checkpoint = load(path)
+    return {
+        "kind": "checkpoint",
+        "path": str(path),
+        "architecture": checkpoint.description.name,
+        "classes": list(checkpoint.classes),
+        "range": checkpoint.range_name,
+        "input": checkpoint.preprocessing.input,
+        "configurations": sorted(statistics(checkpoint.model)),
+        "resumable_at": checkpoint.resume["step"] if checkpoint.resume else None,
+        "origin": checkpoint.origin,
+    }
+
+
+def _text(value: Any) -> str:
+    return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)

@@ -1,0 +1,131 @@
+"""``a3d-edge run``: recognise actions in a camera, file, folder or stream, at a budget."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from a3d_edge.cli.common import load_bundle
+from a3d_edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from a3d_edge.events import Events
+    from a3d_edge.runtime import Runtime
+
+NEWER_ENGINES = "only ort:CPU is in this version"
+
+
+def run(
+    camera: int = typer.Option(None, "--camera", help="Camera number.", min=0),
+    source: str = typer.Option(None, "--source", help="Video file, folder of images, URL, or 'demo'."),
+    bundle: Path = typer.Option(None, "--bundle", help="Bundle directory; the built-in one if not given."),
+    budget: str = typer.Option("auto", "--budget", help="auto, 0.25, 5GFLOPs, 80ms, or w0.50-s112-t4."),
+    hop: int = typer.Option(
+        None, "--hop", help="Model frames between two predictions (default: one sampled frame)."
+    ),
+    json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
+    save: Path = typer.Option(None, "--save", help="Write an annotated video (.mp4 or .avi)."),
+    show: bool = typer.Option(False, "--show", help="Show an annotated window; q ends."),
+    max_predictions: int = typer.Option(None, "--max-predictions", help="Stop after so many.", min=1),
+    seconds: float = typer.Option(None, "--seconds", help="Stop after so many seconds."),
+    realtime: bool = typer.Option(False, "--realtime", help="Pace a file like a camera."),
+    engine: str = typer.Option("ort:CPU", "--engine", help="Inference engine."),
+    switch_every: int = typer.Option(
+        None, "--switch-every", help="Soak test: go through all configurations."
+    ),
+    threads: int = typer.Option(
+        None, "--threads", help="Threads of the network (default: the cores).", min=1
+    ),
+) -> None:
+    """Recognise actions in a source, one prediction a hop, the configuration switched live to the budget."""
+    if (camera is None) == (source is None):
+        raise UsageError("name one source: --camera N or --source FILE|FOLDER|URL|demo")
+    if engine.lower() not in ("ort", "ort:cpu"):
+        raise UsageError(f"unknown --engine '{engine}'; {NEWER_ENGINES}")
+    if hop is not None and hop < 1:
+        raise UsageError(f"--hop {hop} is below 1; it is the number of model frames between predictions")
+    if seconds is not None and not seconds > 0:
+        raise UsageError(f"--seconds {seconds} is not above 0")
+    from a3d_edge.configuration import Budget
+    from a3d_edge.runtime import Cycle, Runtime
+    from a3d_edge.video.source import open_source
+
+    parsed = Budget.parse(budget)
+    loaded = load_bundle(bundle)
+    if parsed.configuration is not None:
+        loaded.table.row(parsed.configuration)
+    controller = None if switch_every is None else Cycle(loaded.configurations, switch_every)
+    opened = open_source(camera if source is None else source, realtime=realtime)
+    try:
+        events = _events(json_lines, save, show, opened.frame_rate)
+        runtime = Runtime(
+            loaded, opened, budget=parsed, hop=hop, controller=controller, events=events,
+            max_predictions=max_predictions, seconds=seconds, threads=threads,
+        )  # fmt: skip
+    except BaseException:
+        opened.close()
+        raise
+    for sink in events:
+        if hasattr(sink, "bind"):
+            sink.bind(runtime)
+    _run(runtime, events[0])
+
+
+def _run(runtime: Runtime, reporter: Events) -> None:
+    """Run to the end; the summary comes out however it ends."""
+    with _stopping_on_signals(runtime) as caught:
+        try:
+            runtime.run()
+        finally:
+            reporter.summary(runtime.summary)  # type: ignore[attr-defined]
+    if caught:
+        raise typer.Exit(128 + caught[0])
+
+
+@contextmanager
+def _stopping_on_signals(runtime: Runtime) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM end the run in order; a second one at once."""
+    caught: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        runtime.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _events(json_lines: bool, save: Path | None, show: bool, frame_rate: float | None) -> list[Events]:
+    from a3d_edge.sinks.pictures import PictureEvents
+    from a3d_edge.sinks.text import TextEvents
+
+    events: list[Events] = []
+    if json_lines:
+        from a3d_edge.sinks.jsonl import JsonEvents, JsonLines
+
+        events.append(JsonEvents(JsonLines(sys.stdout), sys.stderr))
+    else:
+        events.append(TextEvents(sys.stdout, sys.stderr, time.monotonic))
+    if save is not None:
+        from a3d_edge.sinks.video_writer import VideoSink
+
+        events.append(PictureEvents(VideoSink(save, frame_rate or 30.0)))
+    if show:
+        from a3d_edge.sinks.overlay import Window
+
+        events.append(PictureEvents(Window()))
+    return events

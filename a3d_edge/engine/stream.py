@@ -1,0 +1,162 @@
+"""Windows over a stream of samples; every sampled frame goes through the frame stage once.
+
+    sample ── preprocess ── frame subgraph ──► feature ring ──► clip subgraph ── scores
+      └─────────────► raw ring (to encode again after a switch)
+
+Features are those of one configuration: another width, size or statistics make other features. A switch
+happens between two windows, and encodes again what the next window needs from the raw ring: no window is
+skipped and no frame is fetched twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a3d_edge.configuration import pick_frames
+from a3d_edge.engine.session import Features, Network
+from a3d_edge.errors import UsageError
+from a3d_edge.video.frame import Frame
+from a3d_edge.video.preprocess import Preprocessing, preprocess
+from a3d_edge.video.sampler import Sample, Sampling
+
+__all__ = ["ReadyWindow", "WindowResult", "WindowStream"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyWindow:
+    """A window all of whose picked frames have arrived. ``start`` is its first instant in its ``epoch``."""
+
+    start: int
+    epoch: int
+    padded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """Scores ``(classes,)`` of a window, the newest and the oldest frame it looked at, ms of work for it."""
+
+    window: ReadyWindow
+    scores: NDArray[np.float32]
+    newest: Frame
+    oldest: Frame
+    work_ms: float
+
+
+class WindowStream:
+    """Takes samples in order, hands out windows in order, runs them on the current network.
+
+    ``hop``: instants between window starts. Holds the samples of one window and a hop at the most.
+    """
+
+    def __init__(
+        self,
+        sampling: Sampling,
+        preprocessing: Preprocessing,
+        hop: int,
+        network: Network,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._sampling, self._preprocessing, self._hop = sampling, preprocessing, hop
+        self._clock = clock
+        self._samples: dict[int, Sample] = {}
+        self._features: dict[int, Features] = {}
+        self._next_start = 0
+        self._epoch = 0
+        self._latest = -1
+        self._work_s = 0.0
+        self.windows = 0
+        self.network = network
+
+    def switch(self, network: Network) -> None:
+        """Run the next windows on another network."""
+        self.network = network
+        self._features.clear()
+
+    def add(self, sample: Sample) -> None:
+        """Take a sample; it is encoded now if the current configuration will look at it."""
+        if sample.epoch != self._epoch:
+            self._begin(sample.epoch)
+        self._samples[sample.instant] = sample
+        self._latest = sample.instant
+        if self._is_wanted(sample.instant):
+            self._encode([sample.instant])
+
+    def next_ready(self) -> ReadyWindow | None:
+        """The next window if its last picked frame has arrived."""
+        if self._last_pick(self._next_start) <= self._latest:
+            return ReadyWindow(self._next_start, self._epoch)
+        return None
+
+    def is_ready_after(self, window: ReadyWindow) -> bool:
+        """Whether the window after this one is ready too."""
+        return self._last_pick(window.start + self._hop) <= self._latest
+
+    def skip(self, window: ReadyWindow) -> None:
+        """Leave a window out, because a newer one is ready and the source does not wait."""
+        self._advance(window)
+
+    def padded(self) -> ReadyWindow | None:
+        """The next window with its missing frames held from the last one; None without any frame."""
+        if self._latest < self._next_start or not self._samples:
+            return None
+        return ReadyWindow(self._next_start, self._epoch, padded=True)
+
+    def run(self, window: ReadyWindow) -> WindowResult:
+        """Scores of the next window. Raises `UsageError` for any other window."""
+        if window.start != self._next_start or window.epoch != self._epoch:
+            raise UsageError(f"window {window.start} is not the next one ({self._next_start})")
+        instants = [min(i, self._latest) for i in self._picks(window.start)]
+        missing = sorted({i for i in instants if i not in self._features})
+        if missing:
+            self._encode(missing)
+        begun = self._clock()
+        scores = self.network.classify(np.concatenate([self._features[i] for i in instants]))
+        self._work_s += self._clock() - begun
+        newest, oldest = self._samples[instants[-1]].frames[0], self._samples[instants[0]].frames[0]
+        result = WindowResult(window, scores, newest, oldest, self._work_s * 1000.0)
+        self._work_s = 0.0
+        self.windows += 1
+        self._advance(window)
+        return result
+
+    def _picks(self, start: int) -> Iterator[int]:
+        for place in pick_frames(self._sampling.frames, self.network.configuration.frames):
+            yield start + place * self._sampling.stride
+
+    def _last_pick(self, start: int) -> int:
+        return max(self._picks(start))
+
+    def _is_wanted(self, instant: int) -> bool:
+        """Whether the next window, or one that starts by then, looks at this instant."""
+        offsets = [pick - self._next_start for pick in self._picks(self._next_start)]
+        starts = (instant - offset for offset in offsets)
+        return any(start >= self._next_start and start % self._hop == 0 for start in starts)
+
+    def _encode(self, instants: list[int]) -> None:
+        begun = self._clock()
+        size = self.network.configuration.size
+        pictures = [
+            preprocess([frame.image for frame in self._samples[i].frames], size, self._preprocessing)
+            for i in instants
+        ]
+        features = self.network.encode(np.stack(pictures))
+        for place, instant in enumerate(instants):
+            self._features[instant] = features[place : place + 1]
+        self._work_s += self._clock() - begun
+
+    def _advance(self, window: ReadyWindow) -> None:
+        self._next_start = window.start + self._hop
+        for ring in (self._samples, self._features):
+            for instant in [i for i in ring if i < self._next_start]:
+                del ring[instant]
+
+    def _begin(self, epoch: int) -> None:
+        """A new timeline after a gap: nothing of the old one is of use."""
+        self._samples.clear()
+        self._features.clear()
+        self._next_start, self._epoch, self._latest = 0, epoch, -1

@@ -1,0 +1,140 @@
+"""What a running network reports: one prediction a window, one switch a change, one summary at the end."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.video.frame import Frame
+
+__all__ = ["Events", "Prediction", "Summary", "Switch"]
+
+TOP = 10
+LATENCIES_KEPT = 4096
+"""Percentiles are of the latest so many predictions: a run of weeks must not grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The network's answer for one window.
+
+    ``stream_time_s``: time of the newest frame it looked at; ``window_start_s``: of the oldest.
+    ``latency_ms``: work done for it since the prediction before; ``age_ms``: from the capture of its newest
+    frame to now. ``padded``: the source ended before the window was full. ``truth``: the demo's label.
+    """
+
+    stream_time_s: float
+    window_start_s: float
+    label: str
+    score: float
+    top: tuple[tuple[str, float], ...]
+    configuration: Configuration
+    latency_ms: float
+    age_ms: float
+    padded: bool = False
+    truth: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON values (DESIGN §6)."""
+        found: dict[str, Any] = {
+            "stream_time_s": self.stream_time_s,
+            "window_start_s": self.window_start_s,
+            "label": self.label,
+            "score": self.score,
+            "top": [{"label": label, "score": score} for label, score in self.top[:TOP]],
+            "configuration": str(self.configuration),
+            "latency_ms": self.latency_ms,
+            "age_ms": self.age_ms,
+            "padded": self.padded,
+        }
+        return found if self.truth is None else {**found, "truth": self.truth}
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A change of configuration between two windows, why, and which signal limits."""
+
+    stream_time_s: float
+    before: Configuration
+    after: Configuration
+    reason: str
+    limiting_signal: str
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON values (DESIGN §6)."""
+        return {
+            "stream_time_s": self.stream_time_s,
+            "from": str(self.before),
+            "to": str(self.after),
+            "reason": self.reason,
+            "limiting_signal": self.limiting_signal,
+        }
+
+
+class Events(Protocol):
+    """Where a runtime reports to. Called from its thread, in order."""
+
+    def frame(self, frame: Frame, latest: Prediction | None) -> None:
+        """A captured frame, with the latest prediction there is."""
+
+    def prediction(self, prediction: Prediction) -> None:
+        """A window's answer."""
+
+    def switch(self, switch: Switch) -> None:
+        """The configuration has changed."""
+
+    def warning(self, message: str) -> None:
+        """Something went wrong that the run survives."""
+
+    def close(self) -> None:
+        """The run is over, however it ended."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did. Every captured frame was used or is counted in ``dropped`` by its reason."""
+
+    frames_captured: int = 0
+    frames_used: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    predictions: int = 0
+    switches: int = 0
+    windows_skipped: int = 0
+    seconds: float = 0.0
+    by_configuration: Counter[str] = field(default_factory=Counter)
+    agreed: int = 0
+    with_truth: int = 0
+    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
+
+    def count(self, prediction: Prediction) -> None:
+        """Add a prediction."""
+        self.predictions += 1
+        self.by_configuration[str(prediction.configuration)] += 1
+        self.latencies_ms.append(prediction.latency_ms)
+        if prediction.truth is not None:
+            self.with_truth += 1
+            self.agreed += prediction.truth == prediction.label
+
+    def percentile_ms(self, share: float) -> float | None:
+        """The latency that ``share`` of the predictions kept to; None without any."""
+        ordered = sorted(self.latencies_ms)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON values (DESIGN §6)."""
+        found: dict[str, Any] = {
+            "frames_captured": self.frames_captured,
+            "frames_used": self.frames_used,
+            "dropped": self.dropped,
+            "predictions": self.predictions,
+            "switches": self.switches,
+            "windows_skipped": self.windows_skipped,
+            "latency_ms": {"p50": self.percentile_ms(0.5), "p95": self.percentile_ms(0.95)},
+            "configurations": dict(self.by_configuration),
+            "seconds": self.seconds,
+        }
+        if self.with_truth:
+            found["truth"] = {"agreed": self.agreed, "of": self.with_truth}
+        return found

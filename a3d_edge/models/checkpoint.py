@@ -1,0 +1,176 @@
+"""A checkpoint: one file with the weights and all that is needed to run, calibrate, export or resume them.
+
+Read with ``weights_only=True`` always: a file that holds anything but tensors and plain values is refused
+and nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.errors import A3DEdgeError, CheckpointError
+from a3d_edge.files import write_atomically
+from a3d_edge.models.layers import SlimBatchNorm, md8
+from a3d_edge.models.ranges import find_range
+from a3d_edge.models.slow import Slow, SlowDescription
+from a3d_edge.table import validation_message
+from a3d_edge.video.preprocess import Preprocessing
+
+__all__ = ["Checkpoint", "load", "load_checkpoint", "norms", "save"]
+
+FORMAT = "a3d-edge checkpoint"
+SCHEMA_VERSION = 1
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """A network and what belongs to it.
+
+    ``origin`` says in plain values how it was made (data, seed, steps); ``resume`` holds the optimizer and
+    the step for `a3d-edge train --resume`, and is absent from a finished checkpoint.
+    """
+
+    model: Slow
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    range_name: str = "0.016"
+    origin: dict[str, Any] = field(default_factory=dict)
+    resume: dict[str, Any] | None = None
+
+    @property
+    def description(self) -> SlowDescription:
+        """What the network is."""
+        return self.model.description
+
+    def grid(self) -> list[Configuration]:
+        """Every configuration of the range it was trained over."""
+        return find_range(self.range_name).grid(self.description.size, self.description.frames)
+
+
+def load_checkpoint(path: str | Path) -> Slow:
+    """The network of a checkpoint, in eval mode, on the CPU. Raises `CheckpointError`."""
+    return load(Path(path)).model
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint; an older file stays whole until the new one is on disk. Raises `ResourceError`."""
+    payload = {
+        "format": FORMAT,
+        "schema": SCHEMA_VERSION,
+        "description": checkpoint.description.model_dump(mode="json"),
+        "classes": list(checkpoint.classes),
+        "preprocessing": asdict(checkpoint.preprocessing),
+        "range": checkpoint.range_name,
+        "origin": checkpoint.origin,
+        "state": checkpoint.model.state_dict(),
+        "statistics": statistics(checkpoint.model),
+        "resume": checkpoint.resume,
+    }
+    write_atomically(path, lambda temporary: _write(payload, temporary))
+
+
+def _write(payload: Mapping[str, Any], path: Path) -> None:
+    with path.open("wb") as file:
+        try:
+            torch.save(payload, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch's zip writer hides the full disk
+                raise error.__context__ from error
+            raise
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint and execute nothing in it. Raises `CheckpointError` with the key that is wrong."""
+    payload = read_tensors(path)
+    if not isinstance(payload, dict) or payload.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not an a3d-edge checkpoint; bring others in with 'a3d-edge import'")
+    if payload.get("schema") != SCHEMA_VERSION:
+        raise CheckpointError(
+            f"{path}: schema {payload.get('schema')} is not one this version reads ({SCHEMA_VERSION})"
+        )
+    try:
+        return _from_payload(payload)
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: description.{validation_message(error)}") from error
+    except KeyError as error:
+        raise CheckpointError(f"{path}: the key {error} is missing; the checkpoint is incomplete") from error
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, A3DEdgeError) as error:
+        first_line = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{path}: the checkpoint does not hold together: {first_line}") from error
+
+
+def read_tensors(path: Path) -> Any:
+    """Whatever a ``.pth`` holds, if it is only tensors and plain values. Raises `CheckpointError`."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; name a .pth file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it suspects of a foreign file; the error below says enough
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: refused, it holds more than tensors and plain values; nothing in it was run"
+        ) from error
+    except Exception as error:  # a damaged file makes the unpickler raise nearly anything
+        raise CheckpointError(f"{path}: cannot be read as a checkpoint; is it complete?") from error
+
+
+def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
+    description = SlowDescription.model_validate(payload["description"])
+    model = description.build().eval()
+    model.load_state_dict(payload["state"])
+    classes = tuple(str(name) for name in payload["classes"])
+    if len(classes) != description.classes:
+        raise ValueError(f"classes: {len(classes)} names for {description.classes} outputs")
+    fields = dict(payload["preprocessing"])
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    preprocessing = Preprocessing(**values)
+    find_range(payload["range"])
+    set_statistics(model, payload["statistics"])
+    return Checkpoint(
+        model, classes, preprocessing, payload["range"], dict(payload["origin"]), payload["resume"]
+    )
+
+
+def norms(model: Slow) -> dict[str, SlimBatchNorm]:
+    """Every batch norm by its name, in forward order of definition."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, SlimBatchNorm)}
+
+
+def statistics(model: Slow) -> dict[str, dict[str, list[Tensor]]]:
+    """Calibrated statistics: configuration → batch norm → [mean, variance]."""
+    found: dict[str, dict[str, list[Tensor]]] = {}
+    for layer, norm in norms(model).items():
+        for configuration, moments in norm.calibrated.items():
+            found.setdefault(configuration, {})[layer] = list(moments)
+    return found
+
+
+def forget_statistics(model: Slow) -> None:
+    """Drop all calibrated statistics: every configuration then runs with slices of the full network's own."""
+    for norm in norms(model).values():
+        norm.calibrated.clear()
+
+
+def set_statistics(model: Slow, wanted: Mapping[str, Mapping[str, list[Tensor]]]) -> None:
+    """Put calibrated statistics into the network. Raises ValueError when they are not of its batch norms."""
+    layers = norms(model)
+    for configuration, by_layer in wanted.items():
+        width = Configuration.parse(configuration).width
+        if set(by_layer) != set(layers):
+            raise ValueError(f"statistics.{configuration}: not the batch norms of this network")
+        for layer, (mean, variance) in by_layer.items():
+            channels = md8(len(layers[layer].weight) * width)
+            if mean.shape != (channels,) or variance.shape != (channels,):
+                raise ValueError(f"statistics.{configuration}.{layer}: not of {channels} channels")
+            layers[layer].calibrated[configuration] = (mean, variance)

@@ -1,0 +1,71 @@
+"""The configuration ranges a network is trained over (paper §4; DESIGN §3)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.errors import UsageError
+
+__all__ = ["RANGES", "Range", "find_range"]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A dynamic budget range, relative to the network's own size (S of γs=1) and window (T of γt=1).
+
+    ``widths`` are the table's; training draws γw uniformly from [min(widths), 1]. ``sizes`` and ``frames``
+    are written for a network of size 224 and 8 frames, as the paper prints them, and scaled to others.
+    ``largest`` is the size the largest configuration is tested at.
+    """
+
+    name: str
+    widths: tuple[float, ...]
+    sizes: tuple[int, ...]
+    frames: tuple[int, ...]
+    largest: int = 256
+
+    def grid(self, size: int, frames: int) -> list[Configuration]:
+        """Every table configuration of a network of that size and window, dearest size first."""
+        full = Configuration(1.0, round(self.largest * size / 224), frames)
+        rest = [
+            Configuration(width, s, t)
+            for s in reversed(self.scaled_sizes(size))
+            for t in reversed(self.scaled_frames(frames))
+            for width in reversed(self.widths)
+        ]
+        return [full, *(c for c in rest if c != full)]
+
+    def scaled_sizes(self, size: int) -> list[int]:
+        """Input sides in pixels for a network whose γs=1 is ``size``."""
+        return [round(s * size / 224) for s in self.sizes]
+
+    def scaled_frames(self, frames: int) -> list[int]:
+        """Frame counts for a network whose γt=1 is ``frames``; duplicates of short windows dropped."""
+        return sorted({max(1, round(t * frames / 8)) for t in self.frames})
+
+    @property
+    def smallest_width(self) -> float:
+        """The lower end of γw."""
+        return min(self.widths)
+
+    def draw(self, size: int, frames: int, rng: random.Random) -> tuple[Configuration, Configuration]:
+        """The two sub-networks of one training step: minimum width, and a random width (paper §3.1)."""
+        sizes, counts = self.scaled_sizes(size), self.scaled_frames(frames)
+        smallest = Configuration(self.smallest_width, rng.choice(sizes), rng.choice(counts))
+        width = rng.uniform(self.smallest_width, 1.0)
+        return smallest, Configuration(width, rng.choice(sizes), rng.choice(counts))
+
+
+RANGES = {
+    "0.016": Range("0.016", (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (128, 160, 192, 224), (2, 4, 6, 8)),
+    "0.06": Range("0.06", (0.63, 0.73, 0.83, 0.93, 1.0), (142, 178, 224), (3, 5, 8)),
+}
+
+
+def find_range(name: str) -> Range:
+    """A range by its name. Raises `UsageError` that lists them."""
+    if name not in RANGES:
+        raise UsageError(f"unknown --range '{name}'; there are {', '.join(RANGES)}")
+    return RANGES[name]

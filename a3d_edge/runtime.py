@@ -1,0 +1,265 @@
+"""The loop: frames in, predictions out, the configuration switched between windows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from itertools import cycle
+from typing import Protocol
+
+from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Budget, Configuration
+from a3d_edge.control.controller import BudgetController
+from a3d_edge.control.policy import Decision
+from a3d_edge.engine.pool import SessionPool
+from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
+from a3d_edge.errors import A3DEdgeError, UsageError
+from a3d_edge.events import Events, Prediction, Summary, Switch
+from a3d_edge.video.frame import Frame
+from a3d_edge.video.reader import LIVE_CAPACITY, Reader
+from a3d_edge.video.sampler import Sampler
+from a3d_edge.video.source import Source
+
+__all__ = ["Controller", "Cycle", "Runtime"]
+
+WAIT_S = 0.1  # how long the loop waits for a frame before it looks whether it is to stop
+
+
+class Controller(Protocol):
+    """What a runtime asks which configuration to run; `BudgetController` is one."""
+
+    def decide(self) -> Decision:
+        """The configuration for the next window."""
+
+    def observe(self, configuration: Configuration, latency_ms: float) -> None:
+        """How long a prediction took."""
+
+    def refuse(self, configuration: Configuration) -> None:
+        """That a configuration could not be loaded."""
+
+
+class Cycle:
+    """A controller that goes through all configurations, one every ``every`` windows: for soak tests."""
+
+    def __init__(self, configurations: Sequence[Configuration], every: int = 1) -> None:
+        if every < 1:
+            raise UsageError(f"--switch-every {every} is below 1")
+        self._order = cycle(c for c in configurations for _ in range(every))
+        self._before: Configuration | None = None
+
+    def decide(self) -> Decision:
+        """The next one in turn."""
+        configuration = next(self._order)
+        changed, self._before = configuration != self._before, configuration
+        return Decision(configuration, changed, "the next of all configurations in turn", "none")
+
+    def observe(self, configuration: Configuration, latency_ms: float) -> None:
+        """Not used."""
+
+    def refuse(self, configuration: Configuration) -> None:
+        """Not used: the next window has another."""
+
+
+class Runtime:
+    """Runs a bundle on a source until it ends, and reports to ``events``.
+
+    ``budget``: see `Budget`. ``hop``: model frames between two predictions, default τ. ``controller``: in the
+    place of a `BudgetController` on the budget. ``max_predictions``, ``seconds``: stop after so many. The
+    source is closed at the end. A live source's switch is prepared in the background and made when ready; a
+    file, which waits, is switched exactly where the controller says. Raises `A3DEdgeError` of every branch.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        source: Source,
+        *,
+        budget: Budget | str = "auto",
+        hop: int | None = None,
+        controller: Controller | None = None,
+        events: Sequence[Events] = (),
+        max_predictions: int | None = None,
+        seconds: float | None = None,
+        threads: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bundle, self._source, self._events = bundle, source, tuple(events)
+        hop = bundle.sampling.stride if hop is None else hop
+        self._sampler = Sampler(bundle.sampling, hop, bundle.preprocessing.offsets)
+        hop_s = hop / bundle.sampling.rate if source.live else None
+        # A file runs faster than its time: what the controller waits for is then seconds of the stream.
+        time_of = clock if source.live else lambda: self._stream_s
+        self._stream_s = 0.0
+        self._controller = controller or BudgetController(
+            bundle.table, budget=budget, hop_s=hop_s, clock=time_of
+        )
+        self._max_predictions, self._seconds, self._clock = max_predictions, seconds, clock
+        self._pool = SessionPool(bundle, threads=threads)
+        self._hop = hop
+        self._stop = threading.Event()
+        self._latest: Prediction | None = None
+        self._decision: Decision | None = None  # for the next window; None until it is asked for
+        self._wanted: Decision  # the one that first asked for the present configuration: its reason counts
+        self.summary = Summary()
+
+    def stop(self) -> None:
+        """End the run soon, with its summary; may be called from a signal handler or another thread."""
+        self._stop.set()
+
+    def run(self) -> Summary:
+        """Run to the end, and the summary. May be called once."""
+        begun = self._clock()
+        reader: Reader | None = None
+        try:
+            first = self._controller.decide()
+            self._decision = self._wanted = first
+            network = self._pool.take(first.configuration)
+            self._stream = WindowStream(self._bundle.sampling, self._bundle.preprocessing, self._hop, network)
+            reader = Reader(self._source)
+            self._loop(reader, begun)
+        finally:
+            self._finish(reader, begun)
+        return self.summary
+
+    def _loop(self, reader: Reader, begun: float) -> None:
+        while not self._is_over(begun):
+            frame = reader.get(WAIT_S)
+            if frame is None and reader.ended:
+                self._end_of_source()
+                return
+            if frame is not None:
+                self._take(frame)
+                if self._source.live:
+                    self._catch_up(reader)
+            self._answer()
+
+    def _catch_up(self, reader: Reader) -> None:
+        """Look at everything that has come before answering, so that the answer is new.
+
+        At most a queue-full: where frames come faster than they are looked at, there is always one more.
+        """
+        for _ in range(LIVE_CAPACITY):
+            frame = None if self._stop.is_set() else reader.get(0)
+            if frame is None:
+                return
+            self._take(frame)
+
+    def _is_over(self, begun: float) -> bool:
+        late = self._seconds is not None and self._clock() - begun >= self._seconds
+        return late or self._is_enough()
+
+    def _is_enough(self) -> bool:
+        full = self._max_predictions is not None and self.summary.predictions >= self._max_predictions
+        return full or self._stop.is_set()
+
+    def _take(self, frame: Frame) -> None:
+        self._stream_s = frame.time_s
+        for sample in self._sampler.push(frame):
+            self._stream.add(sample)
+            if not self._source.live:
+                self._answer()
+        for events in self._events:
+            events.frame(frame, self._latest)
+
+    def _answer(self) -> None:
+        """Run every window that is ready; of a live source only the newest, the others are counted."""
+        while not self._is_enough() and (window := self._next_window()) is not None:
+            if self._source.live and self._stream.is_ready_after(window):
+                self._stream.skip(window)
+                self.summary.windows_skipped += 1
+                continue
+            self._predict(window)
+
+    def _next_window(self) -> ReadyWindow | None:
+        """The next ready window, under the configuration that is to run it."""
+        if self._stream.next_ready() is None:
+            return None
+        if self._decision is None:
+            self._decision = self._controller.decide()
+            if self._decision.configuration != self._wanted.configuration:
+                self._wanted = self._decision
+        self._switch_to(self._wanted)
+        return self._stream.next_ready()
+
+    def _switch_to(self, decision: Decision) -> None:
+        before, after = self._stream.network.configuration, decision.configuration
+        if after == before:
+            return
+        self._pool.prepare(after)
+        if self._source.live and not self._pool.is_ready(after):
+            return
+        try:
+            network = self._pool.take(after)
+        except A3DEdgeError as error:
+            self._controller.refuse(after)
+            for events in self._events:
+                events.warning(f"{after} could not be loaded, {before} runs on: {error}")
+            return
+        self._stream.switch(network)
+        self.summary.switches += 1
+        at = self._latest.stream_time_s if self._latest else 0.0
+        for events in self._events:
+            events.switch(Switch(at, before, after, decision.reason, decision.limiting_signal))
+
+    def _predict(self, window: ReadyWindow) -> None:
+        result = self._stream.run(window)
+        self._decision = None
+        configuration = self._stream.network.configuration
+        self._controller.observe(configuration, result.work_ms)
+        self._latest = self._prediction(result, configuration)
+        self.summary.count(self._latest)
+        for events in self._events:
+            events.prediction(self._latest)
+
+    def _prediction(self, result: WindowResult, configuration: Configuration) -> Prediction:
+        order = result.scores.argsort()[::-1]
+        top = tuple((self._bundle.classes[i], float(result.scores[i])) for i in order)
+        return Prediction(
+            stream_time_s=result.newest.time_s,
+            window_start_s=result.oldest.time_s,
+            label=top[0][0],
+            score=top[0][1],
+            top=top,
+            configuration=configuration,
+            latency_ms=result.work_ms,
+            age_ms=(time.monotonic() - result.newest.captured_s) * 1000.0,
+            padded=result.window.padded,
+            truth=result.newest.truth,
+        )
+
+    def _end_of_source(self) -> None:
+        for sample in self._sampler.finish():
+            self._stream.add(sample)
+            self._answer()
+        if (
+            self.summary.predictions == 0
+            and not self._is_enough()
+            and (window := self._stream.padded()) is not None
+        ):
+            self._predict(window)
+
+    def _finish(self, reader: Reader | None, begun: float) -> None:
+        with ExitStack() as closing:  # each of them is closed, also when closing another fails
+            for events in reversed(self._events):
+                closing.callback(events.close)
+            closing.callback(self._pool.close)
+            if reader is not None:
+                reader.close()
+                self._account(reader)
+            else:
+                self._source.close()
+            self.summary.seconds = self._clock() - begun
+
+    def _account(self, reader: Reader) -> None:
+        """Every captured frame was used, or is dropped for a reason."""
+        summary, dropped = self.summary, reader.dropped
+        summary.frames_captured = reader.frames_captured + reader.unreadable
+        summary.frames_used = self._sampler.used
+        summary.dropped = {
+            "not_sampled": reader.frames_captured - sum(dropped.values()) - self._sampler.used,
+            "overrun": dropped["overrun"],
+            "unread": dropped["closed"],
+            "unreadable": reader.unreadable,
+        }

@@ -1,0 +1,56 @@
+"""Annotated pictures of a run, for a window or a video file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from a3d_edge.events import Prediction, Switch
+from a3d_edge.sinks.overlay import Window, draw_overlay
+from a3d_edge.sinks.video_writer import VideoSink
+from a3d_edge.video.frame import Frame
+
+if TYPE_CHECKING:
+    from a3d_edge.runtime import Runtime
+
+__all__ = ["PictureEvents"]
+
+
+class PictureEvents:
+    """Draws the latest prediction on every frame. A window that the user closes ends the run."""
+
+    def __init__(self, target: Window | VideoSink) -> None:
+        self._target = target
+        self._stop: Callable[[], None] = lambda: None
+
+    def bind(self, runtime: Runtime) -> None:
+        """What closing the window stops."""
+        self._stop = runtime.stop
+
+    def frame(self, frame: Frame, latest: Prediction | None) -> None:
+        picture = draw_overlay(
+            frame.image,
+            label=latest.label if latest else None,
+            score=latest.score if latest else 0.0,
+            configuration=str(latest.configuration) if latest else "",
+            latency_ms=latest.latency_ms if latest else 0.0,
+            extra=f"acting: {frame.truth}" if frame.truth else "",
+        )
+        if isinstance(self._target, VideoSink):
+            self._target.write(picture)
+            return
+        self._target.show(picture)
+        if self._target.closed:
+            self._stop()
+
+    def prediction(self, prediction: Prediction) -> None:
+        """Shown with the next frame."""
+
+    def switch(self, switch: Switch) -> None:
+        """Shown with the next prediction."""
+
+    def warning(self, message: str) -> None:
+        """Told elsewhere."""
+
+    def close(self) -> None:
+        self._target.close()

@@ -1,0 +1,65 @@
+"""A run as lines for people: predictions on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TextIO
+
+from a3d_edge.errors import ResourceError
+from a3d_edge.events import Prediction, Summary, Switch
+from a3d_edge.video.frame import Frame
+
+__all__ = ["TextEvents"]
+
+
+class TextEvents:
+    """One line a prediction: time, label, score, configuration, latency, and what the demo was acting."""
+
+    def __init__(self, out: TextIO, err: TextIO, clock: Callable[[], float]) -> None:
+        self._out, self._err = out, err
+
+    def frame(self, frame: Frame, latest: Prediction | None) -> None:
+        """Not shown."""
+
+    def prediction(self, prediction: Prediction) -> None:
+        p = prediction
+        notes = (f"  acting: {p.truth}" if p.truth else "") + ("  (padded)" if p.padded else "")
+        answer = f"{p.stream_time_s:9.2f} s  {p.label:<12} {p.score:4.0%}"
+        self._write(f"{answer}  {p.configuration}  {p.latency_ms:6.1f} ms{notes}")
+
+    def switch(self, switch: Switch) -> None:
+        self._say(f"switch {switch.before} -> {switch.after}: {switch.reason} [{switch.limiting_signal}]")
+
+    def warning(self, message: str) -> None:
+        self._say(f"warning: {message}")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def summary(self, summary: Summary) -> None:
+        """The run in a few lines."""
+        s = summary
+        dropped = ", ".join(
+            f"{count} {reason.replace('_', ' ')}" for reason, count in s.dropped.items() if count
+        )
+        self._say(f"{s.frames_captured} frames, {s.frames_used} used" + (f", {dropped}" if dropped else ""))
+        latency = (
+            f", latency p50 {s.percentile_ms(0.5):.1f} ms, p95 {s.percentile_ms(0.95):.1f} ms"
+            if s.predictions
+            else ""
+        )
+        skipped = f", {s.windows_skipped} windows skipped" if s.windows_skipped else ""
+        self._say(f"{s.predictions} predictions, {s.switches} switches{skipped}{latency}, {s.seconds:.1f} s")
+        if s.with_truth:
+            self._say(f"{s.agreed} of {s.with_truth} predictions name what the demo was acting")
+
+    def _write(self, line: str) -> None:
+        try:
+            print(line, file=self._out, flush=True)
+        except BrokenPipeError:  # the reader has left, which is an end and no failure
+            raise
+        except OSError as error:
+            raise ResourceError(f"cannot write the output ({error.strerror}); is the disk full?") from error
+
+    def _say(self, line: str) -> None:
+        print(line, file=self._err, flush=True)

@@ -1,0 +1,98 @@
+"""Training batches, each a pure function of (seed, epoch, place): a resumed run sees what it would have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from a3d_edge.training.clips import Clip, class_of
+from a3d_edge.training.decode import FrameCache
+from a3d_edge.training.windows import augmented_window
+from a3d_edge.video.preprocess import Preprocessing
+from a3d_edge.video.sampler import Sampling
+
+__all__ = ["Batches"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Augmented batches of a clip list.
+
+    ``balanced`` draws the classes equally often; ``rendered_share`` of the draws are rendered clips, where
+    there are any. The last, incomplete batch of an epoch is dropped.
+    """
+
+    clips: Sequence[Clip]
+    classes: Sequence[str]
+    cache: FrameCache
+    size: int
+    sampling: Sampling
+    preprocessing: Preprocessing
+    batch_size: int
+    seed: int
+    balanced: bool = False
+    rendered_share: float = 0.0
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps in an epoch: once through as many draws as there are real clips (all, if all are drawn)."""
+        real = sum(clip.path is not None for clip in self.clips) or len(self.clips)
+        return max(1, round(real / (1 - self.rendered_share)) // self.batch_size)
+
+    def order(self, epoch: int) -> list[int]:
+        """Indices of the clips of an epoch's draws."""
+        rng = np.random.default_rng([self.seed, epoch])
+        total = self.per_epoch * self.batch_size
+        if not self.balanced and self.rendered_share == 0.0:
+            return [int(i) for i in rng.permutation(len(self.clips))][:total]
+        pools = {
+            rendered: [i for i, clip in enumerate(self.clips) if (clip.path is None) == rendered]
+            for rendered in (False, True)
+        }
+        drawn = round(total * self.rendered_share) if pools[True] else 0
+        drawn = drawn if pools[False] else total
+        order = self._draws(pools[False], total - drawn, rng) + self._draws(pools[True], drawn, rng)
+        return [order[i] for i in rng.permutation(len(order))]
+
+    def _draws(self, pool: list[int], count: int, rng: np.random.Generator) -> list[int]:
+        """``count`` indices from a pool, in equal shares by class when balanced, without early repeats."""
+        groups = [[i for i in pool if self.clips[i].label == name] for name in self.classes]
+        groups = [group for group in groups if group] if self.balanced else [pool]
+        decks: list[list[int]] = [[] for _ in groups]
+        chosen: list[int] = []
+        for n in range(count if pool else 0):
+            place = n % len(groups)
+            if not decks[place]:
+                decks[place] = [groups[place][i] for i in rng.permutation(len(groups[place]))]
+            chosen.append(decks[place].pop())
+        return chosen
+
+    def make(self, epoch: int, place: int) -> tuple[Tensor, Tensor]:
+        """Batch number ``place`` of an epoch: clips ``(N, 3, T, S, S)`` and labels ``(N,)``."""
+        order = self.order(epoch)
+        windows, labels = [], []
+        for position in range(place * self.batch_size, min((place + 1) * self.batch_size, len(order))):
+            clip = self.clips[order[position]]
+            rng = np.random.default_rng([self.seed, epoch, position, 1])
+            decoded = self.cache.get(clip)
+            windows.append(augmented_window(decoded, self.size, self.sampling, self.preprocessing, rng))
+            labels.append(class_of(clip, self.classes))
+        clips = torch.from_numpy(np.stack(windows)).contiguous(memory_format=torch.channels_last_3d)
+        return clips, torch.tensor(labels)
+
+    def stream(self, first_step: int, last_step: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """(step, clips, labels) from one global step up to another, the next batch made in the background."""
+        with ThreadPoolExecutor(1) as pool:
+            step_of = [divmod(step, self.per_epoch) for step in range(first_step, last_step)]
+            pending = pool.submit(self.make, *step_of[0]) if step_of else None
+            for number, _ in enumerate(step_of):
+                assert pending is not None
+                clips, labels = pending.result()
+                if number + 1 < len(step_of):
+                    pending = pool.submit(self.make, *step_of[number + 1])
+                yield first_step + number, clips, labels

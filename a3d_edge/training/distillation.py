@@ -1,0 +1,62 @@
+"""Mutual training with spatial–temporal distillation: one step (paper §3.1, Eq. 3; DESIGN §3)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.models.layers import Run
+from a3d_edge.models.ranges import Range
+from a3d_edge.models.slow import Slow, fit_input
+
+__all__ = ["StepLosses", "backward", "subnetworks"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepLosses:
+    """Losses of one step, and the share of clips that the full network named correctly."""
+
+    cross_entropy: float
+    distillation: float
+    accuracy: float
+
+
+def subnetworks(
+    budget_range: Range, size: int, frames: int, seed: int, step: int
+) -> tuple[Configuration, ...]:
+    """The sub-networks of one step, a pure function of (seed, step): minimum width, and a random width."""
+    return budget_range.draw(size, frames, random.Random(f"{seed}:{step}"))
+
+
+def backward(
+    model: Slow, clips: Tensor, labels: Tensor, students: Sequence[Configuration], smoothing: float = 0.0
+) -> StepLosses:
+    """Accumulate the gradients of one mutual step on clips ``(N, 3, T, S, S)`` at γs = γt = 1.
+
+    Full network: cross entropy with the labels. Each student: KL divergence (batch mean, temperature 1,
+    weight 1) of its output, on its own size and frames of the same clips, to the full network's detached
+    output. Each backward runs before the next forward, so only one graph is alive.
+    """
+    logits = model.run(clips, Run())
+    loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    loss.backward()  # type: ignore[no-untyped-call]
+    teacher = logits.detach().softmax(dim=1)
+    distilled = 0.0
+    for student in students:
+        output = model.run(fit_input(clips, student), Run(student.width))
+        divergence = F.kl_div(output.log_softmax(dim=1), teacher, reduction="batchmean")
+        divergence.backward()  # type: ignore[no-untyped-call]
+        distilled += divergence.item()
+    accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
+    return StepLosses(loss.item(), distilled, accuracy)
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Make dropout of a step depend on (seed, step) alone: a resumed run equals an uninterrupted one."""
+    torch.manual_seed(seed * 1_000_003 + step)

@@ -1,0 +1,176 @@
+"""The training loop: typed settings, progress, checkpoints, and resuming bit for bit."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from a3d_edge.errors import A3DEdgeError, CheckpointError, UsageError
+from a3d_edge.models.checkpoint import Checkpoint, save
+from a3d_edge.models.layers import SlimBatchNorm
+from a3d_edge.models.ranges import find_range
+from a3d_edge.training.batches import Batches
+from a3d_edge.training.distillation import StepLosses, backward, seed_step, subnetworks
+
+__all__ = ["Settings", "StepReport", "learning_rate", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run is; stored in its checkpoints, and compared on resume.
+
+    Rates are per step: linear warm-up from a tenth of ``lr`` over ``warmup`` of the run, then cosine to 0.
+    """
+
+    epochs: int = 196
+    lr: float = 0.1
+    warmup: float = 0.17
+    weight_decay: float = 1e-4
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    smoothing: float = 0.0
+    seed: int = 0
+    mutual: bool = True
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise UsageError(f"--epochs {self.epochs} is below 0")
+        if not 0 < self.lr < 100:
+            raise UsageError(f"--lr {self.lr} is out of range")
+        if self.optimizer not in ("sgd", "adamw"):
+            raise UsageError(f"unknown --optimizer '{self.optimizer}'; there are sgd and adamw")
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What a step did, for progress displays. ``lr`` is that of the step."""
+
+    step: int
+    steps: int
+    per_epoch: int
+    losses: StepLosses
+    lr: float
+
+
+def learning_rate(settings: Settings, step: int, steps: int) -> float:
+    """Rate of a step: linear warm-up, then half a cosine to zero."""
+    warm = max(1, round(settings.warmup * steps))
+    if step < warm:
+        return settings.lr * (0.1 + 0.9 * step / warm)
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def train(
+    checkpoint: Checkpoint,
+    batches: Batches,
+    settings: Settings,
+    out: Path,
+    *,
+    device: str = "cpu",
+    save_every_s: float = 120.0,
+    report: Callable[[StepReport], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Checkpoint:
+    """Train in place and return the checkpoint, saved to ``out``; continues from ``checkpoint.resume``.
+
+    Ctrl-C saves the last whole step and is raised again; in the instant when the weights change there is
+    none, and the last saved checkpoint is kept. Raises `A3DEdgeError` when the loss is not finite; the last
+    saved checkpoint is kept then too.
+    """
+    model = checkpoint.model.to(device).train()
+    model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    optimizer = _optimizer(model, settings)
+    first, steps = _resume(checkpoint, optimizer, settings), settings.epochs * batches.per_epoch
+    saved_at, done, whole = clock(), first, True
+    try:
+        for step, clips, labels in batches.stream(first, steps):
+            lr = learning_rate(settings, step, steps)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            students = subnetworks(
+                find_range(checkpoint.range_name), batches.size, batches.sampling.frames, settings.seed, step
+            )
+            seed_step(settings.seed, step)
+            optimizer.zero_grad(set_to_none=True)
+            with _statistics_kept_on_error(model):
+                losses = backward(
+                    model,
+                    clips.to(device),
+                    labels.to(device),
+                    students if settings.mutual else (),
+                    settings.smoothing,
+                )
+            if not math.isfinite(losses.cross_entropy + losses.distillation):
+                raise A3DEdgeError(f"the loss of step {step} is not finite; lower --lr (now {settings.lr})")
+            whole = False  # from here the weights change one by one
+            optimizer.step()
+            done, whole = step + 1, True
+            report(StepReport(done, steps, batches.per_epoch, losses, lr))
+            if clock() - saved_at >= save_every_s and done < steps:
+                _save(checkpoint, optimizer, settings, done, out)
+                saved_at = clock()
+    except KeyboardInterrupt:
+        if done > first and whole:
+            _save(checkpoint, optimizer, settings, done, out)
+        raise
+    model.eval()
+    checkpoint.resume = None
+    checkpoint.origin = {**checkpoint.origin, "settings": asdict(settings), "steps": steps}
+    save(checkpoint, out)
+    return checkpoint
+
+
+@contextmanager
+def _statistics_kept_on_error(model: nn.Module) -> Iterator[None]:
+    """Batch norms move their running statistics in each forward; a step that is not finished must not."""
+    before = [buffer.clone() for buffer in model.buffers()]
+    try:
+        yield
+    except BaseException:
+        for buffer, value in zip(model.buffers(), before, strict=True):
+            buffer.copy_(value)
+        raise
+
+
+def _optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """No weight decay on batch norm and biases."""
+    plain = {id(p) for m in model.modules() if isinstance(m, SlimBatchNorm) for p in m.parameters()}
+    plain |= {id(p) for name, p in model.named_parameters() if name.endswith("bias")}
+    groups = [
+        {
+            "params": [p for p in model.parameters() if id(p) not in plain],
+            "weight_decay": settings.weight_decay,
+        },
+        {"params": [p for p in model.parameters() if id(p) in plain], "weight_decay": 0.0},
+    ]
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=settings.lr)
+    return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, nesterov=True)
+
+
+def _save(
+    checkpoint: Checkpoint, optimizer: torch.optim.Optimizer, settings: Settings, step: int, out: Path
+) -> None:
+    checkpoint.resume = {"step": step, "settings": asdict(settings), "optimizer": optimizer.state_dict()}
+    save(checkpoint, out)
+
+
+def _resume(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer, settings: Settings) -> int:
+    """Restore the optimizer; the first step to run. Raises `CheckpointError` for another run's checkpoint."""
+    state: dict[str, Any] | None = checkpoint.resume
+    if state is None:
+        return 0
+    if state["settings"] != asdict(settings):
+        changed = sorted(k for k, v in asdict(settings).items() if state["settings"].get(k) != v)
+        raise CheckpointError(
+            f"--resume: the checkpoint was trained with other settings ({', '.join(changed)})"
+        )
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])

@@ -1,0 +1,76 @@
+"""Start-up: `a3d-edge --help`, `import a3d_edge`, and the first prediction of a file; and what they import.
+
+    python benchmarks/startup.py [--runs 7]
+
+Medians of whole processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+
+HEAVY = ("torch", "onnx", "onnx_ir", "onnxscript", "matplotlib")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=7)
+    runs = parser.parse_args().runs
+    program = str(Path(sys.executable).parent / "a3d-edge")
+    with tempfile.TemporaryDirectory() as folder:
+        clip = write_clip(Path(folder) / "clip.mp4")
+        for name, words in {
+            "a3d-edge --help": [program, "--help"],
+            "python -c 'import a3d_edge'": [sys.executable, "-c", "import a3d_edge"],
+            "a3d-edge run --source FILE --max-predictions 1": [
+                program,
+                "run",
+                "--source",
+                clip,
+                "--max-predictions",
+                "1",
+            ],
+        }.items():
+            print(f"{name}: {median_ms(words, runs):.0f} ms")
+        check = (
+            "import sys, a3d_edge.cli as c; sys.argv = ['a3d-edge', 'run', '--source', %r]\n"
+            "try: c.app(standalone_mode=False)\n"
+            "finally: print('heavy imports:', [m for m in %r if m in sys.modules], file=sys.stderr)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", check % (clip, HEAVY)], capture_output=True, text=True, check=True
+        )
+        print(done.stderr.splitlines()[-1])
+
+
+def write_clip(path: Path) -> str:
+    from a3d_edge.rendered import render_clip
+
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (192, 144))
+    for frame in render_clip("hug", 1):
+        writer.write(frame)
+    writer.release()
+    return str(path)
+
+
+def median_ms(words: list[str], runs: int) -> float:
+    times = []
+    for _ in range(runs + 1):
+        begun = time.perf_counter()
+        subprocess.run(words, check=True, capture_output=True)
+        times.append((time.perf_counter() - begun) * 1000)
+    return statistics.median(times[1:])
+
+
+if __name__ == "__main__":
+    main()

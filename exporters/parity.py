@@ -1,0 +1,57 @@
+"""The last step of an export: every configuration computes on real clips what PyTorch computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from a3d_edge.bundle import Bundle, Parity
+from a3d_edge.configuration import Configuration
+from a3d_edge.engine.session import OrtNetwork, available_threads, relative_error
+from a3d_edge.errors import A3DEdgeError
+from a3d_edge.models.slow import Slow, fit_input
+
+__all__ = ["TOLERANCE", "check_parity"]
+
+TOLERANCE = 1e-3
+
+
+def check_parity(
+    model: Slow,
+    bundle: Bundle,
+    clips: Mapping[int, Tensor],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[Configuration, Parity]:
+    """Parity of every configuration; ``clips[S]`` are windows ``(N, 3, T_max, S, S)`` of that size.
+
+    Raises `A3DEdgeError` naming the configuration whose relative error is above 1e-3 or whose top-1 differs.
+    """
+    found = {}
+    for done, configuration in enumerate(bundle.configurations, start=1):
+        found[configuration] = _one(model, bundle, configuration, clips[configuration.size])
+        progress(done, len(bundle.configurations))
+    return found
+
+
+def _one(model: Slow, bundle: Bundle, configuration: Configuration, clips: Tensor) -> Parity:
+    with torch.inference_mode():
+        expected = model(clips, configuration).numpy()
+    network = OrtNetwork(bundle, configuration, available_threads())
+    fitted = fit_input(clips, configuration).transpose(1, 2).contiguous().numpy()
+    got = np.stack([network.logits(network.encode(window)) for window in fitted])
+    error = max(relative_error(g, e) for g, e in zip(got, expected, strict=True))
+    same = bool((got.argmax(axis=1) == expected.argmax(axis=1)).all())
+    if not error <= TOLERANCE or not same:
+        raise A3DEdgeError(
+            f"parity: {configuration} differs from PyTorch on {len(got)} clips (relative error {error:.2g}, "
+            f"{'same' if same else 'another'} top-1); nothing was written"
+        )
+    return Parity(clips=len(got), relative_error=float(f"{error:.3g}"), same_top1=same)
+
+
+def sizes_of(configurations: Sequence[Configuration]) -> list[int]:
+    """The distinct sizes, ascending."""
+    return sorted({configuration.size for configuration in configurations})

@@ -1,0 +1,109 @@
+"""Shared fixtures: a tiny network with every weight alive, its checkpoint, and small real clips on disk."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.models.slow import Slow, SlowDescription
+    from a3d_edge.training.decode import FrameCache
+
+try:
+    import torch
+except ImportError:  # the runtime's own tests need none
+    pass
+else:
+    torch.set_num_threads(1)
+
+CLASSES = ("right", "down", "still")
+WIDTH, HEIGHT, RATE, FRAMES = 48, 40, 30.0, 24
+
+
+@pytest.fixture
+def tiny_description() -> SlowDescription:
+    """The smallest useful member of the Slow family: windows of 4 frames, 2 apart, of 32×32."""
+    from a3d_edge.models.slow import SlowDescription
+
+    return SlowDescription(
+        name="tiny", blocks=(1, 1, 1, 1), base_width=8, classes=3, size=32, frames=4, stride=2, dropout=0.0
+    )
+
+
+@pytest.fixture
+def lively() -> Callable[..., Slow]:
+    """Builds a description's network in eval mode, with no weight, bias or statistic at its initial value.
+
+    Fresh blocks are the identity (their last batch norm is 0), which would hide mistakes inside them.
+    """
+
+    def build(description: SlowDescription, seed: int = 0) -> Slow:
+        torch.manual_seed(seed)
+        model = description.build().eval()
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            if tensor.dim() == 1:
+                low = 0.5 if name.endswith(("norm.weight", "running_var")) else -0.3
+                tensor.data.uniform_(low, low + 1.0)
+        return model
+
+    return build
+
+
+@pytest.fixture
+def tiny_network(tiny_description: SlowDescription, lively: Callable[..., Slow]) -> Slow:
+    """A lively tiny network in eval mode."""
+    return lively(tiny_description)
+
+
+@pytest.fixture
+def tiny_checkpoint(tiny_network: Slow) -> Checkpoint:
+    """The tiny network as a checkpoint of the three classes."""
+    from a3d_edge.models.checkpoint import Checkpoint
+
+    return Checkpoint(tiny_network, CLASSES)
+
+
+@pytest.fixture(scope="session")
+def clip_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV (path, label, group, fold) of 12 real mp4 clips in class folders.
+
+    A square moves right, down, or not, for 24 frames of 48×40 at 30 fps.
+    Scene i of every class is group ``scene<i>`` and lies in fold i % 2.
+    """
+    root = tmp_path_factory.mktemp("clips")
+    with (root / "list.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("path", "label", "group", "fold"))
+        for label in CLASSES:
+            (root / label).mkdir()
+            for scene in range(4):
+                _write_square(root / label / f"{scene}.mp4", label, scene)
+                rows.writerow((f"{label}/{scene}.mp4", label, f"scene{scene}", scene % 2))
+    return root / "list.csv"
+
+
+@pytest.fixture(scope="session")
+def frame_cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
+    """One cache of decoded frames for all tests that only read clips."""
+    from a3d_edge.training.decode import FrameCache
+
+    return FrameCache(tmp_path_factory.mktemp("cache"))
+
+
+def _write_square(path: Path, label: str, scene: int) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, (WIDTH, HEIGHT))
+    assert writer.isOpened()
+    for number in range(FRAMES):
+        image = np.full((HEIGHT, WIDTH, 3), 40 + 15 * scene, np.uint8)
+        left = 4 + (number if label == "right" else 3 * scene)
+        top = 4 + (number if label == "down" else 3 * scene)
+        image[top : top + 10, left : left + 10] = (60, 140, 230)
+        writer.write(image)
+    writer.release()

@@ -1,0 +1,223 @@
+"""A real bundle of a tiny network, real videos, and sources and events of our own to run them with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+
+from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Configuration
+from a3d_edge.events import Prediction, Switch
+from a3d_edge.video.frame import Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from a3d_edge.models.checkpoint import Checkpoint
+
+CLASSES = ("right", "down", "still")
+CONFIGURATIONS = tuple(
+    Configuration.parse(name)
+    for name in (
+        "w0.50-s18-t1",
+        "w0.50-s32-t2",
+        "w0.50-s32-t4",
+        "w0.70-s23-t3",
+        "w1.00-s32-t4",
+        "w1.00-s37-t4",
+    )
+)
+SMALLEST, LARGEST = CONFIGURATIONS[0], CONFIGURATIONS[-1]
+_BUILT: dict[str, Path] = {}
+
+
+def calibrated_checkpoint(configurations: Sequence[Configuration] = CONFIGURATIONS) -> Checkpoint:
+    """A network of 4-frame windows, 2 apart, of 32×32, whose every layer is alive; statistics all differ."""
+    import torch
+    from a3d_edge.exporters.calibrate import calibrate_one
+
+    from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.models.slow import SlowDescription
+
+    description = SlowDescription(
+        name="tiny", blocks=(1, 1, 1, 1), base_width=8, classes=3, size=32, frames=4, stride=2, dropout=0.0
+    )
+    torch.manual_seed(0)
+    model = description.build().eval()
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 1:
+            low = 0.5 if name.endswith("norm.weight") else -0.3
+            parameter.data.uniform_(low, low + 1.0)
+    model.head.weight.data.normal_(std=0.3)
+    for number, configuration in enumerate(configurations):
+        clips = [(1 + 0.2 * number) * torch.randn(4, 3, 4, configuration.size, configuration.size)]
+        calibrate_one(model, configuration, clips)
+    return Checkpoint(model, CLASSES, origin={"data": "noise"})
+
+
+def parity_clips(configurations: Sequence[Configuration] = CONFIGURATIONS) -> dict[int, Tensor]:
+    """Windows (2, 3, 4, S, S) of every size."""
+    import torch
+
+    torch.manual_seed(1)
+    return {c.size: torch.randn(2, 3, 4, c.size, c.size) for c in configurations}
+
+
+def export(out: Path, configurations: Sequence[Configuration] = CONFIGURATIONS, **options: Any) -> Bundle:
+    """Export the tiny network to ``out``."""
+    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+
+    checkpoint = calibrated_checkpoint(configurations)
+    table = unmeasured_table(checkpoint, configurations)
+    return export_bundle(checkpoint, table, parity_clips(configurations), out, **options)
+
+
+def shared_bundle(factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle, exported once a session; not to be altered."""
+    if "bundle" not in _BUILT:
+        _BUILT["bundle"] = export(factory.mktemp("shared") / "bundle").path
+    return _BUILT["bundle"]
+
+
+def copy_of(bundle: Path, to: Path) -> Path:
+    """A copy to damage."""
+    shutil.copytree(bundle, to)
+    return to
+
+
+def pictures(count: int, seed: int = 0, height: int = 40, width: int = 48) -> Iterator[np.ndarray[Any, Any]]:
+    """Smooth drifting noise, no two windows alike: (H, W, 3) BGR."""
+    rng = np.random.default_rng(seed)
+    scene = rng.integers(0, 256, (height // 8, width // 8 + 40, 3), np.uint8)
+    wide = cv2.resize(scene, (width + 320, height), interpolation=cv2.INTER_CUBIC)
+    for number in range(count):
+        left = (3 * number) % 320
+        light = 0.75 + 0.25 * np.sin(number / 7)
+        yield np.ascontiguousarray(wide[:, left : left + width] * light, np.uint8)
+
+
+def write_video(path: Path, count: int, rate: float = 30.0, seed: int = 0) -> Path:
+    """A real video of ``count`` frames."""
+    codec = {".mp4": "mp4v", ".avi": "MJPG"}[path.suffix]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, (48, 40))
+    assert writer.isOpened()
+    for picture in pictures(count, seed):
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+def frames_of(path: Path) -> int:
+    """How many frames of a video can be decoded."""
+    capture, count = cv2.VideoCapture(str(path)), 0
+    while capture.grab():
+        count += 1
+    capture.release()
+    return count
+
+
+class ListSource:
+    """Frames from memory; ``live``, ``fails_after`` (raises ``error`` once so many were read) as told."""
+
+    name = "list"
+    unreadable = 0
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        live: bool = False,
+        rate: float = 30.0,
+        error: Exception | None = None,
+        gap_before: int | None = None,
+    ) -> None:
+        self.live, self.frame_rate = live, rate
+        self.closed = False
+        self.read_count = 0
+        self._frames = list(pictures(count))
+        self._error, self._gap_before, self._rate = error, gap_before, rate
+
+    def read(self) -> Frame | None:
+        number = self.read_count
+        if number >= len(self._frames) or self.closed:
+            if self._error is not None:
+                raise self._error
+            return None
+        self.read_count += 1
+        late = 10.0 if self._gap_before is not None and number >= self._gap_before else 0.0
+        return Frame(number, number / self._rate + late, self._frames[number], time.monotonic())
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Recorder:
+    """Events that keeps everything it is told, in order."""
+
+    def __init__(self) -> None:
+        self.frames: list[int] = []
+        self.predictions: list[Prediction] = []
+        self.switches: list[Switch] = []
+        self.warnings: list[str] = []
+        self.closed = 0
+
+    def frame(self, frame: Frame, latest: Prediction | None) -> None:
+        self.frames.append(frame.index)
+
+    def prediction(self, prediction: Prediction) -> None:
+        self.predictions.append(prediction)
+
+    def switch(self, switch: Switch) -> None:
+        self.switches.append(switch)
+
+    def warning(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+CLI = (sys.executable, "-c", "from a3d_edge.cli import main; main()")
+
+
+def start_cli(*arguments: object, cwd: Path, **options: Any) -> subprocess.Popen[str]:
+    """``a3d-edge`` in a process of its own, not in the source tree."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **options.pop("env", {})}
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    command = [*CLI, *(str(argument) for argument in arguments)]
+    return subprocess.Popen(command, text=True, cwd=cwd, env=environment, **streams)
+
+
+def run_cli(*arguments: object, cwd: Path, timeout: float = 60.0, **options: Any) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of ``a3d-edge``."""
+    process = start_cli(*arguments, cwd=cwd, **options)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except BaseException:
+        process.kill()
+        raise
+    return process.returncode, out, err
+
+
+def main_here(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
+) -> tuple[int, str, str]:
+    """The same inside this process: quicker, for commands whose process does not matter."""
+    from a3d_edge.cli import main
+
+    monkeypatch.setattr(sys, "argv", ["a3d-edge", *(str(argument) for argument in arguments)])
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capfd.readouterr()
+    return int(ended.value.code or 0), out, err

@@ -1,0 +1,248 @@
+"""Bundles: what is read is what was written, and nothing else is accepted."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fixtures_bundle import CLASSES, CONFIGURATIONS, LARGEST, copy_of, shared_bundle
+
+from a3d_edge.bundle import Bundle, as_configuration, digest, manifest_digest, manifest_text
+from a3d_edge.configuration import Configuration
+from a3d_edge.errors import BundleError, UsageError
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported bundle; not to be altered."""
+    return shared_bundle(tmp_path_factory)
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return copy_of(whole, tmp_path / "copy")
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the manifest and sign it again, as an exporter with a mistake would."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    change(content)
+    content["sha256"] = manifest_digest(content)
+    path.write_text(manifest_text(content))
+
+
+def test_a_bundle_is_what_was_exported(whole: Path) -> None:
+    """Classes, sampling, preprocessing and configurations, cheapest first, come back from the disk."""
+    bundle = Bundle.load(str(whole))
+    assert bundle.classes == CLASSES
+    assert (bundle.sampling.frames, bundle.sampling.stride, bundle.sampling.rate) == (4, 2, 30.0)
+    assert bundle.preprocessing.input == "rgb"
+    assert bundle.preprocessing.offsets == (0,)
+    assert set(bundle.configurations) == set(CONFIGURATIONS)
+    costs = [bundle.table.row(c).gflops for c in bundle.configurations]
+    assert costs == sorted(costs)
+    assert bundle.manifest.origin == {"data": "noise"}
+
+
+def test_statistics_come_back_per_configuration(whole: Path) -> None:
+    """Mean and variance of every batch norm are those that were calibrated, at that configuration's width."""
+    from fixtures_bundle import calibrated_checkpoint
+
+    from a3d_edge.models.checkpoint import norms
+
+    bundle, model = Bundle.load(whole), calibrated_checkpoint().model
+    for configuration in CONFIGURATIONS:
+        found = bundle.statistics(configuration)
+        assert set(found) == set(norms(model))
+        for name, norm in norms(model).items():
+            mean, variance = norm.calibrated[str(configuration)]
+            np.testing.assert_array_equal(found[name][0], mean.numpy())
+            np.testing.assert_array_equal(found[name][1], variance.numpy())
+
+
+def test_one_flipped_byte_anywhere_is_noticed(copy: Path) -> None:
+    """Whatever byte of whatever file changes, in one bit or in all, loading names that file."""
+    rng = random.Random(0)
+    for file in sorted(copy.iterdir()):
+        content = file.read_bytes()
+        places = {0, 1, len(content) // 2, len(content) - 1, *(rng.randrange(len(content)) for _ in range(8))}
+        for place in places:
+            for mask in (0x01, 0x20, 0xFF):
+                changed = bytearray(content)
+                changed[place] ^= mask
+                file.write_bytes(changed)
+                with pytest.raises(BundleError, match=file.name):
+                    Bundle.load(copy)
+        file.write_bytes(content)
+    Bundle.load(copy)
+
+
+def test_every_byte_of_the_manifest_counts(copy: Path) -> None:
+    """Also one that leaves what the JSON means as it was: 1E-5 for 1e-5, or other white space."""
+    file = copy / "manifest.json"
+    content = file.read_bytes()
+    exponents = [match.start() for match in re.finditer(rb"\de-\d", content)]
+    assert exponents
+    for place in [*range(0, len(content), 17), *(start + 1 for start in exponents)]:
+        changed = bytearray(content)
+        changed[place] = {0x20: 0x09, 0x0A: 0x0D}.get(changed[place], changed[place] ^ 0x20)
+        file.write_bytes(changed)
+        with pytest.raises(BundleError, match=r"manifest\.json"):
+            Bundle.load(copy)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 0.5, -1])
+def test_truncated_weights_are_noticed(copy: Path, keep: float) -> None:
+    """The message says how many bytes there are and how many there should be."""
+    file = copy / "weights.bin"
+    size = file.stat().st_size
+    left = int(keep * size) if 0 < keep < 1 else int(keep) % size
+    os.truncate(file, left)
+    with pytest.raises(BundleError, match=rf"weights\.bin: {left} bytes instead of {size}"):
+        Bundle.load(copy)
+
+
+def test_every_missing_file_is_named(copy: Path) -> None:
+    """Whichever file is away."""
+    for file in sorted(copy.iterdir()):
+        content = file.read_bytes()
+        file.unlink()
+        with pytest.raises(BundleError, match=file.name.replace(".", r"\.")):
+            Bundle.load(copy)
+        file.write_bytes(content)
+
+
+def test_a_place_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
+    """A directory that is not there, a file, and a directory with other things in it."""
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    for name in ("nowhere", "file"):
+        with pytest.raises(BundleError, match="no such bundle directory"):
+            Bundle.load(tmp_path / name)
+    with pytest.raises(BundleError, match="not a bundle"):
+        Bundle.load(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"schema_version": 1}',
+        b"[" * 200_000,
+        b"1" * 10_000,
+        b'{"schema_version": 1, "created_by": "\\ud800", "sha256": ""}',
+    ],
+    ids=["empty", "not utf-8", "list", "null", "object", "bare", "deep", "huge number", "half a character"],
+)
+def test_a_manifest_of_anything_else_is_refused(copy: Path, content: bytes) -> None:
+    """Whatever the bytes are, the error is ours and names the file."""
+    (copy / "manifest.json").write_bytes(content)
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        Bundle.load(copy)
+
+
+def test_another_schema_is_refused_by_its_number(copy: Path) -> None:
+    """A later version's bundle is told apart from a damaged one."""
+    rewrite(copy, lambda manifest: manifest.update(schema_version=2))
+    with pytest.raises(BundleError, match=r"manifest\.json: schema_version is not 1; export with this"):
+        Bundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    "name", ["../weights.bin", "a/weights.bin", "/etc/hostname", "..", ".", ".hidden", "", "a\0b"]
+)
+def test_files_outside_the_bundle_are_refused(copy: Path, name: str) -> None:
+    """A name in ``files`` is a plain one; nothing outside the directory is ever opened."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["files"][name] = manifest["files"]["weights.bin"]
+
+    rewrite(copy, change)
+    with pytest.raises(BundleError, match=r"manifest\.json: files: .*is not a plain file name"):
+        Bundle.load(copy)
+
+
+def test_a_subgraph_outside_the_bundle_is_refused(copy: Path) -> None:
+    """A width's graph must be one of the listed files."""
+    rewrite(copy, lambda manifest: manifest["widths"]["0.50"].update(frame="../evil.onnx"))
+    with pytest.raises(BundleError, match=r"files lacks \.\./evil\.onnx"):
+        Bundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["preprocessing"].update(input="x"), r"preprocessing\.input"),
+        (lambda m: m["preprocessing"].update(aspect=0.5), r"preprocessing\.aspect 0\.5"),
+        (lambda m: m["sampling"].update(frames=0), "sampling of 0 frames"),
+        (lambda m: m.update(classes=[]), "classes"),
+        (lambda m: m.update(extra=1), "extra"),
+        (lambda m: m["configurations"]["w0.50-s18-t1"].update(offset=-4), r"configurations\.w0\.50-s18-t1"),
+        (lambda m: m["configurations"]["w0.50-s18-t1"].update(offset=1 << 40), "does not fit"),
+        (lambda m: m["configurations"]["w0.50-s18-t1"].update(probe=[0.0]), "does not fit"),
+        (lambda m: m["widths"].pop("0.50"), r"widths lacks the width of w0\.50"),
+        (lambda m: m["files"].pop("weights.bin"), r"files lacks weights\.bin"),
+        (lambda m: m["files"]["weights.bin"].update(sha256="0" * 63), r"files\.weights\.bin\.sha256"),
+    ],
+)
+def test_a_manifest_that_cannot_be_meant_names_the_key(
+    copy: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    """A signed manifest whose content does not hold together is refused with the place that is wrong."""
+    rewrite(copy, change)
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(copy)
+
+
+def test_a_table_of_other_configurations_is_refused(copy: Path) -> None:
+    """Table and manifest must speak of the same configurations."""
+    table = json.loads((copy / "table.json").read_text())
+    del table["rows"][0]
+    (copy / "table.json").write_text(json.dumps(table))
+
+    def change(manifest: dict[str, Any]) -> None:
+        size = (copy / "table.json").stat().st_size
+        manifest["files"]["table.json"] = {"bytes": size, "sha256": digest(copy / "table.json")}
+
+    rewrite(copy, change)
+    with pytest.raises(BundleError, match=r"table\.json: its rows are not the manifest's configurations"):
+        Bundle.load(copy)
+
+
+def test_a_configuration_that_is_not_there_names_those_that_are(whole: Path) -> None:
+    """By value and by name."""
+    bundle = Bundle.load(whole)
+    with pytest.raises(UsageError, match=r"w0\.60-s32-t4 is not in the table; it has w0\.50-s18-t1"):
+        bundle.open("w0.60-s32-t4")
+    with pytest.raises(UsageError, match=r"w0\.60-s32-t4 is not in the table"):
+        as_configuration(bundle, "w0.60-s32-t4")
+    with pytest.raises(UsageError, match="not a configuration"):
+        bundle.open("large")
+    assert as_configuration(bundle, "w1.00-s37-t4") == LARGEST
+
+
+def test_a_bundle_may_lie_anywhere(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path, a path with spaces and letters of other alphabets, and a read-only place."""
+    place = copy_of(whole, tmp_path / "Bündel 1")
+    for file in place.iterdir():
+        file.chmod(0o444)
+    place.chmod(0o555)
+    monkeypatch.chdir(tmp_path)
+    try:
+        network = Bundle.load("Bündel 1").open(Configuration.parse("w0.50-s18-t1"))
+        assert network.classify(network.encode(np.zeros((1, 3, 18, 18), np.float32))).shape == (3,)
+    finally:
+        place.chmod(0o755)

@@ -1,0 +1,154 @@
+"""The bundle that ships with the package: whole, small, measured, and right about scenes it has not seen."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+from fixtures_bundle import main_here, run_cli
+
+from a3d_edge import Bundle, Runtime
+from a3d_edge.control.policy import Decision
+from a3d_edge.rendered import CLASSES, render_clip
+from a3d_edge.runtime import Cycle
+from a3d_edge.video.frame import Frame
+
+ROOT = Path(__file__).parent.parent
+MOST_BYTES = 8_000_000
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    """Loading verifies every byte."""
+    return Bundle.default()
+
+
+def test_it_knows_the_default_classes(bundle: Bundle) -> None:
+    """All seven, and nothing else."""
+    assert set(bundle.classes) == set(CLASSES)
+    assert len(bundle.classes) == 7
+
+
+def test_it_is_small(bundle: Bundle) -> None:
+    """At most 8 MB with everything in it."""
+    files = [file for file in bundle.path.iterdir() if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= MOST_BYTES
+
+
+def test_the_wheel_takes_every_file_of_it(bundle: Bundle) -> None:
+    """Whatever the manifest lists matches a pattern of the package data."""
+    for name in ("manifest.json", *bundle.manifest.files):
+        assert any(fnmatch(name, pattern) for pattern in ("*.json", "*.onnx", "*.bin")), name
+
+
+def test_every_configuration_opens(bundle: Bundle) -> None:
+    """Each computes what it computed at the export, and there is something to choose from."""
+    assert len(bundle.configurations) >= 4
+    for configuration in bundle.configurations:
+        bundle.open(configuration, threads=1)
+    cheapest, dearest = bundle.table.rows[0], bundle.table.rows[-1]
+    assert cheapest.gflops < 0.25 * dearest.gflops
+
+
+def test_its_table_is_measured_and_selected(bundle: Bundle) -> None:
+    """Every row has an accuracy far above chance, and none is beaten by a cheaper one."""
+    assert bundle.table.measured_on
+    assert bundle.table.pareto().rows == bundle.table.rows
+    assert bundle.table.rows[-1].accuracy >= 0.7  # type: ignore[operator]
+    assert bundle.table.rows[0].accuracy >= 0.5  # type: ignore[operator]
+
+
+def test_parity_was_proved(bundle: Bundle) -> None:
+    """On clips, of every configuration."""
+    for name, entry in bundle.manifest.configurations.items():
+        assert entry.parity.clips > 0, name
+        assert entry.parity.relative_error <= 1e-3, name
+        assert entry.parity.same_top1, name
+
+
+class Clip:
+    """A rendered clip as a source."""
+
+    live, unreadable, name, frame_rate = False, 0, "clip", 30.0
+
+    def __init__(self, label: str, seed: int) -> None:
+        images = render_clip(label, seed, frames=100, width=192, height=144)
+        self._frames = iter([Frame(i, i / 30, image, 0.0) for i, image in enumerate(images)])
+
+    def read(self) -> Frame | None:
+        return next(self._frames, None)
+
+    def close(self) -> None:
+        self._frames = iter([])
+
+
+class Sums:
+    """Adds up the scores of a run."""
+
+    def __init__(self) -> None:
+        self.scores: dict[str, float] = {}
+
+    def prediction(self, prediction: object) -> None:
+        for label, score in prediction.top:  # type: ignore[attr-defined]
+            self.scores[label] = self.scores.get(label, 0.0) + score
+
+    def frame(self, frame: object, latest: object) -> None: ...
+    def switch(self, switch: object) -> None: ...
+    def warning(self, message: str) -> None: ...
+    def close(self) -> None: ...
+
+
+def test_it_names_scenes_it_has_not_seen(bundle: Bundle) -> None:
+    """Rendered clips of seeds beyond any training: the highest summed score is right for most of them."""
+    right = 0
+    for label in bundle.classes:
+        for seed in (900_001, 900_002):
+            sums = Sums()
+            largest = str(bundle.configurations[-1])
+            Runtime(bundle, Clip(label, seed), budget=largest, events=[sums], threads=2).run()
+            right += max(sums.scores, key=sums.scores.__getitem__) == label
+    assert right >= 8, f"{right} of 14 (chance is 2)"
+
+
+def test_a_switch_of_it_skips_nothing(bundle: Bundle) -> None:
+    """Through its first configurations, one a window."""
+
+    class Starts(Sums):
+        starts: list[float]
+
+        def prediction(self, prediction: object) -> None:
+            self.starts.append(prediction.window_start_s)  # type: ignore[attr-defined]
+
+    told = Starts()
+    told.starts = []
+    controller = Cycle(bundle.configurations[:3])
+    assert isinstance(controller.decide(), Decision)
+    Runtime(bundle, Clip("hug", 1), controller=controller, events=[told], threads=2).run()
+    hop_s = bundle.sampling.stride / bundle.sampling.rate
+    assert told.starts == pytest.approx([i * hop_s for i in range(len(told.starts))], abs=0.02)
+    assert (
+        len(told.starts) >= (100 - bundle.sampling.frames * bundle.sampling.stride) / bundle.sampling.stride
+    )
+
+
+def test_the_demo_runs_on_it(tmp_path: Path) -> None:
+    """The first command of the README, shortened: it needs no option but the source."""
+    code, out, _ = run_cli("run", "--source", "demo", "--json", "--max-predictions", 2, cwd=tmp_path)
+    assert code == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["event"] for line in lines if line["event"] != "switch"] == ["prediction"] * 2 + ["summary"]
+    assert lines[0]["truth"] in CLASSES
+
+
+def test_it_is_what_info_shows(
+    bundle: Bundle, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``a3d-edge info --json`` without an argument: path, classes, configurations."""
+    code, out, _ = main_here(capfd, monkeypatch, "info", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["path"] == str(bundle.path)
+    assert found["classes"] == list(bundle.classes)
+    assert found["configurations"] == [str(c) for c in bundle.configurations]

@@ -1,0 +1,185 @@
+"""A loaded configuration: its own statistics take effect, and what was loaded is proved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fixtures_bundle import CONFIGURATIONS, LARGEST, SMALLEST, copy_of, pictures, shared_bundle
+
+from a3d_edge.bundle import Bundle, digest, manifest_digest, manifest_text
+from a3d_edge.configuration import Configuration
+from a3d_edge.engine.session import (
+    OrtNetwork,
+    available_threads,
+    open_network,
+    probe_pictures,
+    relative_error,
+)
+from a3d_edge.errors import A3DEdgeError, BundleError, UsageError
+from a3d_edge.video.preprocess import preprocess
+
+NARROW = [c for c in CONFIGURATIONS if c.width == 0.5]
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The exported bundle; not to be altered."""
+    return Bundle.load(shared_bundle(tmp_path_factory))
+
+
+def clip(configuration: Configuration, seed: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Random pictures (T, 3, S, S)."""
+    shape = (configuration.frames, 3, configuration.size, configuration.size)
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_every_configuration_computes_what_pytorch_does(bundle: Bundle) -> None:
+    """On inputs the export never saw, each with its own width, size, frames and statistics."""
+    torch = pytest.importorskip("torch")
+    from fixtures_bundle import calibrated_checkpoint
+
+    model = calibrated_checkpoint().model
+    for configuration in CONFIGURATIONS:
+        network = open_network(bundle, configuration, threads=1)
+        window = clip(configuration)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(window).transpose(0, 1)[None], configuration)[0].numpy()
+        got = network.logits(network.encode(window))
+        assert relative_error(got, expected) < 1e-4
+
+
+def test_statistics_of_a_configuration_change_its_output(bundle: Bundle) -> None:
+    """Two configurations of one width share graphs and weights; the same input gives another answer."""
+    window = clip(Configuration(0.5, 32, 4))
+    logits = []
+    for configuration in NARROW:
+        network = open_network(bundle, configuration, threads=1)
+        logits.append(network.logits(network.encode(window)))
+    for first, second in ((0, 1), (1, 2), (0, 2)):
+        assert relative_error(logits[first], logits[second]) > 0.02
+
+
+def test_each_stage_has_its_own_statistics(bundle: Bundle) -> None:
+    """Those of the frame stage and those of the clip stage are both put in."""
+    window = clip(Configuration(0.5, 32, 4))
+    one, other = (open_network(bundle, c, threads=1) for c in NARROW[1:])
+    features, others = one.encode(window), other.encode(window)
+    assert relative_error(features, others) > 0.02
+    assert relative_error(one.logits(features), other.logits(features)) > 0.02
+
+
+def test_frames_are_encoded_each_by_itself(bundle: Bundle) -> None:
+    """Together or one by one, in any order: the same features."""
+    network = open_network(bundle, LARGEST, threads=1)
+    window = clip(LARGEST)
+    together = network.encode(window)
+    assert together.shape[0] == 4
+    assert together.shape[2:] == (5, 5)
+    singly = np.concatenate([network.encode(picture[None]) for picture in window])
+    np.testing.assert_allclose(together, singly, rtol=1e-4, atol=1e-5)
+
+
+def test_scores_are_a_softmax(bundle: Bundle) -> None:
+    """Positive, they sum to 1, and order as the logits do; huge logits do not overflow."""
+    network = open_network(bundle, SMALLEST, threads=1)
+    features = network.encode(clip(SMALLEST)) * np.float32(1e4)
+    scores, logits = network.classify(features), network.logits(features)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+    assert scores.sum() == pytest.approx(1.0, abs=1e-6)
+    assert scores.argmax() == logits.argmax()
+
+
+def test_statistics_that_do_not_fit_the_probe_are_noticed(bundle: Bundle) -> None:
+    """Statistics of another configuration, as if they had silently not been put in: refused on opening."""
+    entries = dict(bundle.manifest.configurations)
+    entries[str(NARROW[1])] = entries[str(NARROW[1])].model_copy(
+        update={"offset": entries[str(NARROW[2])].offset}
+    )
+    wrong = replace(bundle, manifest=bundle.manifest.model_copy(update={"configurations": entries}))
+    with pytest.raises(BundleError, match=r"w0\.50-s32-t2 does not compute what was exported"):
+        open_network(wrong, NARROW[1], threads=1)
+    open_network(wrong, NARROW[2], threads=1)
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan")])
+def test_a_probe_that_does_not_agree_is_noticed(bundle: Bundle, value: float) -> None:
+    """Other logits than those in the manifest, or no number at all."""
+    entries = dict(bundle.manifest.configurations)
+    probe = (*entries[str(LARGEST)].probe[:-1], value)
+    entries[str(LARGEST)] = entries[str(LARGEST)].model_copy(update={"probe": probe})
+    wrong = replace(bundle, manifest=bundle.manifest.model_copy(update={"configurations": entries}))
+    with pytest.raises(BundleError, match=r"w1\.00-s37-t4 does not compute what was exported"):
+        open_network(wrong, LARGEST, threads=1)
+
+
+def test_the_probe_is_the_same_everywhere() -> None:
+    """Pinned values: a bundle's probe logits must mean the same input on every machine and version."""
+    probe = probe_pictures(Configuration(0.5, 32, 2))
+    assert (probe.shape, probe.dtype) == ((2, 3, 32, 32), np.float32)
+    # By hand: (k · 2654435761 + (k // 32) · 40503) mod 65521, mapped to [-1, 1].
+    for place in (0, 1, 33, 6143):
+        hashed = (place * 2654435761 + place // 32 * 40503) % 65521
+        assert probe.reshape(-1)[place] == pytest.approx(hashed * 2 / 65520 - 1, abs=1e-6)
+    assert probe.std() > 0.5
+
+
+def test_a_graph_that_is_none_is_a_bundle_error(bundle: Bundle, tmp_path: Path) -> None:
+    """Signed but not ONNX: the file is named, in one line."""
+    folder = copy_of(bundle.path, tmp_path / "copy")
+    graph = folder / "w0.50.frame.onnx"
+    graph.write_bytes(b"not a graph")
+    content = json.loads((folder / "manifest.json").read_text())
+    content["files"][graph.name] = {"bytes": graph.stat().st_size, "sha256": digest(graph)}
+    content["sha256"] = manifest_digest(content)
+    (folder / "manifest.json").write_text(manifest_text(content))
+    with pytest.raises(BundleError, match=r"w0\.50\.frame\.onnx: ONNX Runtime refuses the graph") as caught:
+        Bundle.load(folder).open(SMALLEST)
+    assert "\n" not in str(caught.value)
+    Bundle.load(folder).open(LARGEST)
+
+
+def test_an_input_that_does_not_fit_is_an_error_of_ours(bundle: Bundle) -> None:
+    """What ONNX Runtime raises has no common type; callers see ours."""
+    network = open_network(bundle, SMALLEST, threads=1)
+    with pytest.raises(A3DEdgeError, match=r"w0\.50-s18-t1: ONNX Runtime failed"):
+        network.encode(np.zeros((1, 4, 18, 18), np.float32))
+
+
+def test_a_configuration_the_bundle_lacks_is_a_usage_error(bundle: Bundle) -> None:
+    """Before anything is loaded."""
+    with pytest.raises(UsageError, match="is not in the table"):
+        OrtNetwork(bundle, Configuration(0.5, 32, 3), 1)
+
+
+def test_a_window_of_pictures_is_classified(bundle: Bundle) -> None:
+    """Of all 8 frames of a window or of its 4 sampled ones, those of the configuration are looked at."""
+    network = bundle.open("w0.50-s32-t2", threads=1)
+    every = list(pictures(8))
+    sampled = every[::2]
+    # T = 2 of 4 picks the first and the third sampled frame: 0 and 4 of all.
+    chosen = np.stack([preprocess([every[i]], 32, bundle.preprocessing) for i in (0, 4)])
+    scores = network.classify(network.encode(chosen))
+    expected = (bundle.classes[int(scores.argmax())], pytest.approx(float(scores.max()), abs=1e-6))
+    assert network.classify_clip(every) == expected
+    assert network.classify_clip(sampled) == expected
+    changed = [picture if i in (0, 4) else 255 - picture for i, picture in enumerate(every)]
+    assert network.classify_clip(changed) == expected
+    for wrong in (0, 1, 3, 5, 9):
+        with pytest.raises(UsageError, match=f"a window is 8 frames, or the 4 sampled ones; got {wrong}"):
+            network.classify_clip([every[0]] * wrong)
+
+
+def test_threads_are_the_cores_we_may_use() -> None:
+    """At least one."""
+    assert available_threads() >= 1
+
+
+@pytest.mark.parametrize(("got", "error"), [([1.0, -2.0], 0.0), ([1.0, -1.0], 0.5), ([3.0, -2.0], 1.0)])
+def test_relative_error(got: list[float], error: float) -> None:
+    """The largest difference over the largest expected value, so that logits near zero do not explode it."""
+    assert relative_error(np.array(got), np.array([1.0, -2.0])) == pytest.approx(error)

@@ -1,0 +1,102 @@
+"""What a run reports: names and units of the JSON fields, and the sums of a summary."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.events import LATENCIES_KEPT, TOP, Prediction, Summary, Switch
+
+LARGE, SMALL = Configuration(1.0, 224, 8), Configuration(0.5, 128, 2)
+
+
+def prediction(latency_ms: float = 20.0, truth: str | None = None, label: str = "hug") -> Prediction:
+    """A prediction among twelve classes."""
+    top = tuple((label if i == 0 else f"class {i}", 0.5 / (i + 1)) for i in range(12))
+    return Prediction(2.5, 0.6, label, 0.5, top, LARGE, latency_ms, 31.0, truth=truth)
+
+
+def test_fields_of_a_prediction() -> None:
+    """The names that programs rely on; at most ten classes in ``top``, best first."""
+    fields = prediction().fields()
+    assert list(fields) == [
+        "stream_time_s",
+        "window_start_s",
+        "label",
+        "score",
+        "top",
+        "configuration",
+        "latency_ms",
+        "age_ms",
+        "padded",
+    ]
+    assert fields["configuration"] == "w1.00-s224-t8"
+    assert fields["padded"] is False
+    assert len(fields["top"]) == TOP
+    assert fields["top"][0] == {"label": "hug", "score": 0.5}
+    json.dumps(fields, allow_nan=False)
+
+
+def test_truth_is_told_only_where_it_is_known() -> None:
+    """Of the demo alone."""
+    assert "truth" not in prediction().fields()
+    assert prediction(truth="kick").fields()["truth"] == "kick"
+
+
+def test_fields_of_a_switch() -> None:
+    """From, to, reason and limiting signal."""
+    assert Switch(1.5, LARGE, SMALL, "others use 90 % of the CPU", "cpu").fields() == {
+        "stream_time_s": 1.5,
+        "from": "w1.00-s224-t8",
+        "to": "w0.50-s128-t2",
+        "reason": "others use 90 % of the CPU",
+        "limiting_signal": "cpu",
+    }
+
+
+def test_an_empty_summary() -> None:
+    """Latency of no prediction is null, not zero."""
+    fields = Summary().fields()
+    assert fields["predictions"] == 0
+    assert fields["latency_ms"] == {"p50": None, "p95": None}
+    assert "truth" not in fields
+    json.dumps(fields, allow_nan=False)
+
+
+def test_a_summary_counts() -> None:
+    """Predictions by configuration, percentiles of latency, and how many agree with the truth."""
+    summary = Summary(frames_captured=100, frames_used=60, dropped={"not_sampled": 40}, switches=2)
+    for latency in range(1, 101):
+        summary.count(prediction(float(latency)))
+    summary.count(prediction(1.0, truth="hug"))
+    summary.count(prediction(1.0, truth="kick"))
+    fields = summary.fields()
+    assert fields["predictions"] == 102
+    assert fields["configurations"] == {"w1.00-s224-t8": 102}
+    assert fields["latency_ms"]["p50"] == pytest.approx(50, abs=1)
+    assert fields["latency_ms"]["p95"] == pytest.approx(95, abs=1)
+    assert fields["truth"] == {"agreed": 1, "of": 2}
+    assert fields["frames_captured"] == fields["frames_used"] + sum(fields["dropped"].values())
+
+
+@pytest.mark.parametrize(
+    ("count", "p50", "p95"), [(1, 0.0, 0.0), (2, 1.0, 1.0), (3, 1.0, 2.0), (20, 10.0, 19.0)]
+)
+def test_percentiles_of_few(count: int, p50: float, p95: float) -> None:
+    """They are latencies that occurred."""
+    summary = Summary()
+    for latency in reversed(range(count)):
+        summary.count(prediction(float(latency)))
+    assert (summary.percentile_ms(0.5), summary.percentile_ms(0.95)) == (p50, p95)
+
+
+def test_a_run_of_weeks_does_not_grow() -> None:
+    """Percentiles are of the latest predictions only; counts go on."""
+    summary = Summary()
+    for number in range(LATENCIES_KEPT + 100):
+        summary.count(prediction(1000.0 if number < 100 else 1.0))
+    assert len(summary.latencies_ms) == LATENCIES_KEPT
+    assert summary.percentile_ms(1.0) == 1.0
+    assert summary.predictions == LATENCIES_KEPT + 100

@@ -1,0 +1,117 @@
+"""The runtime never needs torch, onnx or matplotlib: imports are looked at in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fixtures_bundle import shared_bundle, write_video
+
+HEAVY = ("torch", "onnx", "onnx_ir", "onnxscript", "matplotlib", "av", "fvcore")
+
+BLOCK = f"""
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError(f"No module named '{{name}}' (blocked)", name=name)
+sys.meta_path.insert(0, Blocked())
+"""
+
+LOADED = f"""
+import sys
+print("loaded:", sorted({{name.split(".")[0] for name in sys.modules}} & set({HEAVY!r})), file=sys.stderr)
+"""
+
+
+def python(code: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60, check=False)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real video of 30 frames."""
+    return write_video(tmp_path_factory.mktemp("videos") / "clip.mp4", 30)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import a3d_edge",
+        "from a3d_edge import A3DEdgeError, Budget, BudgetController, Bundle, Configuration, Runtime",
+        "import a3d_edge.cli",
+        "import a3d_edge.budget_tables",
+    ],
+)
+def test_importing_is_light(statement: str, tmp_path: Path) -> None:
+    """Nothing heavy is loaded, and nothing is printed."""
+    done = python(statement + LOADED, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "loaded: []\n")
+
+
+def test_the_package_itself_loads_next_to_nothing(tmp_path: Path) -> None:
+    """``import a3d_edge`` is for `--help` too: no numpy, OpenCV or ONNX Runtime until they are used."""
+    done = python(
+        "import sys, a3d_edge, a3d_edge.cli\n"
+        "print(sorted({'numpy', 'cv2', 'onnxruntime', 'pydantic', 'rich', 'psutil'} & set(sys.modules)))",
+        cwd=tmp_path,
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_a_run_works_where_they_are_not_installed(
+    clip: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """With their imports blocked a run with a recording gives its predictions all the same."""
+    code = (
+        BLOCK + "import atexit\n" + f"atexit.register(lambda: exec({LOADED!r}))\n"
+        "from a3d_edge.cli import main\nmain()\n"
+    )
+    done = python(
+        code, "run", "--source", clip, "--bundle", shared_bundle(tmp_path_factory), "--json",
+        "--save", "out.mp4", "--switch-every", 4, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "loaded: []\n"
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[-1]["event"] == "summary"
+    assert lines[-1]["predictions"] > 10
+    assert (tmp_path / "out.mp4").is_file()
+
+
+def test_what_needs_them_says_what_to_install(tmp_path: Path) -> None:
+    """Exit 5 with the extra's name, not a traceback."""
+    code = BLOCK.replace("raise ModuleNotFoundError", "return None; raise ModuleNotFoundError") + (
+        "import importlib.util\n"
+        "real = importlib.util.find_spec\n"
+        f"importlib.util.find_spec = lambda name: None if name in {HEAVY!r} else real(name)\n"
+        "from a3d_edge.cli import main\nmain()\n"
+    )
+    for arguments, extra in (
+        (["flops"], "export"),
+        (["export", "x.pth", "--out", "y"], "export"),
+        (["train", "--out", "y.pth"], "train"),
+        (["eval", "x.pth", "--data", "z"], "train"),
+        (["table", "build", "x.pth", "--data", "z", "--out", "y"], "train"),
+        (["info", "x.pth"], "export"),
+    ):
+        (tmp_path / "x.pth").touch()
+        done = python(code, *arguments, cwd=tmp_path)
+        assert done.returncode == 5
+        assert f"pip install 'a3d-edge[{extra}]'" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_the_public_names_are_there() -> None:
+    """Those promised to stay; an unknown one is an AttributeError."""
+    import a3d_edge
+
+    for name in a3d_edge.__all__:
+        assert getattr(a3d_edge, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        a3d_edge.nothing  # noqa: B018

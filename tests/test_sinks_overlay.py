@@ -1,0 +1,74 @@
+"""The overlay and the window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from a3d_edge.errors import ResourceError
+from a3d_edge.sinks.overlay import Window, draw_overlay
+
+
+def drawn(
+    image: NDArray[np.uint8], label: str | None = "handshake", score: float = 0.87
+) -> NDArray[np.uint8]:
+    return draw_overlay(
+        image,
+        label=label,
+        score=score,
+        configuration="w0.50-s224-t4-int8",
+        latency_ms=34.2,
+        extra="budget auto",
+    )
+
+
+@pytest.mark.parametrize("size", [(100, 176), (240, 320), (1080, 1920)])
+def test_text_is_light_on_dark_at_the_foot_and_the_rest_is_untouched(size: tuple[int, int]) -> None:
+    """On white: the upper part stays white, the box is dark, its text bright and not cut at the edge."""
+    image = np.full((*size, 3), 255, np.uint8)
+    out = drawn(image)
+    assert (image == 255).all()
+    assert (out[: size[0] // 2] == 255).all()
+    foot = out[-round(size[0] * 0.09) :]
+    assert np.median(foot) < 90
+    assert (foot.min(axis=2) > 180).sum() > 30
+    assert (out[-size[0] // 12 :, -2:].max(axis=2) < 90).all()
+
+
+def test_text_grows_with_the_picture() -> None:
+    """Six times the size, far more bright pixels: the text is not six times as small on a large screen."""
+    small, large = np.zeros((180, 320, 3), np.uint8), np.zeros((1080, 1920, 3), np.uint8)
+    assert (drawn(large).min(axis=2) > 150).sum() > 15 * (drawn(small).min(axis=2) > 150).sum()
+
+
+def test_the_score_shows_as_a_bar() -> None:
+    """A higher score is a longer bar; none before the first prediction."""
+
+    def green(label: str | None, score: float) -> int:
+        out = drawn(np.zeros((240, 320, 3), np.uint8), label, score).astype(int)
+        return int((out[..., 1] - out[..., 0] > 60).sum())
+
+    assert green("kick", 0.9) > 2 * green("kick", 0.3) > 0
+    assert green(None, 0.9) == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (9, 7), (16, 2000), (2000, 16)])
+def test_any_size_and_any_label_can_be_drawn(size: tuple[int, int]) -> None:
+    """Tiny pictures and letters that the font lacks are no reason to fail."""
+    assert drawn(np.zeros((*size, 3), np.uint8), "拍手 " * 40, score=7.0).shape == (*size, 3)
+
+
+@pytest.mark.parametrize("display", [None, ":4321"])
+def test_without_a_display_that_answers_there_is_a_resource_error(
+    monkeypatch: pytest.MonkeyPatch, display: str | None
+) -> None:
+    """No DISPLAY, or one where nobody answers (there Qt would abort this very process)."""
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("QT_QPA_PLATFORM", raising=False)
+    if display is None:
+        monkeypatch.delenv("DISPLAY", raising=False)
+    else:
+        monkeypatch.setenv("DISPLAY", display)
+    with pytest.raises(ResourceError, match="use --save FILE or --json"):
+        Window()

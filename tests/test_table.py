@@ -1,0 +1,139 @@
+"""The configuration–budget table: order, Pareto front, round trip, and errors that carry the key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.errors import A3DEdgeError, BundleError, UsageError
+from a3d_edge.table import ConfigurationBudgetTable, Row, pareto_front
+
+
+def row(name: str, gflops: float, accuracy: float | None = None) -> Row:
+    return Row(configuration=name, gflops=gflops, params_m=1.0, accuracy=accuracy)
+
+
+def table(*rows: Row) -> ConfigurationBudgetTable:
+    return ConfigurationBudgetTable(architecture="tiny", measured_on="squares", rows=rows)
+
+
+SMALL, MIDDLE, LARGE = (
+    row("w0.50-s128-t2", 0.9, 0.64),
+    row("w0.50-s224-t4", 5.3, 0.71),
+    row("w1.00-s256-t8", 54.5, 0.75),
+)
+
+
+def written(path: Path, change: dict[str, Any] | None = None, **row_change: Any) -> Path:
+    """A table file of three rows with some keys changed; ``row_change`` changes row 1."""
+    content = json.loads(table(SMALL, MIDDLE, LARGE).to_json()) | (change or {})
+    if row_change:
+        content["rows"][1] |= row_change
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_rows_are_ordered_from_cheapest_to_dearest() -> None:
+    """Whatever order they come in; rows of equal cost by configuration."""
+    twin = row("w0.50-s192-t4", 5.3, 0.70)
+    ordered = table(LARGE, MIDDLE, twin, SMALL)
+    assert ordered.rows == (SMALL, twin, MIDDLE, LARGE)
+    assert ordered.configurations[0] == Configuration(0.5, 128, 2)
+
+
+def test_a_table_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    """Round trip through the file; the text is stable."""
+    original = table(SMALL, row("w1.00-s224-t8", 41.7), LARGE)
+    path = tmp_path / "table.json"
+    path.write_text(original.to_json(), encoding="utf-8")
+    again = ConfigurationBudgetTable.load(path)
+    assert again == original
+    assert again.to_json() == original.to_json()
+
+
+def test_names_are_brought_to_one_form() -> None:
+    """``w0.5`` and ``w0.50`` are one configuration, so both in one table are refused."""
+    assert row("w0.5-s224-t4", 5.3).configuration == "w0.50-s224-t4"
+    with pytest.raises(ValueError, match="a configuration appears twice"):
+        table(row("w0.5-s224-t4", 5.3), row("w0.50-s224-t4", 5.3))
+
+
+def test_a_row_is_found_by_its_configuration() -> None:
+    """And a missing one is answered with those there are."""
+    rows = table(SMALL, LARGE)
+    assert rows.row(Configuration(1.0, 256, 8)) is rows.rows[1]
+    with pytest.raises(UsageError) as caught:
+        rows.row(Configuration(0.7, 224, 4))
+    assert str(caught.value) == (
+        "configuration w0.70-s224-t4 is not in the table; it has w0.50-s128-t2, w1.00-s256-t8"
+    )
+
+
+def test_the_pareto_front_drops_what_another_row_beats() -> None:
+    """A dearer row stays only if it is more accurate than every cheaper one; of equal cost the better."""
+    beaten = row("w0.90-s128-t8", 8.0, 0.69)
+    as_good_but_dearer = row("w0.80-s224-t4", 13.4, 0.71)
+    same_cost_worse = row("w0.60-s192-t4", 5.3, 0.70)
+    front = table(LARGE, same_cost_worse, beaten, as_good_but_dearer, MIDDLE, SMALL).pareto()
+    assert front.rows == (SMALL, MIDDLE, LARGE)
+    assert (front.architecture, front.measured_on) == ("tiny", "squares")
+
+
+def test_a_row_of_accuracy_zero_can_be_on_the_front() -> None:
+    """The cheapest row is never beaten by a dearer one, however bad it is."""
+    worst = row("w0.50-s64-t1", 0.1, 0.0)
+    assert pareto_front([SMALL, worst]) == (worst, SMALL)
+
+
+def test_the_front_of_unmeasured_rows_is_refused() -> None:
+    """No accuracy, no selection; the message names the row."""
+    with pytest.raises(A3DEdgeError, match=r"w1\.00-s224-t8 has no accuracy; build the table"):
+        pareto_front([row("w1.00-s224-t8", 41.7)])
+
+
+@pytest.mark.parametrize(
+    ("change", "row_change", "message"),
+    [
+        ({}, {"gflops": -1.0}, "rows[1].gflops: Input should be greater than 0"),
+        ({}, {"accuracy": 75.2}, "rows[1].accuracy: Input should be less than or equal to 1"),
+        ({}, {"latency": 3}, "rows[1].latency: Extra inputs are not permitted"),
+        (
+            {},
+            {"configuration": "w0.5"},
+            "rows[1].configuration: Value error, 'w0.5' is not a configuration; "
+            "write width, size and frames as w0.50-s224-t4",
+        ),
+        ({}, {"configuration": "w1.00-s256-t8"}, "rows: Value error, a configuration appears twice"),
+        ({"rows": []}, {}, "rows: Tuple should have at least 1 item after validation, not 0"),
+        ({"schema_version": 2}, {}, "schema_version: Input should be 1"),
+        ({"schema_version": 2, "architecture": 3}, {}, "schema_version: Input should be 1 (and 1 more)"),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_path(
+    tmp_path: Path, change: dict[str, Any], row_change: dict[str, Any], message: str
+) -> None:
+    """The first problem, where it lies, and how many more there are."""
+    path = written(tmp_path / "table.json", change, **row_change)
+    with pytest.raises(BundleError) as caught:
+        ConfigurationBudgetTable.load(path)
+    assert str(caught.value) == f"{path}: not a configuration–budget table: {message}"
+
+
+@pytest.mark.parametrize("content", [b"", b"not json", b"[1, 2]", b"\xff\xfe\x00", b'{"rows": ['])
+def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Empty, text, another structure, binary, cut off: always a `BundleError` that names the file."""
+    path = tmp_path / "table.json"
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"table\.json: (not a configuration|cannot read)"):
+        ConfigurationBudgetTable.load(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """A folder, or nothing."""
+    for path in (tmp_path, tmp_path / "none.json"):
+        with pytest.raises(BundleError, match="cannot read the table"):
+            ConfigurationBudgetTable.load(path)

@@ -1,0 +1,166 @@
+"""Decoding once: real files, the cache on disk, and the frame that stands for a time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from a3d_edge.errors import ResourceError, SourceError
+from a3d_edge.rendered import CLASSES
+from a3d_edge.training.clips import Clip
+from a3d_edge.training.decode import DecodedClip, FrameCache, decode
+
+
+def write_grey(
+    path: Path, levels: Sequence[int], rate: float = 25.0, size: tuple[int, int] = (64, 48)
+) -> Path:
+    """A real file whose frames are even grey of the given levels."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+    for level in levels:
+        writer.write(np.full((size[1], size[0], 3), level, np.uint8))
+    writer.release()
+    return path
+
+
+def at_times(times: Sequence[float]) -> DecodedClip:
+    return DecodedClip(np.zeros((len(times), 1, 1, 3), np.uint8), np.array(times))
+
+
+def levels_of(clip: DecodedClip) -> NDArray[np.float64]:
+    return clip.frames.reshape(len(clip.frames), -1).mean(axis=1)
+
+
+def test_a_file_is_decoded_whole(tmp_path: Path) -> None:
+    """Every frame in order, BGR, with its time from 0; a small file keeps its size."""
+    levels = list(range(30, 230, 20))
+    clip = decode(write_grey(tmp_path / "a.mp4", levels), 160)
+    assert (clip.frames.shape, clip.frames.dtype) == ((10, 48, 64, 3), np.uint8)
+    np.testing.assert_allclose(levels_of(clip), levels, atol=4)
+    np.testing.assert_allclose(clip.times, np.arange(10) / 25.0, atol=1e-6)
+    assert clip.duration == pytest.approx(0.36)
+
+
+def test_colours_are_bgr(tmp_path: Path) -> None:
+    """As OpenCV reads them at run time."""
+    path = tmp_path / "a.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 48))
+    writer.write(np.full((48, 64, 3), (200, 120, 40), np.uint8))
+    writer.release()
+    np.testing.assert_allclose(decode(path, 160).frames[0].mean(axis=(0, 1)), (200, 120, 40), atol=6)
+    read = cv2.VideoCapture(str(path)).read()[1]
+    np.testing.assert_allclose(decode(path, 160).frames[0].astype(int), read, atol=3)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((64, 48), (24, 32)), ((48, 64), (32, 24)), ((24, 20), (20, 24))]
+)
+def test_frames_are_shrunk_to_the_short_side_never_grown(
+    tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    """Short side 24 at most, the shape kept."""
+    clip = decode(write_grey(tmp_path / "a.mp4", [100] * 3, size=size), 24)
+    assert clip.frames.shape[1:3] == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"this is text\n" * 50, b"\x00\x00\x00\x18ftypmp42" + bytes(200)])
+def test_a_file_that_is_no_video_is_a_source_error(tmp_path: Path, content: bytes) -> None:
+    """Empty, text renamed to .mp4, a header without anything behind it."""
+    path = tmp_path / "bad.mp4"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"bad\.mp4: cannot be decoded as video"):
+        decode(path, 160)
+
+
+def test_a_sound_file_is_a_source_error(tmp_path: Path) -> None:
+    """A container without a video stream."""
+    import wave
+
+    with wave.open(str(tmp_path / "a.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(1600))
+    with pytest.raises(SourceError, match=r"a\.wav: cannot be decoded as video"):
+        decode(tmp_path / "a.wav", 160)
+
+
+@pytest.mark.parametrize(
+    ("times", "asked", "expected"),
+    [
+        ([0.0, 0.1, 0.2], [0.0, 0.04, 0.06, 0.1, 0.16, 0.2], [0, 0, 1, 1, 2, 2]),
+        ([0.0, 0.1, 0.2], [-1.0, 0.9], [0, 2]),  # held before the first and after the last
+        ([0.0, 0.25], [0.125], [0]),  # a tie goes to the earlier
+        ([0.0], [-1.0, 0.0, 5.0], [0, 0, 0]),
+        ([0.0, 0.5, 0.51, 0.52, 2.0], [0.3, 0.514, 1.2, 1.3], [1, 2, 3, 4]),
+    ],
+)
+def test_the_nearest_frame_stands_for_a_time(
+    times: list[float], asked: list[float], expected: list[int]
+) -> None:
+    """At any spacing; times outside the clip get its first or last frame."""
+    assert at_times(times).at(np.array(asked)).tolist() == expected
+
+
+def test_the_cache_decodes_once(tmp_path: Path) -> None:
+    """The second time frames come from disk: the file itself need not even be decodable any more."""
+    path = write_grey(tmp_path / "a.mp4", [50, 100, 150])
+    first = FrameCache(tmp_path / "cache", 24).get(Clip("a", path))
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    again = FrameCache(tmp_path / "cache", 24).get(Clip("a", path))
+    np.testing.assert_array_equal(again.frames, first.frames)
+    np.testing.assert_array_equal(again.times, first.times)
+    assert isinstance(again.frames, np.memmap)
+
+
+def test_a_changed_file_is_decoded_anew(tmp_path: Path) -> None:
+    """Another content of the same name is never served from the cache, nor another scale."""
+    path = write_grey(tmp_path / "a.mp4", [50] * 3)
+    cache = FrameCache(tmp_path / "cache", 24)
+    assert levels_of(cache.get(Clip("a", path))) == pytest.approx([50] * 3, abs=4)
+    write_grey(path, [150] * 4)
+    assert levels_of(cache.get(Clip("a", path))) == pytest.approx([150] * 4, abs=4)
+    assert FrameCache(tmp_path / "cache", 40).get(Clip("a", path)).frames.shape[1] == 40
+
+
+def test_the_cache_may_be_deleted_at_any_time(tmp_path: Path) -> None:
+    """Whole or in part: what is missing is decoded again, and what is in use stays readable."""
+    path = write_grey(tmp_path / "a.mp4", [50] * 3)
+    cache = FrameCache(tmp_path / "cache")
+    clip = cache.get(Clip("a", path))
+    shutil.rmtree(tmp_path / "cache")
+    assert levels_of(clip) == pytest.approx([50] * 3, abs=4)
+    cache.get(Clip("a", path))
+    next((tmp_path / "cache").glob("*.frames.npy")).unlink()
+    assert levels_of(cache.get(Clip("a", path))) == pytest.approx([50] * 3, abs=4)
+
+
+def test_a_rendered_clip_is_drawn_from_its_seed(tmp_path: Path) -> None:
+    """Same seed, same frames; another seed, others; times are evenly spaced."""
+    cache = FrameCache(tmp_path / "cache")
+    clip = cache.get(Clip(CLASSES[0], None, seed=1))
+    again = FrameCache(tmp_path / "other").get(Clip(CLASSES[0], None, seed=1))
+    np.testing.assert_array_equal(clip.frames, again.frames)
+    other = cache.get(Clip(CLASSES[0], None, seed=2))
+    assert clip.frames.shape != other.frames.shape or (clip.frames != other.frames).any()
+    assert 2.3 < clip.duration < 4.3
+    np.testing.assert_allclose(np.diff(clip.times), clip.times[1])
+
+
+def test_a_clip_that_is_gone_is_a_source_error(tmp_path: Path) -> None:
+    """Listed once, deleted since."""
+    with pytest.raises(SourceError, match=r"gone\.mp4: cannot be read \(No such file or directory\)"):
+        FrameCache(tmp_path / "cache").get(Clip("a", tmp_path / "gone.mp4"))
+
+
+def test_a_cache_that_cannot_be_is_a_resource_error(tmp_path: Path) -> None:
+    """The message names the folder and the flag."""
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(ResourceError, match=r"file/cache: cannot keep decoded frames here .*; see --cache"):
+        FrameCache(tmp_path / "file" / "cache")

@@ -1,0 +1,138 @@
+"""One mutual step against a plain implementation of the paper's Eq. 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.models.layers import Run
+from a3d_edge.models.ranges import RANGES
+from a3d_edge.models.slow import Slow, SlowDescription, fit_input
+from a3d_edge.training.distillation import backward, seed_step, subnetworks
+
+STUDENTS = (Configuration(0.5, 24, 2), Configuration(0.83, 32, 3))
+
+
+@pytest.fixture
+def batch() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(4)
+    return torch.randn(5, 3, 4, 32, 32), torch.tensor([0, 1, 2, 2, 0])
+
+
+@pytest.fixture
+def network(tiny_description: SlowDescription, lively: Callable[..., Slow]) -> Callable[[], Slow]:
+    """Copies of one lively network in training mode, of useful confidence."""
+
+    def build() -> Slow:
+        model = lively(tiny_description).train()
+        with torch.no_grad():
+            model.head.weight.mul_(20)
+        return model
+
+    return build
+
+
+def gradients(model: Slow) -> dict[str, Tensor]:
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    shifted = logits - logits.max(dim=1, keepdim=True).values
+    return shifted - shifted.exp().sum(dim=1, keepdim=True).log()
+
+
+def plain_equation_3(model: Slow, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """CE(full, y) and Σ over students of the mean over clips of Σ_c p_full·log(p_full / p_student)."""
+    full = log_softmax(model.run(clips, Run()))
+    cross_entropy = -full[torch.arange(len(labels)), labels].mean()
+    teacher = full.detach()
+    divergences = []
+    for student in STUDENTS:
+        frames = [i * clips.shape[2] // student.frames for i in range(student.frames)]
+        smaller = fit_input(clips[:, :, frames], student)
+        output = log_softmax(model.run(smaller, Run(student.width)))
+        divergences.append((teacher.exp() * (teacher - output)).sum(dim=1).mean())
+    return cross_entropy, torch.stack(divergences).sum()
+
+
+def test_gradients_are_those_of_equation_3(network: Callable[[], Slow], batch: tuple[Tensor, Tensor]) -> None:
+    """Three separate backwards give the gradients of the summed loss, and report its parts."""
+    ours, plain = network(), network()
+    losses = backward(ours, *batch, STUDENTS)
+    cross_entropy, divergence = plain_equation_3(plain, *batch)
+    (cross_entropy + divergence).backward()
+    assert losses.cross_entropy == pytest.approx(cross_entropy.item(), rel=1e-5)
+    assert losses.distillation == pytest.approx(divergence.item(), rel=1e-4)
+    expected = gradients(plain)
+    for name, gradient in gradients(ours).items():
+        scale = float(expected[name].abs().max())
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-5 * scale + 1e-7, msg=name)
+
+
+def test_the_teacher_is_detached(network: Callable[[], Slow], batch: tuple[Tensor, Tensor]) -> None:
+    """Students leave no gradient outside their slices: there the network learns from the labels alone."""
+    alone, mutual = network(), network()
+    backward(alone, *batch, ())
+    backward(mutual, *batch, (STUDENTS[0],))
+    outside = gradients(mutual)["res5.blocks.0.c.conv.weight"][128:]
+    torch.testing.assert_close(outside, gradients(alone)["res5.blocks.0.c.conv.weight"][128:])
+    assert outside.any()
+    inside = gradients(mutual)["res5.blocks.0.c.conv.weight"][:128]
+    assert not torch.allclose(inside, gradients(alone)["res5.blocks.0.c.conv.weight"][:128])
+
+
+def test_a_student_like_its_teacher_has_nothing_to_learn(
+    network: Callable[[], Slow], batch: tuple[Tensor, Tensor]
+) -> None:
+    """The full configuration as a student: divergence 0, and no gradient beyond the cross entropy's."""
+    alone, mutual = network(), network()
+    backward(alone, *batch, ())
+    losses = backward(mutual, *batch, (Configuration(1.0, 32, 4),))
+    assert losses.distillation == pytest.approx(0.0, abs=1e-6)
+    for name, gradient in gradients(mutual).items():
+        torch.testing.assert_close(gradient, gradients(alone)[name], rtol=1e-3, atol=1e-5)
+
+
+def test_accuracy_and_smoothing(network: Callable[[], Slow], batch: tuple[Tensor, Tensor]) -> None:
+    """Accuracy is the full network's share of right clips; smoothing mixes in the uniform distribution."""
+    clips, labels = batch
+    with torch.no_grad():
+        logits = network().run(clips, Run())
+    losses = backward(network(), clips, labels, (), smoothing=0.2)
+    assert losses.accuracy == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
+    full = log_softmax(logits)
+    smooth = -(0.8 * full[torch.arange(5), labels] + 0.2 * full.mean(dim=1)).mean()
+    assert losses.cross_entropy == pytest.approx(smooth.item(), rel=1e-5)
+
+
+def test_gradients_accumulate(network: Callable[[], Slow], batch: tuple[Tensor, Tensor]) -> None:
+    """The caller clears them: two steps without clearing give the sum."""
+    once, twice = network(), network()
+    backward(once, *batch, STUDENTS)
+    for _ in range(2):
+        backward(twice, *batch, STUDENTS)
+    for name, gradient in gradients(twice).items():
+        torch.testing.assert_close(gradient, 2 * gradients(once)[name], rtol=1e-4, atol=1e-6)
+
+
+def test_students_depend_on_seed_and_step_alone() -> None:
+    """A resumed run draws what it would have drawn."""
+    drawn = [subnetworks(RANGES["0.06"], 112, 8, seed, step) for seed in (0, 1) for step in range(20)]
+    assert drawn == [subnetworks(RANGES["0.06"], 112, 8, seed, step) for seed in (0, 1) for step in range(20)]
+    assert len({pair[1] for pair in drawn}) == 40
+    assert {pair[0].width for pair in drawn} == {0.63}
+
+
+def test_dropout_of_a_step_depends_on_seed_and_step_alone() -> None:
+    """Whatever was drawn before."""
+    draws = []
+    for seed, step in [(0, 5), (0, 6), (1, 5), (0, 5)]:
+        seed_step(seed, step)
+        draws.append(torch.rand(4))
+        torch.rand(7)
+    assert torch.equal(draws[0], draws[3])
+    assert not any(torch.equal(draws[0], other) for other in draws[1:3])
