@@ -90,8 +90,8 @@ class Runtime:
         self._sampler = Sampler(bundle.sampling, hop, bundle.preprocessing.offsets)
         hop_s = hop / bundle.sampling.rate if source.live else None
         # A file runs faster than its time: what the controller waits for is then seconds of the stream.
-        time_of = clock if source.live else lambda: self._stream_s
         self._stream_s = 0.0
+        time_of = clock if source.live else lambda: self._stream_s
         self._controller = controller or BudgetController(
             bundle.table, budget=budget, hop_s=hop_s, clock=time_of
         )

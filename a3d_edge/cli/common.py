@@ -115,12 +115,17 @@ def choose(clips: list[Clip], fold: int | None, *, held_out: bool) -> list[Clip]
 
 
 def spread(clips: list[Clip], count: int) -> list[Clip]:
-    """At most ``count`` clips, drawn over all classes in turn, the same ones every time."""
+    """About ``count`` clips, at most an equal share of every class, the same ones every time.
+
+    Equal shares, because batch-norm statistics follow the mix of classes: with the 67 quiet clips of ``none``
+    among 71 of six actions, the same network named 12 instead of 16 of 19 held-out actions.
+    """
     import random
 
     by_label: dict[str, list[Clip]] = {}
     for clip in clips:
         by_label.setdefault(clip.label, []).append(clip)
-    decks = [random.Random(0).sample(group, len(group)) for _, group in sorted(by_label.items())]
+    share = -(-count // max(1, len(by_label)))
+    decks = [random.Random(0).sample(group, min(share, len(group))) for _, group in sorted(by_label.items())]
     rounds = max((len(deck) for deck in decks), default=0)
     return [deck[i] for i in range(rounds) for deck in decks if i < len(deck)][:count]
