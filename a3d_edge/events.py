@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +22,8 @@ class Prediction:
 
     ``stream_time_s``: time of the newest frame it looked at; ``window_start_s``: of the oldest.
     ``latency_ms``: work done for it since the prediction before; ``age_ms``: from the capture of its newest
-    frame to now. ``padded``: the source ended before the window was full. ``truth``: the demo's label.
+    frame to now. ``padded``: the source ended before the window was full. ``truth``: the demo's label,
+    ``take``: the number of its scene (see `Frame`).
     """
 
     stream_time_s: float
@@ -35,6 +36,7 @@ class Prediction:
     age_ms: float
     padded: bool = False
     truth: str | None = None
+    take: int = 0
 
     def fields(self) -> dict[str, Any]:
         """As JSON values (DESIGN §6)."""
@@ -93,6 +95,20 @@ class Events(Protocol):
 
 
 @dataclass(slots=True)
+class Scene:
+    """One scene of the demo: its summed scores so far, the highest of which is its label."""
+
+    take: int
+    truth: str
+    scores: defaultdict[str, float]
+
+    @property
+    def label(self) -> str:
+        """The label with the highest summed score."""
+        return max(self.scores, key=lambda name: self.scores[name])
+
+
+@dataclass(slots=True)
 class Summary:
     """What a run did. Every captured frame was used or is counted in ``dropped`` by its reason."""
 
@@ -106,6 +122,9 @@ class Summary:
     by_configuration: Counter[str] = field(default_factory=Counter)
     agreed: int = 0
     with_truth: int = 0
+    scenes: int = 0
+    scenes_agreed: int = 0
+    scene: Scene | None = None  # the one going on
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
 
     def count(self, prediction: Prediction) -> None:
@@ -116,6 +135,21 @@ class Summary:
         if prediction.truth is not None:
             self.with_truth += 1
             self.agreed += prediction.truth == prediction.label
+            self._count_scene(prediction, prediction.truth)
+
+    def end(self) -> None:
+        """Count the scene that was going on."""
+        if self.scene is not None:
+            self.scenes += 1
+            self.scenes_agreed += self.scene.label == self.scene.truth
+        self.scene = None
+
+    def _count_scene(self, prediction: Prediction, truth: str) -> None:
+        if self.scene is None or self.scene.take != prediction.take:
+            self.end()
+            self.scene = Scene(prediction.take, truth, defaultdict(float))
+        for label, score in prediction.top:
+            self.scene.scores[label] += score
 
     def percentile_ms(self, share: float) -> float | None:
         """The latency that ``share`` of the predictions kept to; None without any."""
@@ -136,5 +170,10 @@ class Summary:
             "seconds": self.seconds,
         }
         if self.with_truth:
-            found["truth"] = {"agreed": self.agreed, "of": self.with_truth}
+            found["truth"] = {
+                "agreed": self.agreed,
+                "of": self.with_truth,
+                "scenes_agreed": self.scenes_agreed,
+                "scenes": self.scenes,
+            }
         return found

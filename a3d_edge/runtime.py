@@ -227,6 +227,7 @@ class Runtime:
             age_ms=(time.monotonic() - result.newest.captured_s) * 1000.0,
             padded=result.window.padded,
             truth=result.newest.truth,
+            take=result.newest.take,
         )
 
     def _end_of_source(self) -> None:
@@ -251,6 +252,7 @@ class Runtime:
             else:
                 self._source.close()
             self.summary.seconds = self._clock() - begun
+            self.summary.end()
 
     def _account(self, reader: Reader) -> None:
         """Every captured frame was used, or is dropped for a reason."""

@@ -77,7 +77,19 @@ def test_a_summary_counts() -> None:
     assert fields["configurations"] == {"w1.00-s224-t8": 102}
     assert fields["latency_ms"]["p50"] == pytest.approx(50, abs=1)
     assert fields["latency_ms"]["p95"] == pytest.approx(95, abs=1)
-    assert fields["truth"] == {"agreed": 1, "of": 2}
+    assert fields["truth"] == {"agreed": 1, "of": 2, "scenes_agreed": 0, "scenes": 0}
+
+
+def test_a_scenes_label_is_its_highest_summed_score() -> None:
+    """Two weak right answers outweigh one strong wrong one; another take is another scene."""
+    summary = Summary()
+    for take, label, score in ((0, "hug", 0.6), (0, "hug", 0.6), (0, "kick", 0.9), (1, "kick", 0.5)):
+        top = ((label, score), ("push", 0.1))
+        summary.count(Prediction(2.5, 0.6, label, score, top, LARGE, 1.0, 1.0, truth="hug", take=take))
+    assert (summary.scenes_agreed, summary.scenes) == (1, 1)
+    summary.end()
+    summary.end()
+    assert (summary.scenes_agreed, summary.scenes) == (1, 2)
     assert fields["frames_captured"] == fields["frames_used"] + sum(fields["dropped"].values())
 
 

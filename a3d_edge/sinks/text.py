@@ -51,7 +51,10 @@ class TextEvents:
         skipped = f", {s.windows_skipped} windows skipped" if s.windows_skipped else ""
         self._say(f"{s.predictions} predictions, {s.switches} switches{skipped}{latency}, {s.seconds:.1f} s")
         if s.with_truth:
-            self._say(f"{s.agreed} of {s.with_truth} predictions name what the demo was acting")
+            self._say(
+                f"the demo: {s.scenes_agreed} of {s.scenes} scenes named right by their summed scores, "
+                f"{s.agreed} of {s.with_truth} single predictions"
+            )
 
     def _write(self, line: str) -> None:
         try:
