@@ -20,20 +20,25 @@ def main(source: str) -> None:
     if not capture.isOpened():
         sys.exit(f"{source} cannot be opened")
     bundle = Bundle.default()
-    hop_s = bundle.sampling.stride / bundle.sampling.rate  # one new frame, one prediction
+    hop_s, span_s = bundle.sampling.stride / bundle.sampling.rate, bundle.sampling.span_s
+    early_s = 0.5 / bundle.sampling.rate  # time stamps are rounded: half a frame early is in time
     controller = BudgetController(bundle.table, budget="auto", hop_s=hop_s if live else None)
     running = controller.current
     network = bundle.open(running)
-    window: deque[cv2.typing.MatLike] = deque(maxlen=bundle.sampling.frames)
-    next_s = 0.0
-    while capture.grab():
+    window: deque[tuple[float, cv2.typing.MatLike]] = deque()
+    due_s = None
+    while True:
+        good, picture = capture.read()
+        if not good:
+            break
         now_s = time.monotonic() if live else capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if now_s < next_s:
+        window.append((now_s, picture))
+        due_s = now_s + span_s if due_s is None else due_s
+        if now_s + early_s < due_s:
             continue
-        next_s = now_s + hop_s - 0.5 / bundle.sampling.rate  # half a frame early rather than one late
-        window.append(capture.retrieve()[1])
-        if len(window) < bundle.sampling.frames:
-            continue
+        due_s += hop_s  # one more sampled frame, one more prediction
+        while window[0][0] < now_s - span_s + early_s:
+            window.popleft()
         decision = controller.decide()
         if decision.configuration != running:
             print(f"{running} -> {decision.configuration}: {decision.reason}")
@@ -42,7 +47,7 @@ def main(source: str) -> None:
             except A3DEdgeError:
                 controller.refuse(decision.configuration)  # stay with what runs; it asks for less next time
         started = time.perf_counter()
-        label, score = network.classify_clip(list(window))
+        label, score = network.classify_clip([picture for _, picture in window])
         controller.observe(running, 1000 * (time.perf_counter() - started))
         print(f"{label} {score:.2f} with {running}")
 

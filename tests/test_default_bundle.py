@@ -53,9 +53,10 @@ def test_every_configuration_opens(bundle: Bundle) -> None:
 
 
 def test_its_table_is_measured_and_selected(bundle: Bundle) -> None:
-    """Every row has an accuracy far above chance, and none is beaten by a cheaper one."""
+    """Every row has an accuracy far above chance; a cheaper one beats none, but perhaps the largest."""
     assert bundle.table.measured_on
-    assert bundle.table.pareto().rows == bundle.table.rows
+    front = set(bundle.table.pareto().rows)
+    assert set(bundle.table.rows) - front <= {bundle.table.rows[-1]}
     assert bundle.table.rows[-1].accuracy >= 0.7  # type: ignore[operator]
     assert bundle.table.rows[0].accuracy >= 0.5  # type: ignore[operator]
 

@@ -78,6 +78,7 @@ def test_a_summary_counts() -> None:
     assert fields["latency_ms"]["p50"] == pytest.approx(50, abs=1)
     assert fields["latency_ms"]["p95"] == pytest.approx(95, abs=1)
     assert fields["truth"] == {"agreed": 1, "of": 2, "scenes_agreed": 0, "scenes": 0}
+    assert fields["frames_captured"] == fields["frames_used"] + sum(fields["dropped"].values())
 
 
 def test_a_scenes_label_is_its_highest_summed_score() -> None:
@@ -90,7 +91,6 @@ def test_a_scenes_label_is_its_highest_summed_score() -> None:
     summary.end()
     summary.end()
     assert (summary.scenes_agreed, summary.scenes) == (1, 2)
-    assert fields["frames_captured"] == fields["frames_used"] + sum(fields["dropped"].values())
 
 
 @pytest.mark.parametrize(

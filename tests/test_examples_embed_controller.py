@@ -6,7 +6,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from a3d_edge.configuration import Configuration
+from a3d_edge.control.signals import Signals
 from a3d_edge.errors import ResourceError
 from a3d_edge.table import ConfigurationBudgetTable, Row
+from a3d_edge.video.sampler import Sampling
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "embed_controller.py"
 SMALL, LARGE = Configuration(0.5, 128, 2), Configuration(1.0, 128, 4)
@@ -27,7 +29,7 @@ class FakeBundle:
     def __init__(self, *, refuses: Configuration | None = None) -> None:
         rows = tuple(Row(configuration=str(one), gflops=one.width, params_m=1.0) for one in (SMALL, LARGE))
         self.table = ConfigurationBudgetTable(architecture="test", rows=rows)
-        self.sampling = SimpleNamespace(frames=4, stride=2, rate=30.0)
+        self.sampling = Sampling(frames=4, stride=2)
         self.refuses = refuses
         self.opened: list[Configuration] = []
         self.seen: list[list[int]] = []
@@ -60,32 +62,34 @@ def run(bundle: FakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     code["main"](str(path))
 
 
-def test_the_loop_samples_by_stride_and_answers_for_every_full_window(
+def test_the_loop_answers_every_hop_with_the_frames_of_a_window(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every second frame, windows of four, one prediction a hop, in the controller's first configuration."""
+    """Eight frames a window, a new one every second frame; a file runs the largest configuration."""
     bundle = FakeBundle()
     run(bundle, tmp_path, monkeypatch)
-    assert bundle.seen == [[first, first + 2, first + 4, first + 6] for first in range(0, 34, 2)]
-    assert bundle.opened == [SMALL]
-    assert capsys.readouterr().out.splitlines() == ["wave 0.75 with w0.50-s128-t2"] * 17
+    assert bundle.seen == [list(range(first, first + 8)) for first in range(1, 33, 2)]
+    assert bundle.opened == [LARGE]
+    assert capsys.readouterr().out.splitlines() == ["wave 0.75 with w1.00-s128-t4"] * 16
 
 
 @pytest.mark.parametrize("refuses", [None, LARGE])
 def test_the_loop_follows_the_controller_and_survives_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: Configuration | None
 ) -> None:
-    """Allowed more after the dwell, it opens the larger network, or stays with the small one if it cannot."""
+    """Short of memory it starts small; allowed more, it opens the larger, or stays if that cannot be."""
     import a3d_edge.control.controller as controller
 
     clock = iter(range(1000))
+    readings = iter([Signals(memory_available=0.01), *[Signals()] * 1000])
     kept = controller.BudgetController.__init__
+    fakes = {"clock": lambda: float(next(clock)), "sensors": lambda: next(readings)}
     monkeypatch.setattr(
         controller.BudgetController,
         "__init__",
-        lambda self, table, **options: kept(self, table, **options, clock=lambda: float(next(clock))),
+        lambda self, table, **options: kept(self, table, **options, **fakes),
     )
     bundle = FakeBundle(refuses=refuses)
     run(bundle, tmp_path, monkeypatch)
     assert bundle.opened == ([SMALL] if refuses else [SMALL, LARGE])
-    assert len(bundle.seen) == 17
+    assert len(bundle.seen) == 16

@@ -67,12 +67,13 @@ def test_the_summary_for_people() -> None:
     summary = Summary(100, 60, {"not_sampled": 37, "unreadable": 3, "overrun": 0}, switches=2)
     summary.windows_skipped, summary.seconds = 4, 12.34
     summary.count(prediction(truth="hug"))
+    summary.end()
     events.summary(summary)
     assert out.getvalue() == ""
     assert err.getvalue().splitlines() == [
         "100 frames, 60 used, 37 not sampled, 3 unreadable",
         "1 predictions, 2 switches, 4 windows skipped, latency p50 20.2 ms, p95 20.2 ms, 12.3 s",
-        "1 of 1 predictions name what the demo was acting",
+        "the demo: 1 of 1 scenes named right by their summed scores, 1 of 1 single predictions",
     ]
 
 

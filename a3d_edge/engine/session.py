@@ -79,25 +79,24 @@ class OrtNetwork:
         return np.asarray(scores / scores.sum(), np.float32)
 
     def classify_clip(self, images: Sequence[NDArray[np.uint8]]) -> tuple[str, float]:
-        """Label and score of a window: BGR frames ``(H, W, 3)``, evenly spaced over the window.
+        """Label and score of one window: BGR frames ``(H, W, 3)``, evenly spaced over `Sampling.span_s`.
 
-        Either the window's every frame at the model's rate (``frames·stride`` of them; companions of motion
-        input are then exact), or its T_max sampled frames alone. Raises `UsageError` on another count.
+        Any camera rate: at 30 a second they are ``frames·stride`` of them. Raises `UsageError` when they
+        are too few to tell the frames apart that the network looks at.
         """
         sampling, spec = self._bundle.sampling, self._bundle.preprocessing
-        if len(images) == sampling.frames * sampling.stride:
-            step = sampling.stride
-        elif len(images) == sampling.frames:
-            step = 1
-        else:
-            full = sampling.frames * sampling.stride
+        instants = sampling.frames * sampling.stride
+        finest = min([sampling.stride, *(offset for offset in spec.offsets if offset)])
+        if len(images) * finest < instants:
+            needed = -(-instants // finest)
             raise UsageError(
-                f"a window is {full} frames, or the {sampling.frames} sampled ones; got {len(images)}"
+                f"{len(images)} frames are too few for a window of {sampling.span_s:.2f} s; give {needed}"
             )
         pictures = []
-        for i in pick_frames(sampling.frames, self.configuration.frames):
-            group = [images[max(0, i * step - offset)] if step > 1 else images[i] for offset in spec.offsets]
-            pictures.append(preprocess(group, self.configuration.size, spec))
+        for pick in pick_frames(sampling.frames, self.configuration.frames):
+            instant = pick * sampling.stride
+            places = [max(0, instant - offset) * len(images) // instants for offset in spec.offsets]
+            pictures.append(preprocess([images[i] for i in places], self.configuration.size, spec))
         scores = self.classify(self.encode(np.stack(pictures)))
         best = int(scores.argmax())
         return self._bundle.classes[best], float(scores[best])
