@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ except ImportError:  # the runtime's own tests need none
     pass
 else:
     torch.set_num_threads(1)
+
+# A shell's background job, as CI may be, ignores Ctrl-C, and its children with it: the tests send it for real.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CLASSES = ("right", "down", "still")
 WIDTH, HEIGHT, RATE, FRAMES = 48, 40, 30.0, 24
