@@ -24,7 +24,7 @@ except ImportError:  # the runtime's own tests need none
 else:
     torch.set_num_threads(1)
 
-# A shell's background job, as CI may be, ignores Ctrl-C, and its children with it: the tests send it for real.
+# A background job, as CI may be, ignores Ctrl-C, and its children with it: the tests send it for real.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CLASSES = ("right", "down", "still")
