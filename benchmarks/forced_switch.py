@@ -1,0 +1,83 @@
+"""Switch the configuration before every window of a 1,000-frame file, and hold it against pinned runs.
+
+    python benchmarks/forced_switch.py [--bundle DIR] [--frames 1000]
+
+Prints frames captured, windows against those of a pinned run, switches, and the largest difference of any
+score from the pinned run of the same configuration on the same frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import cv2
+
+from a3d_edge.bundle import Bundle
+from a3d_edge.cli import app
+from a3d_edge.rendered import CLASSES, render_clip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--frames", type=int, default=1000)
+    arguments = parser.parse_args()
+    bundle = Bundle.default() if arguments.bundle is None else Bundle.load(arguments.bundle)
+    with tempfile.TemporaryDirectory() as folder:
+        clip = write_clip(Path(folder) / "clip.mp4", arguments.frames)
+        pinned = {}
+        for name in (str(c) for c in bundle.configurations):
+            predictions, _ = run(bundle, clip, "--budget", name)
+            pinned[name] = {p["window_start_s"]: scores(p) for p in predictions}
+        predictions, summary = run(bundle, clip, "--switch-every", "1")
+    starts = [p["window_start_s"] for p in predictions]
+    largest = pinned[str(bundle.configurations[-1])]
+    worst = max(
+        abs(score - pinned[p["configuration"]][p["window_start_s"]][label])
+        for p in predictions
+        for label, score in scores(p).items()
+    )
+    ran = Counter(p["configuration"] for p in predictions)
+    print(
+        f"frames: {arguments.frames} written, {summary['frames_captured']} captured, dropped {summary['dropped']}"
+    )
+    print(f"windows: {len(starts)}, of {len(largest)} of a run pinned to the largest configuration; "
+          f"in order: {starts == sorted(set(starts))}; missing: {sorted(set(largest) - set(starts))}")  # fmt: skip
+    print(f"switches: {summary['switches']}; windows by configuration: {dict(ran)}")
+    print(f"largest difference from the pinned run of the same configuration: {worst:.1e}")
+
+
+def write_clip(path: Path, frames: int) -> str:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (192, 144))
+    for scene in range(-(-frames // 100)):
+        pictures = render_clip(CLASSES[scene % len(CLASSES)], scene, frames=100)
+        for picture in pictures[: frames - 100 * scene]:
+            writer.write(picture)
+    writer.release()
+    return str(path)
+
+
+def run(bundle: Bundle, clip: str, *options: str) -> tuple[list[dict], dict]:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        app(
+            ["run", "--bundle", str(bundle.path), "--source", clip, "--json", *options], standalone_mode=False
+        )
+    events = [json.loads(line) for line in out.getvalue().splitlines()]
+    return [e for e in events if e["event"] == "prediction"], events[-1]
+
+
+def scores(prediction: dict) -> dict[str, float]:
+    return {entry["label"]: entry["score"] for entry in prediction["top"]}
+
+
+if __name__ == "__main__":
+    main()
