@@ -46,11 +46,10 @@ def main() -> None:
         for label, score in scores(p).items()
     )
     ran = Counter(p["configuration"] for p in predictions)
-    print(
-        f"frames: {arguments.frames} written, {summary['frames_captured']} captured, dropped {summary['dropped']}"
-    )
-    print(f"windows: {len(starts)}, of {len(largest)} of a run pinned to the largest configuration; "
-          f"in order: {starts == sorted(set(starts))}; missing: {sorted(set(largest) - set(starts))}")  # fmt: skip
+    dropped, missing = summary["dropped"], sorted(set(largest) - set(starts))
+    print(f"frames: {arguments.frames} written, {summary['frames_captured']} captured, {dropped}")
+    print(f"windows: {len(starts)}, of a run pinned to the largest {len(largest)}; missing: {missing}")
+    print(f"in order, none twice: {starts == sorted(set(starts))}")
     print(f"switches: {summary['switches']}; windows by configuration: {dict(ran)}")
     print(f"largest difference from the pinned run of the same configuration: {worst:.1e}")
 
