@@ -69,7 +69,9 @@ def export(arguments: argparse.Namespace, fold: int) -> Path:
         words = ["export", str(arguments.work / f"fold{fold}.pth"), "--table", str(TABLE), "--out", str(out)]
         for name in ("labels.csv", "none.csv"):
             words += ["--calibration", str(arguments.data / name)]
-        words += ["--fold", str(fold)] + (["--cache", str(arguments.cache)] if arguments.cache else [])
+        words += ["--fold", str(fold), "--calibration-clips", "80"] + (
+            ["--cache", str(arguments.cache)] if arguments.cache else []
+        )
         print(invoke(words), end="")
     return out
 

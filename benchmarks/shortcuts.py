@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from a3d_edge.cli.common import spread
 from a3d_edge.configuration import Configuration
+from a3d_edge.exporters.calibrate import calibrate
 from a3d_edge.models.checkpoint import load
 from a3d_edge.training.clips import list_clips, split_fold
 from a3d_edge.training.decode import DecodedClip, FrameCache
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "cache")
     arguments = parser.parse_args()
     clips = list_clips([arguments.data / "labels.csv"])
+    everything = list_clips([arguments.data / "labels.csv", arguments.data / "none.csv"])
     right = {kind: [0, 0] for kind in KINDS}
     for fold in range(4):
         checkpoint = load(arguments.work / f"fold{fold}.pth")
@@ -54,9 +57,13 @@ def main() -> None:
         smallest = Configuration(0.5, min(c.size for c in checkpoint.grid()), 2)
         d = checkpoint.description
         cache = Altered(arguments.cache)
-        windows = WindowSet(
-            split_fold(clips, fold)[1], cache, Sampling(d.frames, d.stride), checkpoint.preprocessing, 3
+        sampling, held_out = Sampling(d.frames, d.stride), split_fold(clips, fold)[1]
+        windows = WindowSet(held_out, cache, sampling, checkpoint.preprocessing, 3)
+        train, _ = split_fold(everything, fold)
+        some = WindowSet(
+            spread(train, 80), FrameCache(arguments.cache), sampling, checkpoint.preprocessing, 1
         )
+        calibrate(checkpoint.model, [largest, smallest], some)
         for kind in KINDS:
             cache.kind = kind
             scores = evaluate(checkpoint.model, [largest, smallest], windows, checkpoint.classes)
