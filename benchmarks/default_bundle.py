@@ -266,7 +266,7 @@ def plot(full, front, plain: dict[str, float]) -> None:
         [100 * r.accuracy for r in full.rows],
         s=10,
         c="#9db4c8",
-        label="all configurations",
+        label="all that were measured",
     )
     axes.plot(
         [r.gflops for r in front.rows],
@@ -277,13 +277,13 @@ def plot(full, front, plain: dict[str, float]) -> None:
     )
     costs, bare = [r.gflops for r in front.rows], [100 * plain[r.configuration] for r in front.rows]
     axes.plot(costs, bare, "x:", c="#b04a3a", label="the same without calibration")
-    axes.axhline(100 / len(ACTIONS), c="0.6", lw=0.8, ls="--")
-    axes.text(front.rows[0].gflops, 100 / len(ACTIONS) + 1, "chance", color="0.4", fontsize=8)
+    axes.axhline(100 / len(CLASSES), c="0.6", lw=0.8, ls="--")
+    axes.text(full.rows[-1].gflops, 100 / len(CLASSES) - 5, "chance", color="0.4", fontsize=8, ha="right")
     axes.set_xscale("log")
     axes.set_ylim(0, 100)
     axes.set_xlabel("GFLOPs of one window (multiply–accumulates, 1e9)")
     axes.set_ylabel("accuracy, 4-fold, six actions (%)")
-    axes.legend(frameon=False, loc="lower right", fontsize=8)
+    axes.legend(frameon=False, loc="upper left", ncols=3, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(RESULTS / "default_bundle.png")
