@@ -40,7 +40,7 @@ def frame(index: int = 0, truth: str | None = None) -> Frame:
 def text_events() -> tuple[TextEvents, io.StringIO, io.StringIO]:
     """The sink, what it says on stdout, and on stderr."""
     out, err = io.StringIO(), io.StringIO()
-    return TextEvents(out, err, lambda: 0.0), out, err
+    return TextEvents(out, err), out, err
 
 
 def test_predictions_are_lines_on_stdout_and_nothing_else_is() -> None:
@@ -99,7 +99,7 @@ def test_a_full_disk_behind_stdout_is_a_resource_error() -> None:
     """And a reader that has left is a broken pipe, which the command line takes for an end."""
     for number, kind in ((errno.ENOSPC, ResourceError), (errno.EPIPE, BrokenPipeError)):
         with pytest.raises(kind):
-            TextEvents(Failing(number), io.StringIO(), lambda: 0.0).prediction(prediction())
+            TextEvents(Failing(number), io.StringIO()).prediction(prediction())
 
 
 def test_a_run_as_json_lines() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,7 +118,7 @@ def _events(json_lines: bool, save: Path | None, show: bool, frame_rate: float |
 
         events.append(JsonEvents(JsonLines(sys.stdout), sys.stderr))
     else:
-        events.append(TextEvents(sys.stdout, sys.stderr, time.monotonic))
+        events.append(TextEvents(sys.stdout, sys.stderr))
     if save is not None:
         from a3d_edge.sinks.video_writer import VideoSink
 

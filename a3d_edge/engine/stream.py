@@ -69,7 +69,6 @@ class WindowStream:
         self._epoch = 0
         self._latest = -1
         self._work_s = 0.0
-        self.windows = 0
         self.network = network
 
     def switch(self, network: Network) -> None:
@@ -120,7 +119,6 @@ class WindowStream:
         newest, oldest = self._samples[instants[-1]].frames[0], self._samples[instants[0]].frames[0]
         result = WindowResult(window, scores, newest, oldest, self._work_s * 1000.0)
         self._work_s = 0.0
-        self.windows += 1
         self._advance(window)
         return result
 

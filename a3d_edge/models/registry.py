@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from a3d_edge.errors import UsageError
-from a3d_edge.models.slow import Slow, SlowDescription
+from a3d_edge.models.slow import SlowDescription
 
 __all__ = ["ARCHITECTURES", "describe"]
 
@@ -21,6 +21,3 @@ def describe(name: str, classes: int | None = None) -> SlowDescription:
     if name not in ARCHITECTURES:
         raise UsageError(f"unknown --arch '{name}'; there are {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name].model_copy(update={} if classes is None else {"classes": classes})
-
-
-Network = Slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TextIO
 
 from a3d_edge.errors import ResourceError
@@ -15,7 +14,7 @@ __all__ = ["TextEvents"]
 class TextEvents:
     """One line a prediction: time, label, score, configuration, latency, and what the demo was acting."""
 
-    def __init__(self, out: TextIO, err: TextIO, clock: Callable[[], float]) -> None:
+    def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, self._err = out, err
 
     def frame(self, frame: Frame, latest: Prediction | None) -> None:
