@@ -5,7 +5,8 @@ table.json           the configuration–budget table
 weights.bin          every full-width tensor, once, float32; all subgraphs point into it
 statistics.bin       batch-norm means and variances, configuration by configuration
 w0.50.frame.onnx     subgraph of one width, frame stage: pictures (frames, 3, S, S) → features
-w0.50.clip.onnx      clip stage: features (frames, C, S/8, S/8) → logits (1, classes)
+w0.50.clip.onnx      clip stage: features (frames, C, S/8, S/8) → logits (1, classes); without a frame stage
+                     (SlowFast): pictures of the slow and the Fast pathway → logits
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from a3d_edge.configuration import Configuration, format_width
-from a3d_edge.errors import A3DEdgeError, BundleError, UsageError
+from a3d_edge.errors import A3DEdgeError, BundleError
 from a3d_edge.table import ConfigurationBudgetTable, validation_message
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
@@ -58,9 +59,9 @@ class NormEntry(_Strict):
 
 
 class WidthEntry(_Strict):
-    """The subgraph of one width."""
+    """The subgraph of one width; ``frame`` is None where the family has no frame stage (SlowFast)."""
 
-    frame: str
+    frame: str | None = None
     clip: str
     norms: tuple[NormEntry, ...]
 
@@ -83,7 +84,7 @@ class ConfigurationEntry(_Strict):
 
 
 class Manifest(_Strict):
-    """What a bundle is."""
+    """What a bundle is. ``description``: the network's, by which `a3d_edge.models` can build it again."""
 
     schema_version: Literal[1] = 1
     created_by: str
@@ -94,6 +95,7 @@ class Manifest(_Strict):
     sampling: Sampling
     widths: dict[str, WidthEntry]
     configurations: dict[str, ConfigurationEntry] = Field(min_length=1)
+    description: dict[str, Any] = Field(default_factory=dict)
     origin: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, FileEntry]
     sha256: str = ""
@@ -230,7 +232,8 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
     Raises `BundleError` naming the first that differs.
     """
     needed = {TABLE, WEIGHTS, STATISTICS}
-    needed |= {name for width in manifest.widths.values() for name in (width.frame, width.clip)}
+    for width in manifest.widths.values():
+        needed |= {width.clip} if width.frame is None else {width.frame, width.clip}
     if missing := sorted(needed - set(manifest.files)):
         raise BundleError(f"{folder / MANIFEST}: files lacks {', '.join(missing)}")
     for name, entry in manifest.files.items():
@@ -278,13 +281,3 @@ def manifest_digest(content: Mapping[str, Any]) -> str:
 def manifest_text(content: Mapping[str, Any]) -> str:
     """A manifest as it is written, to the byte: a reader notices any other spelling of the same values."""
     return json.dumps(content, indent=1) + "\n"
-
-
-def as_configuration(bundle: Bundle, name: str) -> Configuration:
-    """A configuration of the bundle by name. Raises `UsageError` that lists those there are."""
-    configuration = Configuration.parse(name)
-    try:
-        bundle.table.row(configuration)
-    except UsageError as error:
-        raise UsageError(f"{bundle.path}: {error}") from error
-    return configuration

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge._actions import ACTIONS
-from a3d_edge._figures import Look, Picture, draw_look, paint, paint_shadows
-from a3d_edge._moves import Act, Actor, body, stand
-from a3d_edge._scenery import background, draw_camera, draw_sensor
-from a3d_edge._skeleton import RATE, Array, solve
 from a3d_edge.errors import UsageError
+from a3d_edge.figures.actions import ACTIONS
+from a3d_edge.figures.moves import Act, Actor, body, stand
+from a3d_edge.figures.people import Look, Picture, draw_look, paint, paint_shadows
+from a3d_edge.figures.scenery import background, draw_camera, draw_sensor
+from a3d_edge.figures.skeleton import RATE, Array, solve
 
 __all__ = ["CLASSES", "RenderedScene", "RenderedStream", "render_clip"]
 

@@ -1,30 +1,41 @@
-"""The configuration–budget table: one row per configuration, ordered by cost, Pareto-selected."""
+"""The configuration–budget table: one row per configuration, ordered by cost, Pareto-selected.
+
+And the device profile: the same rows measured on one device.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, BundleError, UsageError
 
-__all__ = ["ConfigurationBudgetTable", "Row", "pareto_front", "validation_message"]
+__all__ = [
+    "ConfigurationBudgetTable",
+    "DeviceProfile",
+    "Latency",
+    "ProfileRow",
+    "Row",
+    "find_table",
+    "pareto_front",
+    "shipped_tables",
+    "slope",
+    "validation_message",
+]
 
 
-class Row(BaseModel):
-    """One configuration: accuracy in [0, 1] on a validation list (None: not measured), GFLOPs
-    (multiply–accumulates of one window, 1e9) and parameters in millions."""
+class _Named(BaseModel):
+    """A row that is about one configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     configuration: str
-    accuracy: float | None = Field(default=None, ge=0.0, le=1.0)
-    gflops: float = Field(gt=0.0)
-    params_m: float = Field(gt=0.0)
 
     @field_validator("configuration")
     @classmethod
@@ -40,6 +51,15 @@ class Row(BaseModel):
         return Configuration.parse(self.configuration)
 
 
+class Row(_Named):
+    """One configuration: accuracy in [0, 1] on a validation list (None: not measured), GFLOPs
+    (multiply–accumulates of one window, 1e9) and parameters in millions."""
+
+    accuracy: float | None = Field(default=None, ge=0.0, le=1.0)
+    gflops: float = Field(gt=0.0)
+    params_m: float = Field(gt=0.0)
+
+
 class ConfigurationBudgetTable(BaseModel):
     """Rows ordered from the cheapest to the dearest configuration; names are unique."""
 
@@ -53,10 +73,7 @@ class ConfigurationBudgetTable(BaseModel):
     @field_validator("rows")
     @classmethod
     def _ordered_and_unique(cls, rows: tuple[Row, ...]) -> tuple[Row, ...]:
-        names = [row.configuration for row in rows]
-        if len(set(names)) != len(names):
-            raise ValueError("a configuration appears twice")
-        return tuple(sorted(rows, key=lambda row: (row.gflops, row.parsed)))
+        return _cheapest_first(rows)
 
     def row(self, configuration: Configuration) -> Row:
         """The row of a configuration. Raises `UsageError` that names those there are."""
@@ -82,16 +99,91 @@ class ConfigurationBudgetTable(BaseModel):
     @classmethod
     def load(cls, path: Path) -> ConfigurationBudgetTable:
         """Read a table file. Raises `BundleError` with the key that is wrong."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BundleError(f"{path}: cannot read the table ({error})") from error
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise BundleError(
-                f"{path}: not a configuration–budget table: {validation_message(error)}"
-            ) from error
+        return _read(path, cls, "table", "configuration–budget table")
+
+
+class Latency(BaseModel):
+    """Milliseconds of one whole window: the median, and what 95 and 99 of 100 windows stay below."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    p50: float = Field(gt=0.0)
+    p95: float = Field(gt=0.0)
+    p99: float = Field(gt=0.0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Latency:
+        if not self.p50 <= self.p95 <= self.p99:
+            raise ValueError(f"p50 {self.p50:g}, p95 {self.p95:g} and p99 {self.p99:g} do not ascend")
+        return self
+
+
+class ProfileRow(_Named):
+    """One configuration measured: its GFLOPs as in the bundle's table, latency, resident memory in MB."""
+
+    gflops: float = Field(gt=0.0)
+    latency_ms: Latency
+    rss_mb: float | None = Field(default=None, gt=0.0)
+
+
+class DeviceProfile(BaseModel):
+    """What one bundle costs on one device.
+
+    ``device`` says which one; its ``name`` is what people read. ``bundle_sha256`` is the manifest's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    device: dict[str, str]
+    bundle_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    engine: str
+    rows: tuple[ProfileRow, ...] = Field(min_length=1)
+
+    @field_validator("rows")
+    @classmethod
+    def _ordered_and_unique(cls, rows: tuple[ProfileRow, ...]) -> tuple[ProfileRow, ...]:
+        return _cheapest_first(rows)
+
+    @property
+    def ms_per_gflop(self) -> float:
+        """The line through the origin that fits p50 over GFLOPs best (least squares)."""
+        return slope([(row.gflops, row.latency_ms.p50) for row in self.rows])
+
+    def to_json(self) -> str:
+        """Stable, indented JSON."""
+        return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> DeviceProfile:
+        """Read a profile file. Raises `BundleError` with the key that is wrong."""
+        return _read(path, cls, "profile", "device profile")
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """y over x of the line through the origin that fits points (x, y) best: Σxy / Σx²."""
+    return sum(x * y for x, y in points) / sum(x * x for x, _ in points)
+
+
+def shipped_tables() -> dict[str, Path]:
+    """The paper's tables that come with the package, by name."""
+    folder = Path(str(files("a3d_edge.budget_tables")))
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
+
+
+def find_table(text: str) -> ConfigurationBudgetTable:
+    """A table by the path of its JSON file, or by the name of one that comes with the package.
+
+    Raises `UsageError` that lists the names, or `BundleError` for a file that is missing or not a table.
+    """
+    path = Path(text)
+    if path.suffix == ".json" or path.exists():
+        return ConfigurationBudgetTable.load(path)
+    shipped = shipped_tables()
+    if text not in shipped:
+        names = ", ".join(shipped)
+        raise UsageError(f"'{text}' is no table: no file or bundle has that path, and the names are {names}")
+    return ConfigurationBudgetTable.load(shipped[text])
 
 
 def pareto_front(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -112,6 +204,28 @@ def _accuracy(row: Row) -> float:
     if row.accuracy is None:
         raise A3DEdgeError(f"{row.configuration} has no accuracy; build the table before selecting from it")
     return row.accuracy
+
+
+_AnyRow = TypeVar("_AnyRow", Row, ProfileRow)
+_AnyFile = TypeVar("_AnyFile", ConfigurationBudgetTable, DeviceProfile)
+
+
+def _cheapest_first(rows: tuple[_AnyRow, ...]) -> tuple[_AnyRow, ...]:
+    names = [row.configuration for row in rows]
+    if len(set(names)) != len(names):
+        raise ValueError("a configuration appears twice")
+    return tuple(sorted(rows, key=lambda row: (row.gflops, row.parsed)))
+
+
+def _read(path: Path, kind: type[_AnyFile], what: str, full: str) -> _AnyFile:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: cannot read the {what} ({error})") from error
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise BundleError(f"{path}: not a {full}: {validation_message(error)}") from error
 
 
 def validation_message(error: ValidationError) -> str:

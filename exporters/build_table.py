@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.models.checkpoint import Checkpoint
 from a3d_edge.models.flops import count
 from a3d_edge.table import ConfigurationBudgetTable, Row
-from a3d_edge.training.evaluation import WindowSet, evaluate
+from a3d_edge.training.evaluation import Scores
 
 __all__ = ["build_table"]
 
 
 def build_table(
-    checkpoint: Checkpoint,
-    configurations: Sequence[Configuration],
-    validation: WindowSet,
-    measured_on: str,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    checkpoint: Checkpoint, scores: Mapping[Configuration, Scores], measured_on: str
 ) -> ConfigurationBudgetTable:
-    """Rows of all configurations, with the statistics that the checkpoint holds; select with ``.pareto()``.
+    """A row of every configuration that has scores; select with ``.pareto()``.
 
-    ``measured_on`` says in words which clips the accuracy is of.
+    ``measured_on`` says in words which clips the accuracy is of, and how many views.
     """
-    scores = evaluate(checkpoint.model, configurations, validation, checkpoint.classes, progress)
-    rows = []
-    for configuration in configurations:
-        cost = count(checkpoint.description, configuration)
-        accuracy = round(scores[configuration].accuracy, 6)
-        rows.append(
-            Row(
-                configuration=str(configuration),
-                accuracy=accuracy,
-                gflops=cost.gflops,
-                params_m=cost.params_m,
-            )
-        )
+    rows = tuple(_row(checkpoint, configuration, of) for configuration, of in scores.items())
     return ConfigurationBudgetTable(
-        architecture=checkpoint.description.name, measured_on=measured_on, rows=tuple(rows)
+        architecture=checkpoint.description.name, measured_on=measured_on, rows=rows
+    )
+
+
+def _row(checkpoint: Checkpoint, configuration: Configuration, scores: Scores) -> Row:
+    cost = count(checkpoint.description, configuration)
+    return Row(
+        configuration=str(configuration),
+        accuracy=round(scores.accuracy, 6),
+        gflops=cost.gflops,
+        params_m=cost.params_m,
     )

@@ -12,60 +12,74 @@ they do in training; large batches keep that small.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
-from torch import Tensor
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.models.checkpoint import norms
 from a3d_edge.models.layers import Run
-from a3d_edge.models.slow import Slow, fit_input
+from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.training.evaluation import WindowSet
 
-__all__ = ["calibrate", "calibrate_one"]
+__all__ = ["calibrate", "calibrate_one", "calibrate_together"]
 
 
 def calibrate(
-    model: Slow,
+    model: SlimNetwork,
     configurations: Sequence[Configuration],
     windows: WindowSet,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Measure and keep the statistics of every configuration; nothing else of the model changes.
 
-    Raises `UsageError` when there is no clip to calibrate on.
+    Each batch of windows is prepared once and run at every configuration of its size, so that no more than a
+    batch is held. ``progress`` counts clips, once for every size. Raises `UsageError` when there is no clip
+    to calibrate on.
     """
-    done = 0
-    for size in sorted({c.size for c in configurations}):
-        batches = [clips for _, clips in windows.at_size(size)]
-        for configuration in (c for c in configurations if c.size == size):
-            calibrate_one(model, configuration, batches)
-            done += 1
-            progress(done, len(configurations))
+    sizes = sorted({c.size for c in configurations})
+    for place, size in enumerate(sizes):
+        here = [c for c in configurations if c.size == size]
+        calibrate_together(model, here, _reported(windows, size, place, len(sizes), progress))
 
 
-def calibrate_one(model: Slow, configuration: Configuration, batches: Iterable[Tensor]) -> None:
-    """Forget a configuration's statistics and measure them on batches ``(N, 3, T, S, S)``.
+def _reported(
+    windows: WindowSet, size: int, place: int, sizes: int, progress: Callable[[int, int], None]
+) -> Iterator[Clips]:
+    total = len(windows.clips)
+    for owners, clips in windows.at_size(size):
+        yield clips
+        progress(place * total + int(owners[-1]) + 1, sizes * total)
 
-    On an error the model is as it was.
+
+def calibrate_one(model: SlimNetwork, configuration: Configuration, batches: Iterable[Clips]) -> None:
+    """Forget a configuration's statistics and measure them on batches of clips. See `calibrate_together`."""
+    calibrate_together(model, [configuration], batches)
+
+
+def calibrate_together(
+    model: SlimNetwork, configurations: Sequence[Configuration], batches: Iterable[Clips]
+) -> None:
+    """Measure the statistics of several configurations on the same batches of clips.
+
+    On an error the model is as it was. Raises `UsageError` when there is no batch.
     """
     layers = norms(model)
-    run = Run(configuration.width, collect=True)
     was_training = model.training
     model.eval()
     try:
         with torch.no_grad():
             for clips in batches:
-                model.run(fit_input(clips, configuration), run)
-        found = {name: norm.collected for name, norm in layers.items()}
-        if any(moments is None for moments in found.values()):
+                for configuration in configurations:
+                    run = Run(configuration.width, str(configuration), collect=True)
+                    model.run(model.fit(clips, configuration), run)
+        if any(str(c) not in norm.collected for norm in layers.values() for c in configurations):
             raise UsageError("no clip to calibrate on; name training clips with --calibration")
-        for name, moments in found.items():
-            assert moments is not None
-            layers[name].calibrated[str(configuration)] = moments.mean_and_variance()
+        for norm in layers.values():
+            for name, moments in norm.collected.items():
+                norm.calibrated[str(name)] = moments.mean_and_variance()
     finally:
         for norm in layers.values():
-            norm.collected = None
+            norm.collected.clear()
         model.train(was_training)

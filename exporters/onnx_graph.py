@@ -35,29 +35,31 @@ _LAYOUT = {"dtype", "layout", "device", "pin_memory", "memory_format"}  # say no
 Traced = Any  # ir.Value, numbers, lists: the arguments of a recorded operator
 
 
+Named = tuple[str, Sequence[str | int]]  # a name and a shape, symbolic dimensions by name
+
+
 def lower_stage(
-    stage: Callable[[Tensor], Tensor],
+    stage: Callable[..., Tensor],
     module: nn.Module,
-    example: Tensor,
+    examples: Sequence[Tensor],
     *,
     name: str,
-    inputs: tuple[str, Sequence[str | int]],
-    outputs: tuple[str, Sequence[str | int]],
+    inputs: Sequence[Named],
+    outputs: Named,
     stored: Mapping[str, ir.TensorProtocol],
 ) -> ir.Model:
-    """The ONNX model of ``stage(x)``, whose tensors (parameters and buffers of ``module``) are ``stored``.
+    """The ONNX model of ``stage(*x)``, whose tensors (parameters and buffers of ``module``) are ``stored``.
 
-    ``inputs`` and ``outputs`` are a name and a shape with symbolic dimensions. Raises `A3DEdgeError` on an
-    operator that has no lowering, naming it.
+    Raises `A3DEdgeError` on an operator that has no lowering, naming it.
     """
-    graph, names = _record(stage, module, example)
+    graph, names = _record(stage, module, examples)
     lowering = _Lowering(stored)
-    x = ir.Value(name=inputs[0], shape=ir.Shape(inputs[1]), type=ir.TensorType(ir.DataType.FLOAT))
-    y = lowering.run(graph, [*(lowering.tensor(n) for n in names), x])
+    xs = [_value(*given) for given in inputs]
+    y = lowering.run(graph, [*(lowering.tensor(n) for n in names), *xs])
     lowering.drop_unused(y)
     y.name, y.shape, y.type = outputs[0], ir.Shape(outputs[1]), ir.TensorType(ir.DataType.FLOAT)
     onnx_graph = ir.Graph(
-        [x],
+        xs,
         [y],
         nodes=lowering.nodes,
         initializers=lowering.initializers(),
@@ -67,34 +69,38 @@ def lower_stage(
     return ir.Model(onnx_graph, ir_version=IR_VERSION, producer_name="a3d-edge")
 
 
+def _value(name: str, shape: Sequence[str | int]) -> ir.Value:
+    return ir.Value(name=name, shape=ir.Shape(shape), type=ir.TensorType(ir.DataType.FLOAT))
+
+
 def _record(
-    stage: Callable[[Tensor], Tensor], module: nn.Module, example: Tensor
+    stage: Callable[..., Tensor], module: nn.Module, examples: Sequence[Tensor]
 ) -> tuple[fx.Graph, list[str]]:
-    """The operators that ran, and the names of the graph's inputs before the last, which is the example."""
+    """The operators that ran, and the names of the graph's inputs before the last ones, the examples."""
     tensors = {n: t.detach() for n, t in [*module.named_parameters(), *module.named_buffers()]}
     names = list(tensors)
 
-    def call(values: list[Tensor], x: Tensor) -> Tensor:
+    def call(values: list[Tensor], xs: list[Tensor]) -> Tensor:
         replaced = dict(zip(names, values, strict=True))
         result: Tensor = torch.func.functional_call(
-            _Stage(module, stage), {f"module.{n}": t for n, t in replaced.items()}, (x,)
+            _Stage(module, stage), {f"module.{n}": t for n, t in replaced.items()}, tuple(xs)
         )
         return result
 
     with torch.no_grad():
-        graph = make_fx(call)(list(tensors.values()), example).graph
+        graph = make_fx(call)(list(tensors.values()), list(examples)).graph
     return graph, names
 
 
 class _Stage(nn.Module):
     """A method of a module as a module, so that its tensors can be swapped for traced ones."""
 
-    def __init__(self, module: nn.Module, stage: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, module: nn.Module, stage: Callable[..., Tensor]) -> None:
         super().__init__()
         self.module, self.stage = module, stage
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.stage(x)
+    def forward(self, *xs: Tensor) -> Tensor:
+        return self.stage(*xs)
 
 
 class _Lowering:
@@ -192,6 +198,8 @@ def _slice(
     begin, last = start or 0, END if end is None else end
     base, cuts = g.cuts.get(x, (x, {}))
     whole = step == 1 and begin == 0 and base.shape is not None and last >= _static(base.shape[dim])
+    if not whole and dim in cuts:
+        base, cuts = x, {}  # an axis cut again counts from the first cut
     cuts = cuts if whole else {**cuts, dim: (begin, last, step)}
     if not cuts:
         return base
@@ -240,6 +248,46 @@ def _max_pool(
     return g.emit("MaxPool", [x], kernel_shape=kernel, strides=stride, pads=[*padding, *padding])
 
 
+def _average_window(g: _Lowering, length: ir.Value, window: int) -> tuple[ir.Value, ir.Value]:
+    """(window, at most the length; number of windows at stride 1), each ``(1,)`` int64."""
+    size = g.emit("Min", [length, g.constant([window])])
+    return size, g.emit("Add", [g.emit("Sub", [length, size]), g.constant([1])])
+
+
+def _window_mean(g: _Lowering, x: ir.Value, window: int) -> ir.Value:
+    """Means of all windows of ``(N, C, H, W)``, by differences of running sums along each axis."""
+    for axis in (2, 3):
+        shape = g.emit("Shape", [x])
+        length = g.emit("Gather", [shape, g.constant([axis])], axis=0)
+        size, count = _average_window(g, length, window)
+        pads = [0] * 8
+        pads[axis] = 1
+        sums = g.emit("CumSum", [g.emit("Pad", [x, g.constant(pads)]), g.constant(axis)])
+        high = g.emit("Slice", [sums, size, g.constant([END]), g.constant([axis])])
+        low = g.emit("Slice", [sums, g.constant([0]), count, g.constant([axis])])
+        divisor = g.emit("Cast", [size], to=ir.DataType.FLOAT.value)
+        x = g.emit("Div", [g.emit("Sub", [high, low]), divisor])
+    return x
+
+
+def _resize_like(g: _Lowering, x: ir.Value, like: ir.Value) -> ir.Value:
+    own = g.emit("Shape", [x], start=0, end=2)
+    wanted = g.emit("Shape", [like], start=2, end=4)
+    sizes = g.emit("Concat", [own, wanted], axis=0)
+    return g.emit(
+        "Resize", [x, None, None, sizes], mode="linear", coordinate_transformation_mode="half_pixel"
+    )
+
+
+def _pick_frames_like(g: _Lowering, x: ir.Value, like: ir.Value) -> ir.Value:
+    """Frames floor(i · available / wanted), i < wanted."""
+    available = g.emit("Shape", [x], start=0, end=1)
+    wanted = g.emit("Shape", [like], start=0, end=1)
+    places = g.emit("Range", [g.constant(0), g.emit("Squeeze", [wanted]), g.constant(1)])
+    picks = g.emit("Div", [g.emit("Mul", [places, available]), wanted])
+    return g.emit("Gather", [x, picks], axis=0)
+
+
 def _identity(g: _Lowering, x: ir.Value, *_: Any) -> ir.Value:
     return x
 
@@ -269,6 +317,19 @@ _OPERATORS: dict[str, Callable[..., Traced]] = {
     "aten::detach": _identity,
     "aten::empty.memory_format": lambda g, *_: None,  # batch norm's unused third output
     "aten::alias": _identity,
+    "aten::sigmoid": lambda g, x: g.emit("Sigmoid", [x]),
+    "aten::silu": lambda g, x: g.emit("Mul", [x, g.emit("Sigmoid", [x])]),
+    "aten::mul.Tensor": lambda g, x, y: g.emit("Mul", [x, y]),
+    "aten::log": lambda g, x: g.emit("Log", [x]),
+    "aten::logsumexp": lambda g, x, dims, keep=False: g.emit(
+        "ReduceLogSumExp", [x, g.constant(dims)], keepdims=int(keep)
+    ),
+    "aten::_softmax": lambda g, x, dim, half: g.emit("Softmax", [x], axis=dim),
+    "aten::_log_softmax": lambda g, x, dim, half: g.emit("LogSoftmax", [x], axis=dim),
+    "aten::sub.Tensor": lambda g, x, y: g.emit("Sub", [x, y]),
+    "a3d_edge::window_mean": _window_mean,
+    "a3d_edge::resize_like": _resize_like,
+    "a3d_edge::pick_frames_like": _pick_frames_like,
 }
 
 

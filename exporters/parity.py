@@ -12,7 +12,7 @@ from a3d_edge.bundle import Bundle, Parity
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.session import OrtNetwork, available_threads, relative_error
 from a3d_edge.errors import A3DEdgeError
-from a3d_edge.models.slow import Slow, fit_input
+from a3d_edge.models.network import Clips, SlimNetwork
 
 __all__ = ["TOLERANCE", "check_parity"]
 
@@ -20,12 +20,12 @@ TOLERANCE = 1e-3
 
 
 def check_parity(
-    model: Slow,
+    model: SlimNetwork,
     bundle: Bundle,
-    clips: Mapping[int, Tensor],
+    clips: Mapping[int, Clips],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[Configuration, Parity]:
-    """Parity of every configuration; ``clips[S]`` are windows ``(N, 3, T_max, S, S)`` of that size.
+    """Parity of every configuration; ``clips[S]`` are windows of that size, `Clips`.
 
     Raises `A3DEdgeError` naming the configuration whose relative error is above 1e-3 or whose top-1 differs.
     """
@@ -36,12 +36,14 @@ def check_parity(
     return found
 
 
-def _one(model: Slow, bundle: Bundle, configuration: Configuration, clips: Tensor) -> Parity:
+def _one(model: SlimNetwork, bundle: Bundle, configuration: Configuration, clips: Clips) -> Parity:
     with torch.inference_mode():
         expected = model(clips, configuration).numpy()
     network = OrtNetwork(bundle, configuration, available_threads())
-    fitted = fit_input(clips, configuration).transpose(1, 2).contiguous().numpy()
-    got = np.stack([network.logits(network.encode(window)) for window in fitted])
+    fitted = model.fit(clips, configuration)
+    pathways = [fitted] if isinstance(fitted, Tensor) else fitted
+    windows = zip(*(x.transpose(1, 2).contiguous().numpy() for x in pathways), strict=True)
+    got = np.stack([network.logits(*network.encode_window(window)) for window in windows])
     error = max(relative_error(g, e) for g, e in zip(got, expected, strict=True))
     same = bool((got.argmax(axis=1) == expected.argmax(axis=1)).all())
     if not error <= TOLERANCE or not same:

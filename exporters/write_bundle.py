@@ -9,8 +9,9 @@ is interrupted or fails leaves an older bundle as it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -42,9 +43,10 @@ from a3d_edge.errors import A3DEdgeError, UsageError
 from a3d_edge.files import new_directory
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.flops import count
-from a3d_edge.models.layers import Run, SlimConv, md8
+from a3d_edge.models.layers import Run
+from a3d_edge.models.network import Clips
 from a3d_edge.table import ConfigurationBudgetTable, Row
-from a3d_edge.video.sampler import Sampling
+from a3d_edge.video.sampler import pathways
 
 __all__ = ["export_bundle", "require_calibrated", "require_replaceable", "unmeasured_table"]
 
@@ -68,15 +70,15 @@ def unmeasured_table(
 def export_bundle(
     checkpoint: Checkpoint,
     table: ConfigurationBudgetTable,
-    parity_clips: Mapping[int, Tensor],
+    parity_clips: Mapping[int, Clips],
     out: Path,
     progress: Progress = lambda step, done, total: None,
 ) -> Bundle:
     """Write the bundle of a table's configurations to ``out`` and return it, verified.
 
-    ``parity_clips[S]`` are windows ``(N, 3, T_max, S, S)``. Raises `UsageError` for a configuration that is
-    not calibrated or an ``out`` that holds anything but a bundle, `A3DEdgeError` when parity fails,
-    `ResourceError` when the disk is full.
+    ``parity_clips[S]`` are windows, ``(N, 3, T_max, S, S)`` or ``[slow, fast]``. Raises `UsageError` for a
+    configuration that is not calibrated or an ``out`` that holds anything but a bundle, `A3DEdgeError` when
+    parity fails, `ResourceError` when the disk is full.
     """
     model = checkpoint.model.eval()
     require_calibrated(checkpoint, table)
@@ -189,60 +191,67 @@ def _write_width(
     statistics_at: int,
     work: Path,
 ) -> WidthEntry:
-    """The two subgraphs of a width; their statistics are those that begin at ``statistics_at``."""
-    model, run = checkpoint.model, Run(width)
-    side, classes = checkpoint.description.size, checkpoint.description.classes
-    pictures = torch.zeros(3, 3, side, side)
-    features = model.frame_stage(pictures, run)
-    frame_norms = {n for n in norms(model) if n.split(".")[0] in ("stem", "res2", "res3")}
-    entries, buffers, offset = [], dict(stored), statistics_at
-    for name in norms(model):
-        channels = _channels_at(model, name, width)
-        entries.append(
-            NormEntry(name=name, channels=channels, stage="frame" if name in frame_norms else "clip")
-        )
+    """The subgraphs of a width; their statistics are those that begin at ``statistics_at``."""
+    model = checkpoint.model
+    buffers, channels = dict(stored), {n: norm.channels_at(width) for n, norm in norms(model).items()}
+    offset = statistics_at
+    for name, count_ in channels.items():
         for suffix in ("running_mean", "running_var"):
-            buffers[f"{name}.{suffix}"] = _external(
-                f"{name}.{suffix}", work / STATISTICS, offset, (channels,)
-            )
-            offset += 4 * channels
-    c = features.shape[1]
-    between = ("features", ("frames", c, "height", "width"))
-    frame = lower_stage(
-        lambda x: model.frame_stage(x, run),
-        model,
-        pictures,
-        name=f"w{format_width(width)}.frame",
-        inputs=("pictures", ("frames", 3, "size", "size")),
-        outputs=between,
-        stored=buffers,
-    )
-    clip = lower_stage(
-        lambda x: model.clip_stage(x, run),
-        model,
-        features,
-        name=f"w{format_width(width)}.clip",
-        inputs=between,
-        outputs=("logits", (1, classes)),
-        stored=buffers,
-    )
-    files = {"frame": f"w{format_width(width)}.frame.onnx", "clip": f"w{format_width(width)}.clip.onnx"}
-    for stage, graph in (("frame", frame), ("clip", clip)):
+            buffer = f"{name}.{suffix}"
+            buffers[buffer] = _external(buffer, work / STATISTICS, offset, (count_,))
+            offset += 4 * count_
+    files: dict[str, str] = {}
+    stages: dict[str, Literal["frame", "clip"]] = {}
+    for stage, graph in _lower(checkpoint, width, buffers):
+        files[stage] = f"w{format_width(width)}.{stage}.onnx"
         save_graph(graph, work / files[stage])
-    return WidthEntry(frame=files["frame"], clip=files["clip"], norms=tuple(entries))
+        stages |= {name: stage for name in channels if f"{name}.running_mean" in graph.graph.initializers}
+    entries = (NormEntry(name=name, channels=count_, stage=stages[name]) for name, count_ in channels.items())
+    return WidthEntry(frame=files.get("frame"), clip=files["clip"], norms=tuple(entries))
 
 
-def _channels_at(model: torch.nn.Module, norm: str, width: float) -> int:
-    """Channels of a batch norm at a width: those its convolution gives."""
-    convolution = model.get_submodule(norm.rsplit(".", 1)[0] + ".conv")
-    assert isinstance(convolution, SlimConv)
-    return md8(convolution.outputs * width)
+def _lower(
+    checkpoint: Checkpoint, width: float, stored: Mapping[str, ir.TensorProtocol]
+) -> Iterator[tuple[Literal["frame", "clip"], ir.Model]]:
+    """The graphs of a width, each traced on an example that the one before it has computed."""
+    model, description = checkpoint.model, checkpoint.description
+    largest = Configuration(width, description.size, description.frames)
+    wanted = pathways(description.sampling, largest)
+    examples = [torch.zeros(len(p.instants), 3, p.size, p.size) for p in wanted]
+    logits = ("logits", (1, description.classes))
+    for graph in model.graphs(Run(width)):
+        inputs = [(name, _shape(name, x)) for name, x in zip(graph.inputs, examples, strict=True)]
+        result = graph.compute(*examples)
+        outputs = ("features", _shape("features", result)) if graph.stage == "frame" else logits
+        yield (
+            graph.stage,
+            lower_stage(
+                graph.compute,
+                model,
+                examples,
+                name=f"w{format_width(width)}.{graph.stage}",
+                inputs=inputs,
+                outputs=outputs,
+                stored=stored,
+            ),
+        )
+        examples = [result]
+
+
+def _shape(name: str, x: Tensor) -> tuple[str | int, ...]:
+    """The symbolic shape of an input or output."""
+    sides = {"features": ("height", "width"), "fast": ("fast_size", "fast_size")}
+    return "fast_frames" if name == "fast" else "frames", x.shape[1], *sides.get(name, ("size", "size"))
 
 
 def _probe(checkpoint: Checkpoint, configuration: Configuration) -> tuple[float, ...]:
     """PyTorch's logits of the probe input: by them the runtime proves what it has loaded."""
-    pictures = torch.from_numpy(probe_pictures(configuration)).transpose(0, 1).unsqueeze(0)
-    return tuple(float(f"{v:.6g}") for v in checkpoint.model(pictures, configuration)[0].tolist())
+    clips = [
+        torch.from_numpy(probe_pictures(pathway)).transpose(0, 1).unsqueeze(0)
+        for pathway in pathways(checkpoint.description.sampling, configuration)
+    ]
+    logits = checkpoint.model(clips[0] if len(clips) == 1 else clips, configuration)
+    return tuple(float(f"{v:.6g}") for v in logits[0].tolist())
 
 
 def _manifest(
@@ -255,9 +264,10 @@ def _manifest(
         range=checkpoint.range_name,
         classes=checkpoint.classes,
         preprocessing=checkpoint.preprocessing,
-        sampling=Sampling(description.frames, description.stride, description.rate),
+        sampling=description.sampling,
         widths=widths,
         configurations=entries,
+        description=description.model_dump(mode="json"),
         origin=checkpoint.origin,
         files={f.name: FileEntry(bytes=f.stat().st_size, sha256=digest(f)) for f in sorted(work.iterdir())},
     )

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from a3d_edge._actions import ACTIONS
-from a3d_edge._skeleton import RATE, Array, Joint, solve
 from a3d_edge.errors import UsageError
+from a3d_edge.figures.actions import ACTIONS
+from a3d_edge.figures.skeleton import RATE, Array, Joint, solve
 from a3d_edge.rendered import CLASSES, RenderedScene, RenderedStream, _schedule, render_clip
 
 SEEDS = range(6)

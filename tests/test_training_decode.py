@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 from a3d_edge.errors import ResourceError, SourceError
 from a3d_edge.rendered import CLASSES
 from a3d_edge.training.clips import Clip
-from a3d_edge.training.decode import DecodedClip, FrameCache, decode
+from a3d_edge.training.decode import DecodedClip, FrameCache, _renderer_sources, decode
 
 
 def write_grey(
@@ -56,6 +59,53 @@ def test_colours_are_bgr(tmp_path: Path) -> None:
     np.testing.assert_allclose(decode(path, 160).frames[0].mean(axis=(0, 1)), (200, 120, 40), atol=6)
     read = cv2.VideoCapture(str(path)).read()[1]
     np.testing.assert_allclose(decode(path, 160).frames[0].astype(int), read, atol=3)
+
+
+MATRICES = {  # a, b, c, d of the track's display matrix, by the degrees clockwise that it asks for
+    0: (1, 0, 0, 1),
+    45: (0.70711, 0.70711, -0.70711, 0.70711),
+    90: (0, 1, -1, 0),
+    180: (-1, 0, 0, -1),
+    270: (0, -1, 1, 0),
+}
+
+
+def write_tagged(path: Path, degrees: int) -> Path:
+    """A real file of four coloured quarters, tagged to be shown turned clockwise, as phones do."""
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:24, :32], picture[:24, 32:] = (0, 0, 230), (0, 230, 0)
+    picture[24:, :32], picture[24:, 32:] = (230, 0, 0), (230, 230, 230)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 48))
+    for _ in range(3):
+        writer.write(picture)
+    writer.release()
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 40  # behind version, times, track number, duration, layer, volume
+    a, b, c, d = (round(value * 65536) for value in MATRICES[degrees])
+    assert struct.unpack_from(">9i", content, matrix) == (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    struct.pack_into(">9i", content, matrix, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("degrees", MATRICES)
+def test_frames_are_upright_as_at_run_time(tmp_path: Path, degrees: int) -> None:
+    """A rotation tag turns what is decoded exactly as OpenCV turns it; an angle in between turns neither."""
+    path = write_tagged(tmp_path / "a.mp4", degrees)
+    clip = decode(path, 160)
+    assert clip.frames.shape == ((3, 64, 48, 3) if degrees in (90, 270) else (3, 48, 64, 3))
+    top_left = {90: (230, 0, 0), 180: (230, 230, 230), 270: (0, 230, 0)}.get(degrees, (0, 0, 230))
+    np.testing.assert_allclose(clip.frames[0, 4:12, 4:12].mean(axis=(0, 1)), top_left, atol=12)
+    capture = cv2.VideoCapture(str(path))
+    for frame in clip.frames:
+        np.testing.assert_allclose(frame.astype(int), capture.read()[1], atol=3)
+
+
+def test_a_turned_clip_is_shrunk_to_the_same_short_side(tmp_path: Path) -> None:
+    """Shown 48 wide and 64 high, it becomes 24 wide and 32 high; the cache holds it so."""
+    path = write_tagged(tmp_path / "a.mp4", 90)
+    assert decode(path, 24).frames.shape == (3, 32, 24, 3)
+    assert FrameCache(tmp_path / "cache", 24).get(Clip("a", path)).frames.shape == (3, 32, 24, 3)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +201,22 @@ def test_a_rendered_clip_is_drawn_from_its_seed(tmp_path: Path) -> None:
     assert clip.frames.shape != other.frames.shape or (clip.frames != other.frames).any()
     assert 2.3 < clip.duration < 4.3
     np.testing.assert_allclose(np.diff(clip.times), clip.times[1])
+
+
+def test_every_drawing_module_names_a_rendered_clip_in_the_cache() -> None:
+    """What drawing one imports is what the cache's key is made of, always in the same order."""
+    program = (
+        "import sys; import a3d_edge; before = set(sys.modules); import a3d_edge.rendered\n"
+        "for name in set(sys.modules) - before:\n"
+        "    if name.startswith('a3d_edge.') and name != 'a3d_edge.errors': print(sys.modules[name].__file__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    sources = _renderer_sources()
+    assert sorted(str(source) for source in sources) == sorted(done.stdout.splitlines())
+    assert [source.name for source in sources[:2]] == ["rendered.py", "__init__.py"]
+    names = [source.name for source in sources[1:]]
+    assert names == sorted(names)
+    assert {"actions.py", "people.py", "scenery.py", "skeleton.py"} <= set(names)
 
 
 def test_a_clip_that_is_gone_is_a_source_error(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.training.clips import Clip
+    from a3d_edge.training.decode import FrameCache
     from a3d_edge.training.evaluation import WindowSet
 
 Report = Callable[[str, int, int], None]
@@ -38,23 +40,48 @@ def require(extra: str, *modules: str) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Report]:
-    """A progress bar with ETA on stderr: call it with (what, done, all). Silent if stderr is no terminal."""
+def progress(*, log: bool = False, silent: bool = False) -> Iterator[Report]:
+    """A progress bar with ETA on stderr: call it with (what, done, all).
+
+    If stderr is no terminal: nothing, or with ``log`` a line at every tenth. ``silent``: nothing anywhere.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
     from rich.progress import TimeRemainingColumn as Eta
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Eta())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    if silent or not console.is_terminal:
+        yield ProgressLog() if log and not silent else lambda what, done, total: None
+        return
+    with Progress(*columns, console=console) as bars:
         tasks: dict[str, TaskID] = {}
 
         def report(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
+            if what not in tasks:  # what a continued run begins with was not done in no time: not in the ETA
+                tasks[what] = bars.add_task(what, total=total, completed=done)
             bars.update(tasks[what], completed=done, total=total)
 
         yield report
+
+
+class ProgressLog:
+    """Progress for a log: a line on stderr when another tenth is done, with the time left at this pace."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun: dict[str, tuple[float, int]] = {}  # what -> (when, done then)
+        self._tenths: dict[str, int] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        begun_at, begun_with = self._begun.setdefault(what, (self._clock(), done))
+        tenth = 10 * done // max(1, total)
+        if tenth <= self._tenths.setdefault(what, 10 * begun_with // max(1, total)):
+            return
+        self._tenths[what] = tenth
+        left = (self._clock() - begun_at) / max(1, done - begun_with) * (total - done)
+        ending = f", about {left:.0f} s left" if done < total else ""
+        typer.echo(f"{what}: {done} of {total}{ending}", err=True)
 
 
 def step(report: Report, what: str) -> Callable[[int, int], None]:
@@ -77,6 +104,18 @@ def cache_folder(folder: Path | None) -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "a3d-edge" / "frames"
 
 
+def warn_if_untrained(checkpoint: Checkpoint) -> None:
+    """Say on stderr, in one line, when a checkpoint's narrow widths were never trained (an imported one)."""
+    if checkpoint.origin.get("mutually_trained") is not False:
+        return
+    source = checkpoint.origin.get("imported_from", "elsewhere")
+    typer.echo(
+        f"note: imported from {source} and never mutually trained: only width 1.00 is as trained, narrower "
+        "ones are not; train it ('a3d-edge train --init'), or pin a w1.00 configuration",
+        err=True,
+    )
+
+
 def window_set(checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, views: int) -> WindowSet:
     """The windows of clips as a checkpoint's network wants them. Raises `UsageError` for an unknown label."""
     check_labels(clips, checkpoint.classes)
@@ -85,14 +124,18 @@ def window_set(checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, vi
 
 def unlabelled_set(checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, views: int) -> WindowSet:
     """The same where it does not matter what the clips are called."""
-    from a3d_edge.training.decode import FrameCache
     from a3d_edge.training.evaluation import WindowSet
-    from a3d_edge.video.sampler import Sampling
 
-    description = checkpoint.description
-    sampling = Sampling(description.frames, description.stride, description.rate)
-    frames = FrameCache(cache_folder(cache), short_side=max(160, description.size))
-    return WindowSet(clips, frames, sampling, checkpoint.preprocessing, views)
+    sampling = checkpoint.description.sampling
+    return WindowSet(clips, frame_cache(checkpoint, cache), sampling, checkpoint.preprocessing, views)
+
+
+def frame_cache(checkpoint: Checkpoint, folder: Path | None) -> FrameCache:
+    """Decoded frames as large as any configuration of the network looks at, and no larger."""
+    from a3d_edge.training.decode import FrameCache
+
+    sides = [c.size for c in checkpoint.grid()]
+    return FrameCache(cache_folder(folder), max(160, checkpoint.description.sampling.fast_size, *sides))
 
 
 def check_labels(clips: list[Clip], classes: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ from a3d_edge.cli.common import (
     spread,
     step,
     unlabelled_set,
-    window_set,
+    warn_if_untrained,
 )
 from a3d_edge.errors import UsageError
 
@@ -32,7 +32,9 @@ def export(
     range_name: str = typer.Option(
         None, "--range", help="Range of configurations (default: the one trained)."
     ),
-    table: Path = typer.Option(None, "--table", help="Export the rows of this table, with their accuracy."),
+    table: str = typer.Option(
+        None, "--table", help="Export the rows of this table (.json, or a name), with their accuracy."
+    ),
     configuration: list[str] = typer.Option(
         None, "--configuration", help="Export only this one; repeatable."
     ),
@@ -60,6 +62,7 @@ def export(
     if range_name is not None:
         find_range(range_name)
     loaded = load(checkpoint)
+    warn_if_untrained(loaded)
     loaded.range_name = range_name or loaded.range_name
     require_replaceable(out)
     clips = (
@@ -75,7 +78,7 @@ def export(
             calibrate(
                 loaded.model,
                 rows.configurations,
-                window_set(loaded, clips, cache, 1),
+                unlabelled_set(loaded, clips, cache, 1),
                 step(report, "calibrate"),
             )
         few = unlabelled_set(loaded, clips[:parity_clips] or _rendered(parity_clips), cache, 1)
@@ -101,16 +104,16 @@ def export(
         )
 
 
-def _rows(loaded: Checkpoint, table: Path | None, names: list[str] | None) -> ConfigurationBudgetTable:
+def _rows(loaded: Checkpoint, table: str | None, names: list[str] | None) -> ConfigurationBudgetTable:
     """The table to export: the named one, else the whole grid without accuracy; or a part of either."""
     from a3d_edge.configuration import Configuration
     from a3d_edge.exporters.write_bundle import unmeasured_table
-    from a3d_edge.table import ConfigurationBudgetTable
+    from a3d_edge.table import find_table
 
     wanted: list[Configuration] = [Configuration.parse(name) for name in names or []]
     if table is None:
         return unmeasured_table(loaded, wanted or loaded.grid())
-    rows = ConfigurationBudgetTable.load(table)
+    rows = find_table(table)
     if rows.architecture != loaded.description.name:
         raise UsageError(
             f"--table {table} is of {rows.architecture}, the checkpoint is {loaded.description.name}"

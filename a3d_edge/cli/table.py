@@ -1,13 +1,28 @@
-"""``a3d-edge table``: build and show configuration–budget tables."""
+"""``a3d-edge table``: build, show and plot configuration–budget tables."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a3d_edge.cli.common import choose, emit, load_bundle, progress, require, spread, step, window_set
+from a3d_edge.cli import plotting
+from a3d_edge.cli.common import emit, require
+from a3d_edge.cli.measuring import (
+    CacheOption,
+    CalibrationClipsOption,
+    CalibrationOption,
+    DataOption,
+    DeviceOption,
+    FoldOption,
+    Measuring,
+    NoCalibrationOption,
+    ProtocolOption,
+    ScoresOption,
+    ViewsOption,
+    measure,
+)
 
 if TYPE_CHECKING:
     from a3d_edge.table import ConfigurationBudgetTable
@@ -17,57 +32,39 @@ app = typer.Typer(help="Configuration–budget tables.", no_args_is_help=True, r
 
 @app.command("build")
 def build(
-    checkpoint: Path = typer.Argument(..., help="Checkpoint (.pth)."),
-    data: list[Path] = typer.Option(
-        ..., "--data", help="Validation clips: CSV or class folders; repeatable."
-    ),
-    out: Path = typer.Option(..., "--out", help="Table to write (.json)."),
-    fold: int = typer.Option(None, "--fold", help="Only this fold of the data."),
-    calibration: list[Path] = typer.Option(
-        None, "--calibration", help="Training clips to calibrate on anew."
-    ),
-    calibration_clips: int = typer.Option(256, "--calibration-clips", help="Clips to calibrate on.", min=1),
-    no_calibration: bool = typer.Option(
-        False, "--no-calibration", help="Full-width statistics for all, to compare."
-    ),
-    all_rows: bool = typer.Option(
-        False, "--all-rows", help="Keep every configuration, not only the Pareto front."
-    ),
-    views: int = typer.Option(4, "--views", help="Windows a clip.", min=1),
-    cache: Path = typer.Option(None, "--cache", help="Folder of decoded frames."),
-    json_lines: bool = typer.Option(False, "--json", help="Rows as JSON Lines on stdout."),
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint (.pth).")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Table to write (.json).")],
+    fold: FoldOption = None,
+    calibration: CalibrationOption = None,
+    calibration_clips: CalibrationClipsOption = 256,
+    no_calibration: NoCalibrationOption = False,
+    all_rows: Annotated[
+        bool, typer.Option("--all-rows", help="Keep every configuration, not only the Pareto front.")
+    ] = False,
+    views: ViewsOption = 4,
+    protocol: ProtocolOption = None,
+    scores: ScoresOption = None,
+    device: DeviceOption = "cpu",
+    cache: CacheOption = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="Rows as JSON Lines on stdout.")] = False,
 ) -> None:
     """Measure the accuracy of every configuration, add its cost, select the Pareto front."""
     require("train", "torch", "av")
     from a3d_edge.exporters.build_table import build_table
-    from a3d_edge.exporters.calibrate import calibrate
     from a3d_edge.files import write_atomically
-    from a3d_edge.models.checkpoint import forget_statistics, load, statistics
-    from a3d_edge.training.clips import list_clips
+    from a3d_edge.models.checkpoint import load
 
+    options = Measuring(
+        data, fold, calibration, calibration_clips, no_calibration, views, protocol, scores, device, cache
+    )
     loaded = load(checkpoint)
-    clips = choose(list_clips(data), fold, held_out=True)
-    validation = window_set(loaded, clips, cache, views)
-    with progress() as report:
-        if no_calibration:
-            forget_statistics(loaded.model)
-        elif calibration:
-            training = spread(choose(list_clips(calibration), fold, held_out=False), calibration_clips)
-            calibrate(
-                loaded.model, loaded.grid(), window_set(loaded, training, cache, 1), step(report, "calibrate")
-            )
-        grid = loaded.grid()
-        if not no_calibration and (bare := [c for c in grid if str(c) not in statistics(loaded.model)]):
-            from a3d_edge.errors import UsageError
-
-            raise UsageError(
-                f"{bare[0]} and {len(bare) - 1} more are not calibrated; "
-                "name training clips with --calibration"
-            )
-        where = ", ".join(str(place) for place in data) + (f", fold {fold}" if fold is not None else "")
-        table = build_table(
-            loaded, grid, validation, f"{len(clips)} clips of {where}", step(report, "evaluate")
-        )
+    found = measure(checkpoint, loaded, loaded.grid(), options, log=not json_lines)
+    if found is None:  # under torchrun the first process writes
+        return
+    where = ", ".join(str(place) for place in data) + (f", fold {fold}" if fold is not None else "")
+    count = len(next(iter(found.values())).truth)
+    table = build_table(loaded, found, f"{count} clips of {where}, {options.views_in_words}")
     kept = table if all_rows else table.pareto()
     write_atomically(out, lambda temporary: _write(kept, temporary))
     _print(kept, json_lines)
@@ -75,16 +72,33 @@ def build(
 
 @app.command("show")
 def show(
-    what: Path = typer.Argument(None, help="Table (.json) or bundle; the built-in bundle if not given."),
-    json_lines: bool = typer.Option(False, "--json", help="Rows as JSON Lines on stdout."),
+    what: Annotated[
+        str | None,
+        typer.Argument(help="Table (a name or a .json file) or bundle; the built-in bundle if not given."),
+    ] = None,
+    names: Annotated[bool, typer.Option("--names", help="List the tables that have a name.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="Rows as JSON Lines on stdout.")] = False,
 ) -> None:
-    """Print a table."""
-    from a3d_edge.table import ConfigurationBudgetTable
-
-    if what is not None and not what.is_dir():
-        _print(ConfigurationBudgetTable.load(what), json_lines)
+    """Print a table: one of your own, a bundle's, or one of the paper's by name."""
+    if names:
+        _print_names(json_lines)
     else:
-        _print(load_bundle(what).table, json_lines)
+        _print((plotting.default_bundle() if what is None else plotting.find(what)).table, json_lines)
+
+
+app.command("plot")(plotting.plot)
+
+
+def _print_names(json_lines: bool) -> None:
+    from a3d_edge.table import find_table, shipped_tables
+
+    for name in shipped_tables():
+        table = find_table(name)
+        fields = {"name": name, "rows": len(table.rows), "measured_on": table.measured_on}
+        if json_lines:
+            emit("table", {**fields, "architecture": table.architecture})
+        else:
+            typer.echo(f"{name:28} {len(table.rows):3} rows, {table.measured_on}")
 
 
 def _write(table: ConfigurationBudgetTable, path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -11,10 +13,10 @@ import typer
 
 from a3d_edge.cli.common import (
     Report,
-    cache_folder,
     check_labels,
     choose,
     emit,
+    frame_cache,
     progress,
     require,
     spread,
@@ -24,10 +26,13 @@ from a3d_edge.cli.common import (
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.training.batches import Batches
     from a3d_edge.training.clips import Clip
     from a3d_edge.training.loop import StepReport
+    from a3d_edge.video.preprocess import Preprocessing
 
 
 def train(
@@ -153,13 +158,53 @@ def _resumed(out: Path) -> Checkpoint:
 
 
 def _initialise(checkpoint: Checkpoint, path: Path) -> None:
-    """Take over the weights of another checkpoint of the same description. Raises `UsageError`."""
+    """Take over another checkpoint's weights; the head stays fresh if that one has more or fewer classes.
+
+    Raises `UsageError` when it is of another architecture, or was trained on other input.
+    """
     from a3d_edge.models.checkpoint import load
 
     other = load(path)
-    if other.description != checkpoint.description or other.preprocessing != checkpoint.preprocessing:
-        raise UsageError(f"--init {path}: is of another architecture, class count or input than this run")
-    checkpoint.model.load_state_dict(other.model.state_dict())
+    counts = len(other.classes), len(checkpoint.classes)
+    theirs, ours = other.model.state_dict(), checkpoint.model.state_dict()
+    fresh = {name for name in theirs.keys() & ours.keys() if _per_class(theirs[name], ours[name], counts)}
+    odd = next((n for n in (*ours, *theirs) if n not in fresh and _shape(theirs, n) != _shape(ours, n)), None)
+    if odd is not None:
+        raise UsageError(
+            f"--init {path}: is of architecture {other.description.name}, whose {odd} does not fit "
+            f"--arch {checkpoint.description.name}; name a checkpoint of the same architecture"
+        )
+    _require_same_input(path, other.preprocessing, checkpoint.preprocessing)
+    taken = {name: ours[name] if name in fresh else tensor for name, tensor in theirs.items()}
+    checkpoint.model.load_state_dict(taken)
+    if fresh:
+        typer.echo(
+            f"--init {path}: has {counts[0]} classes, this run {counts[1]}: the head starts fresh", err=True
+        )
+
+
+def _require_same_input(path: Path, theirs: Preprocessing, ours: Preprocessing) -> None:
+    there, here = asdict(theirs), asdict(ours)
+    differing = [f"{key} {there[key]}, here {here[key]}" for key in here if there[key] != here[key]]
+    if differing:
+        raise UsageError(
+            f"--init {path}: was trained on other input ({'; '.join(differing)}); "
+            "match --input and --aspect, or name another checkpoint"
+        )
+
+
+def _per_class(theirs: Tensor, ours: Tensor, counts: tuple[int, int]) -> bool:
+    """Whether two tensors differ in nothing but a row for every class, of which there are ``counts``."""
+    return (
+        counts[0] != counts[1]
+        and theirs.dim() > 0
+        and (theirs.shape[:1], ours.shape[:1]) == ((counts[0],), (counts[1],))
+        and theirs.shape[1:] == ours.shape[1:]
+    )
+
+
+def _shape(state: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(state[name].shape) if name in state else None
 
 
 def _batches(
@@ -172,13 +217,9 @@ def _batches(
     share: float,
 ) -> Batches:
     from a3d_edge.training.batches import Batches
-    from a3d_edge.training.decode import FrameCache
-    from a3d_edge.video.sampler import Sampling
 
-    description = checkpoint.description
-    sampling = Sampling(description.frames, description.stride, description.rate)
-    frames = FrameCache(cache_folder(cache), short_side=max(160, description.size))
-    spec = checkpoint.preprocessing
+    description, frames = checkpoint.description, frame_cache(checkpoint, cache)
+    sampling, spec = description.sampling, checkpoint.preprocessing
     return Batches(
         clips, checkpoint.classes, frames, description.size, sampling, spec, batch, seed, balanced, share
     )

@@ -12,9 +12,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from a3d_edge.configuration import Configuration, pick_frames
+from a3d_edge.configuration import Configuration
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 from a3d_edge.video.preprocess import preprocess
+from a3d_edge.video.sampler import Pathway, pathways
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
@@ -28,15 +29,20 @@ PROBE_TOLERANCE = 1e-2
 
 
 class Network(Protocol):
-    """A configuration that can run. Not thread-safe: one caller at a time."""
+    """A configuration that can run. Not thread-safe: one caller at a time.
+
+    ``pathways``: what it looks at; features are made and handed over in their order.
+    """
 
     configuration: Configuration
+    pathways: tuple[Pathway, ...]
 
-    def encode(self, pictures: NDArray[np.float32]) -> Features:
-        """Features of pictures: ``(n, 3, S, S) -> (n, C, S/8, S/8)``; each picture by itself."""
+    def encode(self, pictures: NDArray[np.float32], pathway: int = 0) -> Features:
+        """What is kept of pictures ``(n, 3, S, S)`` of a pathway, each by itself: ``(n, C, S/8, S/8)``
+        features, or the pictures themselves where the network has no frame stage."""
 
-    def classify(self, features: Features) -> NDArray[np.float32]:
-        """Class scores (softmax) of one window's features: ``(T, C, S/8, S/8) -> (classes,)``."""
+    def classify(self, *features: Features) -> NDArray[np.float32]:
+        """Class scores (softmax) of one window: ``(T, C, S/8, S/8)`` of every pathway ``-> (classes,)``."""
 
     def classify_clip(self, images: Sequence[NDArray[np.uint8]]) -> tuple[str, float]:
         """Label and score of a window's BGR frames; see `OrtNetwork.classify_clip`."""
@@ -52,31 +58,40 @@ class OrtNetwork:
 
     def __init__(self, bundle: Bundle, configuration: Configuration, threads: int) -> None:
         self.configuration = configuration
+        self.pathways = pathways(bundle.sampling, configuration)
         self._bundle = bundle
         width = bundle.width_of(configuration)
         statistics = bundle.statistics(configuration)
         self._kept: list[Any] = []  # ONNX Runtime reads the replaced tensors while it builds the session
-        stages = []
+        stages = {}
         for stage, name in (("frame", width.frame), ("clip", width.clip)):
             mine = {norm.name: statistics[norm.name] for norm in width.norms if norm.stage == stage}
-            stages.append(self._session(bundle.path / name, mine, threads))
-        self._frame, self._clip = stages
+            stages[stage] = None if name is None else self._session(bundle.path / name, mine, threads)
+        self._frame, self._clip = stages["frame"], stages["clip"]
         self._kept.clear()
         self._prove()
         _trim_heap()
 
-    def encode(self, pictures: NDArray[np.float32]) -> Features:
-        return self._compute(self._frame, "pictures", pictures)
+    def encode(self, pictures: NDArray[np.float32], pathway: int = 0) -> Features:
+        if self._frame is None:
+            return pictures
+        return self._compute(self._frame, {"pictures": pictures})
 
-    def logits(self, features: Features) -> NDArray[np.float32]:
-        """Logits ``(classes,)`` of one window's features."""
-        logits: NDArray[np.float32] = self._compute(self._clip, "features", features)[0]
+    def logits(self, *features: Features) -> NDArray[np.float32]:
+        """Logits ``(classes,)`` of one window's features, of every pathway."""
+        assert self._clip is not None
+        names = ("features",) if self._frame is not None else ("slow", "fast")
+        logits: NDArray[np.float32] = self._compute(self._clip, dict(zip(names, features, strict=True)))[0]
         return logits
 
-    def classify(self, features: Features) -> NDArray[np.float32]:
-        logits = self.logits(features).astype(np.float64)
+    def classify(self, *features: Features) -> NDArray[np.float32]:
+        logits = self.logits(*features).astype(np.float64)
         scores = np.exp(logits - logits.max())
         return np.asarray(scores / scores.sum(), np.float32)
+
+    def encode_window(self, pictures: Sequence[NDArray[np.float32]]) -> list[Features]:
+        """Features of a whole window: pictures ``(T, 3, S, S)`` of every pathway."""
+        return [self.encode(given, place) for place, given in enumerate(pictures)]
 
     def classify_clip(self, images: Sequence[NDArray[np.uint8]]) -> tuple[str, float]:
         """Label and score of one window: BGR frames ``(H, W, 3)``, evenly spaced over `Sampling.span_s`.
@@ -86,18 +101,20 @@ class OrtNetwork:
         """
         sampling, spec = self._bundle.sampling, self._bundle.preprocessing
         instants = sampling.frames * sampling.stride
-        finest = min([sampling.stride, *(offset for offset in spec.offsets if offset)])
+        finest = min([sampling.spacing, *(offset for offset in spec.offsets if offset)])
         if len(images) * finest < instants:
             needed = -(-instants // finest)
             raise UsageError(
                 f"{len(images)} frames are too few for a window of {sampling.span_s:.2f} s; give {needed}"
             )
-        pictures = []
-        for pick in pick_frames(sampling.frames, self.configuration.frames):
-            instant = pick * sampling.stride
-            places = [max(0, instant - offset) * len(images) // instants for offset in spec.offsets]
-            pictures.append(preprocess([images[i] for i in places], self.configuration.size, spec))
-        scores = self.classify(self.encode(np.stack(pictures)))
+        window = []
+        for pathway in self.pathways:
+            pictures = []
+            for instant in pathway.instants:
+                places = [max(0, instant - offset) * len(images) // instants for offset in spec.offsets]
+                pictures.append(preprocess([images[i] for i in places], pathway.size, spec))
+            window.append(np.stack(pictures))
+        scores = self.classify(*self.encode_window(window))
         best = int(scores.argmax())
         return self._bundle.classes[best], float(scores[best])
 
@@ -125,16 +142,16 @@ class OrtNetwork:
         except Exception as error:  # ONNX Runtime raises many types without a common base
             raise BundleError(f"{path}: ONNX Runtime refuses the graph ({_reason(error)})") from error
 
-    def _compute(self, session: ort.InferenceSession, name: str, value: NDArray[np.float32]) -> Features:
+    def _compute(self, session: ort.InferenceSession, values: dict[str, NDArray[np.float32]]) -> Features:
         try:
-            output: Features = session.run(None, {name: value})[0]
+            output: Features = session.run(None, values)[0]
         except Exception as error:  # as in `_session`; memory for the activations is what may lack here
             raise ResourceError(f"{self.configuration}: ONNX Runtime failed ({_reason(error)})") from error
         return output
 
     def _prove(self) -> None:
         expected = np.array(self._bundle.manifest.configurations[str(self.configuration)].probe)
-        got = self.logits(self.encode(probe_pictures(self.configuration)))
+        got = self.logits(*self.encode_window([probe_pictures(pathway) for pathway in self.pathways]))
         error = relative_error(got, expected)
         if not error <= PROBE_TOLERANCE:
             raise BundleError(
@@ -159,9 +176,9 @@ def available_threads() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-def probe_pictures(configuration: Configuration) -> NDArray[np.float32]:
+def probe_pictures(pathway: Pathway) -> NDArray[np.float32]:
     """A fixed input ``(T, 3, S, S)`` with structure at several scales, the same on every machine."""
-    t, s = configuration.frames, configuration.size
+    t, s = len(pathway.instants), pathway.size
     count = t * 3 * s * s
     ramp = np.arange(count, dtype=np.int64)
     # An integer hash, then mapped to [-1, 1]: no random generator whose stream might change.

@@ -11,18 +11,17 @@ skipped and no frame is fetched twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.configuration import pick_frames
 from a3d_edge.engine.session import Features, Network
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.preprocess import Preprocessing, preprocess
-from a3d_edge.video.sampler import Sample, Sampling
+from a3d_edge.video.sampler import Pathway, Sample, Sampling
 
 __all__ = ["ReadyWindow", "WindowResult", "WindowStream"]
 
@@ -64,7 +63,7 @@ class WindowStream:
         self._sampling, self._preprocessing, self._hop = sampling, preprocessing, hop
         self._clock = clock
         self._samples: dict[int, Sample] = {}
-        self._features: dict[int, Features] = {}
+        self._features: dict[tuple[int, int], Features] = {}  # (pathway, instant)
         self._next_start = 0
         self._epoch = 0
         self._latest = -1
@@ -82,8 +81,9 @@ class WindowStream:
             self._begin(sample.epoch)
         self._samples[sample.instant] = sample
         self._latest = sample.instant
-        if self._is_wanted(sample.instant):
-            self._encode([sample.instant])
+        for place, pathway in enumerate(self.network.pathways):
+            if self._is_wanted(pathway, sample.instant):
+                self._encode(place, [sample.instant])
 
     def next_ready(self) -> ReadyWindow | None:
         """The next window if its last picked frame has arrived."""
@@ -109,49 +109,54 @@ class WindowStream:
         """Scores of the next window. Raises `UsageError` for any other window."""
         if window.start != self._next_start or window.epoch != self._epoch:
             raise UsageError(f"window {window.start} is not the next one ({self._next_start})")
-        instants = [min(i, self._latest) for i in self._picks(window.start)]
-        missing = sorted({i for i in instants if i not in self._features})
-        if missing:
-            self._encode(missing)
+        looked_at = [
+            [min(window.start + instant, self._latest) for instant in pathway.instants]
+            for pathway in self.network.pathways
+        ]
+        for place, instants in enumerate(looked_at):
+            missing = sorted({i for i in instants if (place, i) not in self._features})
+            if missing:
+                self._encode(place, missing)
         begun = self._clock()
-        scores = self.network.classify(np.concatenate([self._features[i] for i in instants]))
+        features = [
+            np.concatenate([self._features[place, i] for i in instants])
+            for place, instants in enumerate(looked_at)
+        ]
+        scores = self.network.classify(*features)
         self._work_s += self._clock() - begun
-        newest, oldest = self._samples[instants[-1]].frames[0], self._samples[instants[0]].frames[0]
+        newest = self._samples[max(instants[-1] for instants in looked_at)].frames[0]
+        oldest = self._samples[min(instants[0] for instants in looked_at)].frames[0]
         result = WindowResult(window, scores, newest, oldest, self._work_s * 1000.0)
         self._work_s = 0.0
         self._advance(window)
         return result
 
-    def _picks(self, start: int) -> Iterator[int]:
-        for place in pick_frames(self._sampling.frames, self.network.configuration.frames):
-            yield start + place * self._sampling.stride
-
     def _last_pick(self, start: int) -> int:
-        return max(self._picks(start))
+        return start + max(pathway.instants[-1] for pathway in self.network.pathways)
 
-    def _is_wanted(self, instant: int) -> bool:
-        """Whether the next window, or one that starts by then, looks at this instant."""
-        offsets = [pick - self._next_start for pick in self._picks(self._next_start)]
-        starts = (instant - offset for offset in offsets)
+    def _is_wanted(self, pathway: Pathway, instant: int) -> bool:
+        """Whether the next window, or one that starts by then, looks at this instant in this pathway."""
+        starts = (instant - offset for offset in pathway.instants)
         return any(start >= self._next_start and start % self._hop == 0 for start in starts)
 
-    def _encode(self, instants: list[int]) -> None:
+    def _encode(self, place: int, instants: list[int]) -> None:
         begun = self._clock()
-        size = self.network.configuration.size
+        size = self.network.pathways[place].size
         pictures = [
             preprocess([frame.image for frame in self._samples[i].frames], size, self._preprocessing)
             for i in instants
         ]
-        features = self.network.encode(np.stack(pictures))
-        for place, instant in enumerate(instants):
-            self._features[instant] = features[place : place + 1]
+        features = self.network.encode(np.stack(pictures), place)
+        for row, instant in enumerate(instants):
+            self._features[place, instant] = features[row : row + 1]
         self._work_s += self._clock() - begun
 
     def _advance(self, window: ReadyWindow) -> None:
         self._next_start = window.start + self._hop
-        for ring in (self._samples, self._features):
-            for instant in [i for i in ring if i < self._next_start]:
-                del ring[instant]
+        for instant in [i for i in self._samples if i < self._next_start]:
+            del self._samples[instant]
+        for key in [key for key in self._features if key[1] < self._next_start]:
+            del self._features[key]
 
     def _begin(self, epoch: int) -> None:
         """A new timeline after a gap: nothing of the old one is of use."""

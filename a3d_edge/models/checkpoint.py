@@ -20,9 +20,10 @@ from torch import Tensor
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, CheckpointError
 from a3d_edge.files import write_atomically
-from a3d_edge.models.layers import SlimBatchNorm, md8
+from a3d_edge.models.layers import SlimBatchNorm
+from a3d_edge.models.network import NetworkDescription, SlimNetwork
 from a3d_edge.models.ranges import find_range
-from a3d_edge.models.slow import Slow, SlowDescription
+from a3d_edge.models.registry import read_description
 from a3d_edge.table import validation_message
 from a3d_edge.video.preprocess import Preprocessing
 
@@ -40,7 +41,7 @@ class Checkpoint:
     the step for `a3d-edge train --resume`, and is absent from a finished checkpoint.
     """
 
-    model: Slow
+    model: SlimNetwork
     classes: tuple[str, ...]
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     range_name: str = "0.016"
@@ -48,7 +49,7 @@ class Checkpoint:
     resume: dict[str, Any] | None = None
 
     @property
-    def description(self) -> SlowDescription:
+    def description(self) -> NetworkDescription:
         """What the network is."""
         return self.model.description
 
@@ -57,7 +58,7 @@ class Checkpoint:
         return find_range(self.range_name).grid(self.description.size, self.description.frames)
 
 
-def load_checkpoint(path: str | Path) -> Slow:
+def load_checkpoint(path: str | Path) -> SlimNetwork:
     """The network of a checkpoint, in eval mode, on the CPU. Raises `CheckpointError`."""
     return load(Path(path)).model
 
@@ -126,7 +127,7 @@ def read_tensors(path: Path) -> Any:
 
 
 def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
-    description = SlowDescription.model_validate(payload["description"])
+    description = read_description(payload["description"])
     model = description.build().eval()
     model.load_state_dict(payload["state"])
     classes = tuple(str(name) for name in payload["classes"])
@@ -142,12 +143,12 @@ def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
     )
 
 
-def norms(model: Slow) -> dict[str, SlimBatchNorm]:
+def norms(model: SlimNetwork) -> dict[str, SlimBatchNorm]:
     """Every batch norm by its name, in forward order of definition."""
     return {name: module for name, module in model.named_modules() if isinstance(module, SlimBatchNorm)}
 
 
-def statistics(model: Slow) -> dict[str, dict[str, list[Tensor]]]:
+def statistics(model: SlimNetwork) -> dict[str, dict[str, list[Tensor]]]:
     """Calibrated statistics: configuration → batch norm → [mean, variance]."""
     found: dict[str, dict[str, list[Tensor]]] = {}
     for layer, norm in norms(model).items():
@@ -156,13 +157,13 @@ def statistics(model: Slow) -> dict[str, dict[str, list[Tensor]]]:
     return found
 
 
-def forget_statistics(model: Slow) -> None:
+def forget_statistics(model: SlimNetwork) -> None:
     """Drop all calibrated statistics: every configuration then runs with slices of the full network's own."""
     for norm in norms(model).values():
         norm.calibrated.clear()
 
 
-def set_statistics(model: Slow, wanted: Mapping[str, Mapping[str, list[Tensor]]]) -> None:
+def set_statistics(model: SlimNetwork, wanted: Mapping[str, Mapping[str, list[Tensor]]]) -> None:
     """Put calibrated statistics into the network. Raises ValueError when they are not of its batch norms."""
     layers = norms(model)
     for configuration, by_layer in wanted.items():
@@ -170,7 +171,7 @@ def set_statistics(model: Slow, wanted: Mapping[str, Mapping[str, list[Tensor]]]
         if set(by_layer) != set(layers):
             raise ValueError(f"statistics.{configuration}: not the batch norms of this network")
         for layer, (mean, variance) in by_layer.items():
-            channels = md8(len(layers[layer].weight) * width)
+            channels = layers[layer].channels_at(width)
             if mean.shape != (channels,) or variance.shape != (channels,):
                 raise ValueError(f"statistics.{configuration}.{layer}: not of {channels} channels")
             layers[layer].calibrated[configuration] = (mean, variance)

@@ -6,14 +6,15 @@ linear layer that runs is counted; so what is counted is what is executed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.models.layers import Run, SlimBatchNorm, SlimConv, SlimLinear
-from a3d_edge.models.slow import Slow, SlowDescription
+from a3d_edge.models.network import NetworkDescription
+from a3d_edge.video.sampler import Sampling, pathways
 
 __all__ = ["Cost", "count"]
 
@@ -32,26 +33,38 @@ class Cost:
     params_m: float
 
 
-def count(description: SlowDescription, configuration: Configuration) -> Cost:
+def count(description: NetworkDescription, configuration: Configuration) -> Cost:
     """Cost of a configuration. Raises `UsageError` when the size is too small for the network's stride."""
     with torch.device("meta"):
         model = description.build().eval()
-        clip = torch.empty(1, 3, configuration.frames, configuration.size, configuration.size)
+        clips = [
+            torch.empty(1, 3, len(pathway.instants), pathway.size, pathway.size)
+            for pathway in pathways(_with_frames(description.sampling, configuration), configuration)
+        ]
     counter = _Counter(model)
     run = Run(configuration.width)
     with torch.no_grad():
-        features = model.frame_stage(clip, run)
-        frame_macs = counter.macs
-        model.clip_stage(features, run)
-    clip_macs = counter.macs - frame_macs
-    streaming = frame_macs / configuration.frames + clip_macs
-    return Cost(counter.macs / 1e9, streaming / 1e9, counter.parameters / 1e6)
+        model.run(clips[0] if len(clips) == 1 else clips, run)
+        macs, parameters, frame_macs = counter.macs, counter.parameters, 0
+        for graph in model.graphs(run):
+            if graph.stage == "frame":
+                counter.macs = 0
+                graph.compute(clips[0])
+                frame_macs = counter.macs
+    streaming = macs - frame_macs + frame_macs / configuration.frames
+    return Cost(macs / 1e9, streaming / 1e9, parameters / 1e6)
+
+
+def _with_frames(sampling: Sampling, configuration: Configuration) -> Sampling:
+    """A window long enough: a single pathway may be asked what more frames than its own would cost."""
+    longer = sampling.alpha == 1 and configuration.frames > sampling.frames
+    return replace(sampling, frames=configuration.frames) if longer else sampling
 
 
 class _Counter:
     """Adds up each slimmable layer's work and parameters as it runs."""
 
-    def __init__(self, model: Slow) -> None:
+    def __init__(self, model: nn.Module) -> None:
         self.macs = 0
         self.parameters = 0
         for module in model.modules():
@@ -66,6 +79,7 @@ class _Counter:
             self.parameters += channels * output.shape[1] + output.shape[1]
             self.macs += channels * output.numel()
         elif isinstance(module, SlimConv):
-            per_output = channels * module.kernel[0] * module.kernel[1] * module.kernel[2]
-            self.parameters += per_output * output.shape[1]
+            inputs_each = 1 if module.depthwise else channels
+            per_output = inputs_each * module.kernel[0] * module.kernel[1] * module.kernel[2]
+            self.parameters += (per_output + (module.bias is not None)) * output.shape[1]
             self.macs += per_output * output.numel()

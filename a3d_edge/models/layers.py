@@ -13,12 +13,13 @@ Width is an argument of the call, never a state of the module: nothing has to be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Run", "SlimBatchNorm", "SlimConv", "SlimLinear", "max_pool_2d", "md8"]
+__all__ = ["ConvNorm", "Run", "SlimBatchNorm", "SlimConv", "SlimLinear", "max_pool_2d", "md8"]
 
 
 def md8(channels: float) -> int:
@@ -31,7 +32,7 @@ class Run:
     """How one forward pass runs: the width factor γw, and whose batch-norm statistics it uses.
 
     ``statistics`` is a configuration's name, or None for the checkpoint's own; ``collect`` makes every
-    batch norm add its batch to `SlimBatchNorm.collected` (calibration).
+    batch norm add its batch to what it has `SlimBatchNorm.collected` under that name (calibration).
     """
 
     width: float = 1.0
@@ -40,43 +41,106 @@ class Run:
 
 
 class SlimConv(nn.Module):
-    """Convolution without bias whose first ``md8(out·γw)`` filters over the first input channels run.
+    """Convolution whose first ``md8(out·γw)`` filters over the first input channels run.
 
-    Kernel is (kt, kh, kw), stride is spatial, padding keeps the size. Takes ``(N, C, T, H, W)`` or
-    ``(T, C, H, W)``.
-    Source: paper §3.1 (sub-networks share the first part of each layer's parameters).
+    Kernel is (kt, kh, kw), padding keeps the size, ``stride`` is spatial, ``temporal_stride`` for lateral
+    connections. Takes ``(N, C, T, H, W)`` or ``(T, C, H, W)``. Source: paper §3.1 (sub-networks share the
+    first part of each layer's parameters).
+
+    - ``whole``: all filters run at any width (the Fast pathway, paper §3.2).
+    - ``tail``: so many last input channels belong to the Fast pathway and are always the filters' last ones,
+      whatever the width of those before them (adaptive fusion, paper Fig. 3).
+    - ``depthwise``: each channel has a filter of its own (X3D).
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int], stride: int = 1) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: tuple[int, int, int],
+        stride: int = 1,
+        *,
+        temporal_stride: int = 1,
+        tail: int = 0,
+        whole: bool = False,
+        depthwise: bool = False,
+        bias: bool = False,
+    ) -> None:
         super().__init__()
         self.kernel, self.stride, self.outputs = kernel, stride, outputs
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, *kernel))
+        self.temporal_stride, self.tail, self.whole, self.depthwise = temporal_stride, tail, whole, depthwise
+        self.weight = nn.Parameter(torch.empty(outputs, 1 if depthwise else inputs, *kernel))
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def channels_at(self, width: float) -> int:
+        """Output channels at a width factor."""
+        return self.outputs if self.whole else md8(self.outputs * width)
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        weight: Tensor = self.weight
-        outputs, inputs = md8(self.outputs * run.width), x.shape[1]
-        if weight.shape[:2] != (outputs, inputs):
-            weight = weight[:outputs, :inputs]
+        inputs = x.shape[1]
+        outputs = inputs if self.depthwise else self.channels_at(run.width)
+        weight = self._weight(outputs, inputs)
+        bias = None if self.bias is None else _first(self.bias, outputs)
         kt, kh, kw = self.kernel
+        groups = outputs if self.depthwise else 1
         if x.dim() == 5:
-            stride = (1, self.stride, self.stride)
-            return F.conv3d(x, weight, stride=stride, padding=(kt // 2, kh // 2, kw // 2))
-        if kt == 1:
-            return F.conv2d(x, weight[:, :, 0], stride=self.stride, padding=(kh // 2, kw // 2))
-        return _temporal_as_spatial(x, weight)
+            stride = (self.temporal_stride, self.stride, self.stride)
+            return F.conv3d(x, weight, bias, stride, (kt // 2, kh // 2, kw // 2), groups=groups)
+        padding = (kh // 2, kw // 2)
+        if kt == 1 and self.temporal_stride == 1:
+            return F.conv2d(x, weight[:, :, 0], bias, self.stride, padding, groups=groups)
+        if self.depthwise:
+            return _depthwise_over_time(x, weight, bias, self.stride, padding, self.temporal_stride)
+        return _time_as_channels(x, weight, bias, self.stride, padding, self.temporal_stride)
+
+    def _weight(self, outputs: int, inputs: int) -> Tensor:
+        weight = _first(self.weight, outputs)
+        if self.depthwise or inputs == weight.shape[1]:
+            return weight
+        if not self.tail:
+            return weight[:, :inputs]
+        return torch.cat([weight[:, : inputs - self.tail], weight[:, -self.tail :]], dim=1)
 
 
-def _temporal_as_spatial(x: Tensor, weight: Tensor) -> Tensor:
-    """A kt×1×1 convolution over ``(T, C, H, W)`` as one 1×1 convolution over neighbouring frames."""
+def _time_as_channels(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: tuple[int, int], step: int
+) -> Tensor:
+    """A kt×kh×kw convolution over ``(T, C, H, W)`` as one kh×kw convolution over neighbouring frames."""
     outputs, inputs, kt = weight.shape[:3]
-    zero = torch.zeros_like(x[:1])
-    half = kt // 2
-    before = [torch.cat([zero] * k + [x[:-k]]) for k in range(half, 0, -1)]
-    after = [torch.cat([x[k:]] + [zero] * k) for k in range(1, half + 1)]
-    neighbours = torch.cat([*before, x, *after], dim=1)
-    flat = weight[:, :, :, 0, 0].permute(0, 2, 1).reshape(outputs, kt * inputs, 1, 1)
-    return F.conv2d(neighbours, flat)
+    neighbours = torch.cat([_shifted(x, k - kt // 2, step) for k in range(kt)], dim=1)
+    flat = weight.permute(0, 2, 1, 3, 4).reshape(outputs, kt * inputs, *weight.shape[3:])
+    return F.conv2d(neighbours, flat, bias, stride, padding)
+
+
+def _depthwise_over_time(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: tuple[int, int], step: int
+) -> Tensor:
+    """A depth-wise kt×kh×kw convolution over ``(T, C, H, W)``: one depth-wise kh×kw convolution per time tap,
+    each frame by itself, the taps' results shifted in time and added. Exact, for every tap is linear."""
+    channels, _, kt = weight.shape[:3]
+    taps = [F.conv2d(x, weight[:, :, k], None, stride, padding, groups=channels) for k in range(kt)]
+    middle = _shifted(taps[kt // 2], 0, step)
+    total = middle if bias is None else middle + bias[:, None, None]
+    for k in (k for k in range(kt) if k != kt // 2):
+        total = total + _shifted(taps[k], k - kt // 2, step)
+    return total
+
+
+def _shifted(x: Tensor, by: int, step: int = 1) -> Tensor:
+    """Frames ``by``, ``by + step``, … of ``(T, C, H, W)``, zeros outside: T / step of them.
+
+    A step is larger than ``by``, and divides T.
+    """
+    if by == 0:
+        return x if step == 1 else x[::step]
+    zeros = [torch.zeros_like(x[:1])] * abs(by)
+    if step > 1:
+        return x[by::step] if by > 0 else torch.cat([zeros[0], x[step + by : by : step]])
+    if abs(by) == 1:
+        return torch.cat([x[1:], *zeros] if by > 0 else [*zeros, x[:-1]])
+    # Also right where there are fewer frames than the shift.
+    return torch.cat([x, *zeros])[by:] if by > 0 else torch.cat([*zeros, x])[:by]
 
 
 class SlimBatchNorm(nn.Module):
@@ -84,26 +148,30 @@ class SlimBatchNorm(nn.Module):
 
     In training mode it normalises by its own batch, whatever the width. In eval mode it uses the statistics
     named by the run, or ``running_mean``/``running_var`` (full width, kept while training at full width).
+    ``whole``: it follows a convolution that runs whole at any width.
     """
 
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(
+        self, channels: int, *, whole: bool = False, eps: float = 1e-5, momentum: float = 0.1
+    ) -> None:
         super().__init__()
-        self.eps, self.momentum = eps, momentum
+        self.whole, self.eps, self.momentum = whole, eps, momentum
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.calibrated: dict[str, tuple[Tensor, Tensor]] = {}
-        self.collected: Moments | None = None
+        self.collected: dict[str | None, Moments] = {}
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         channels = x.shape[1]
         weight, bias = _first(self.weight, channels), _first(self.bias, channels)
         if run.collect:
-            self.collected = (self.collected or Moments.none(channels)).add(x)
+            before = self.collected.get(run.statistics) or Moments.none(channels)
+            self.collected[run.statistics] = before.add(x)
             return F.batch_norm(x, None, None, weight, bias, training=True, eps=self.eps)
         if self.training:
             own = run.width == 1.0  # a random width may round to as many channels
@@ -113,6 +181,10 @@ class SlimBatchNorm(nn.Module):
             )
         mean, var = self.statistics(run.statistics, channels)
         return F.batch_norm(x, mean.to(x), var.to(x), weight, bias, training=False, eps=self.eps)
+
+    def channels_at(self, width: float) -> int:
+        """Channels at a width factor."""
+        return len(self.weight) if self.whole else md8(len(self.weight) * width)
 
     def statistics(self, name: str | None, channels: int) -> tuple[Tensor, Tensor]:
         """Mean and variance, each (channels,), of a calibrated configuration, else the checkpoint's own."""
@@ -154,17 +226,40 @@ class Moments:
 
 
 class SlimLinear(nn.Module):
-    """Linear classifier over the first input features, all classes: ``(N, C) -> (N, classes)``."""
+    """Linear classifier over the first input features, all classes: ``(N, C) -> (N, classes)``.
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    ``tail``: so many last features are the Fast pathway's and always meet their own weights.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, tail: int = 0) -> None:
         super().__init__()
+        self.tail = tail
         self.weight = nn.Parameter(torch.empty(outputs, inputs).normal_(std=0.01))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        features = x.shape[1]
-        weight = self.weight if self.weight.shape[1] == features else self.weight[:, :features]
-        return F.linear(x, weight, self.bias)
+        features, weight = x.shape[1], self.weight
+        if weight.shape[1] == features:
+            return F.linear(x, weight, self.bias)
+        narrow = weight[:, : features - self.tail]
+        if self.tail:
+            narrow = torch.cat([narrow, weight[:, -self.tail :]], dim=1)
+        return F.linear(x, narrow, self.bias)
+
+
+class ConvNorm(nn.Module):
+    """Convolution and its batch norm. ``options`` are those of `SlimConv`."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: tuple[int, int, int], stride: int = 1, **options: Any
+    ) -> None:
+        super().__init__()
+        self.conv = SlimConv(inputs, outputs, kernel, stride, **options)
+        self.norm = SlimBatchNorm(outputs, whole=self.conv.whole)
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        normed: Tensor = self.norm(self.conv(x, run), run)
+        return normed
 
 
 def max_pool_2d(x: Tensor) -> Tensor:

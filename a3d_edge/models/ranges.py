@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -42,8 +43,11 @@ class Range:
         return [round(s * size / 224) for s in self.sizes]
 
     def scaled_frames(self, frames: int) -> list[int]:
-        """Frame counts for a network whose γt=1 is ``frames``; duplicates of short windows dropped."""
-        return sorted({max(1, round(t * frames / 8)) for t in self.frames})
+        """Frame counts for a network whose γt=1 is ``frames``; duplicates of short windows dropped.
+
+        Halves round up: γt = 0.63 of SlowFast's 4 frames is 3 (paper, Table 14).
+        """
+        return sorted({max(1, math.floor(t * frames / 8 + 0.5)) for t in self.frames})
 
     @property
     def smallest_width(self) -> float:

@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from a3d_edge.errors import UsageError
+from a3d_edge.models.network import NetworkDescription
 from a3d_edge.models.slow import SlowDescription
+from a3d_edge.models.slowfast import SlowFastDescription
+from a3d_edge.models.x3d import X3DDescription
 
-__all__ = ["ARCHITECTURES", "describe"]
+__all__ = ["ARCHITECTURES", "describe", "read_description"]
 
-ARCHITECTURES: dict[str, SlowDescription] = {
+R50, R101, SMALL = (3, 4, 6, 3), (3, 4, 23, 3), (1, 1, 1, 1)
+
+ARCHITECTURES: dict[str, NetworkDescription] = {
     description.name: description
     for description in (
-        SlowDescription(name="slow_r50", blocks=(3, 4, 6, 3), base_width=64),
-        SlowDescription(name="slow_small", blocks=(1, 1, 1, 1), base_width=16, classes=7, size=96),
+        SlowDescription(name="slow_r50", blocks=R50, base_width=64),
+        SlowDescription(name="slow_r101", blocks=R101, base_width=64),
+        SlowDescription(name="slow_small", blocks=SMALL, base_width=16, classes=7, size=96),
+        SlowFastDescription(name="slowfast_r50_4x16", blocks=R50, base_width=64, alpha=8),
+        SlowFastDescription(  # both public libraries have a lateral kernel of 7 here
+            name="slowfast_r50_8x8",
+            blocks=R50,
+            base_width=64,
+            alpha=4,
+            fusion_kernel=7,
+            frames=8,
+            stride=8,
+        ),
+        SlowFastDescription(
+            name="slowfast_small", blocks=SMALL, base_width=16, alpha=8, beta_inv=4, classes=7, size=96
+        ),
+        X3DDescription(name="x3d_m", blocks=(3, 5, 11, 7), base_width=24),
     )
 }
 
+FAMILIES = {description.family: type(description) for description in ARCHITECTURES.values()}
 
-def describe(name: str, classes: int | None = None) -> SlowDescription:
+
+def describe(name: str, classes: int | None = None) -> NetworkDescription:
     """The description of an architecture, with another number of classes where given. Raises `UsageError`."""
     if name not in ARCHITECTURES:
         raise UsageError(f"unknown --arch '{name}'; there are {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name].model_copy(update={} if classes is None else {"classes": classes})
+
+
+def read_description(content: Mapping[str, Any]) -> NetworkDescription:
+    """A description as a checkpoint stores it. Raises pydantic's ValidationError, or ValueError for a family
+    that this version does not have."""
+    family = content.get("family")
+    if family not in FAMILIES:
+        raise ValueError(f"family '{family}' is not one of {', '.join(FAMILIES)}")
+    return FAMILIES[family].model_validate(content)

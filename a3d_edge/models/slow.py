@@ -8,90 +8,58 @@ No kernel of the frame stage looks at another frame, so its features are made on
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from a3d_edge.configuration import Configuration, pick_frames
-from a3d_edge.errors import UsageError
-from a3d_edge.models.layers import Run, SlimBatchNorm, SlimConv, SlimLinear, max_pool_2d
+from a3d_edge.models.layers import ConvNorm, Run, SlimLinear, max_pool_2d
+from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork
 
-__all__ = ["Slow", "SlowDescription", "fit_input"]
-
+__all__ = ["Bottleneck", "Slow", "SlowDescription", "Stage"]
 
 Blocks = Annotated[int, Field(ge=1)]
+Kernels = tuple[int, int, int, int]
 
 
-class SlowDescription(BaseModel):
-    """All that makes one member of the Slow family.
-
-    ``size`` and ``frames`` are those of γs=1 and γt=1, ``stride`` is τ at ``rate`` frames per second.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class SlowDescription(NetworkDescription):
+    """One member of the Slow family: bottlenecks of each stage, stem channels, temporal kernels of ``a``."""
 
     family: Literal["slow"] = "slow"
-    name: str
     blocks: tuple[Blocks, Blocks, Blocks, Blocks]
     base_width: int = Field(ge=8)
-    classes: int = Field(default=400, ge=1)
-    size: int = Field(default=224, ge=32)
-    frames: int = Field(default=8, ge=1)
-    stride: int = Field(default=8, ge=1)
-    rate: float = Field(default=30.0, gt=0)
-    temporal_kernels: tuple[int, int, int, int] = (1, 1, 3, 3)
-    dropout: float = Field(default=0.5, ge=0, lt=1)
+    temporal_kernels: Kernels = (1, 1, 3, 3)
+
+    @model_validator(mode="after")
+    def _has_a_frame_stage(self) -> SlowDescription:
+        if self.temporal_kernels[:2] != (1, 1) or any(k % 2 == 0 for k in self.temporal_kernels):
+            raise ValueError("temporal_kernels are odd, and those of res2 and res3 are 1")
+        return self
 
     def build(self) -> Slow:
         """The network, with fresh weights."""
         return Slow(self)
 
 
-class Slow(nn.Module):
-    """Slow pathway, run at any (γw, S, T) in place with shared weights.
-
-    ``model(x, configuration=None)`` takes ``(N, 3, T, S, S)`` and returns logits ``(N, classes)``.
-    """
+class Slow(SlimNetwork):
+    """Slow pathway, run at any (γw, S, T) in place with shared weights."""
 
     def __init__(self, description: SlowDescription) -> None:
-        super().__init__()
-        self.description = description
+        super().__init__(description)
         base = description.base_width
         self.stem = ConvNorm(3, base, (1, 7, 7), stride=2)
         outputs = [base * 4 * 2**k for k in range(4)]
         inputs = [base, *outputs[:3]]
-        stages = [
-            Stage(
-                inputs[k],
-                outputs[k],
-                description.blocks[k],
-                description.temporal_kernels[k],
-                stride=2 if k else 1,
-            )
-            for k in range(4)
-        ]
-        self.res2, self.res3, self.res4, self.res5 = stages
+        self.res2, self.res3, self.res4, self.res5 = (
+            Stage(inputs[k], outputs[k], blocks, description.temporal_kernels[k], stride=2 if k else 1)
+            for k, blocks in enumerate(description.blocks)
+        )
         self.dropout = nn.Dropout(description.dropout)
         self.head = SlimLinear(outputs[3], description.classes)
 
-    def forward(self, x: Tensor, configuration: Configuration | None = None) -> Tensor:
-        """Logits ``(N, classes)`` of clips ``(N, 3, T, S, S)``.
-
-        With a configuration: its width, its calibrated batch-norm statistics, and the clip brought to its
-        size and frames (`fit_input`). Without: full width at whatever size and frames come in, with the
-        checkpoint's own statistics. Raises `UsageError` on another rank or too few frames.
-        """
-        if x.dim() != 5 or x.shape[1] != 3:
-            raise UsageError(f"clips must be (N, 3, T, S, S); got {tuple(x.shape)}")
-        if configuration is None:
-            return self.run(x, Run())
-        return self.run(fit_input(x, configuration), Run(configuration.width, str(configuration)))
-
-    def run(self, x: Tensor, run: Run) -> Tensor:
-        """Logits of clips that already have the size and frames they are to run at."""
+    def run(self, x: Clips, run: Run) -> Tensor:
+        assert isinstance(x, Tensor)
         return self.clip_stage(self.frame_stage(x, run), run)
 
     def frame_stage(self, x: Tensor, run: Run) -> Tensor:
@@ -102,21 +70,31 @@ class Slow(nn.Module):
 
     def clip_stage(self, x: Tensor, run: Run) -> Tensor:
         """``(T, C, S/8, S/8) -> (1, classes)`` logits (or ``(N, classes)`` for rank 5)."""
-        x = self.res5(self.res4(x, run), run)
-        pooled = x.mean(dim=(2, 3, 4)) if x.dim() == 5 else x.mean(dim=(0, 2, 3)).unsqueeze(0)
-        logits: Tensor = self.head(self.dropout(pooled), run)
-        return logits
+        last = self.res5(self.res4(x, run), run)
+        return self.classify((last,), run)
+
+    def features(self, x: Clips, run: Run) -> tuple[Tensor, ...]:
+        """The last features before pooling: ``(N, C, T, h, w)``."""
+        assert isinstance(x, Tensor)
+        return (self.res5(self.res4(self.frame_stage(x, run), run), run),)
+
+    def graphs(self, run: Run) -> tuple[Graph, ...]:
+        return (
+            Graph("frame", ("pictures",), lambda x: self.frame_stage(x, run)),
+            Graph("clip", ("features",), lambda x: self.clip_stage(x, run)),
+        )
 
 
 class Stage(nn.Module):
-    """Bottleneck blocks of one resolution; the first carries the stride."""
+    """Bottleneck blocks of one resolution; the first carries the stride, and what was fused (``tail``)."""
 
-    def __init__(self, inputs: int, outputs: int, blocks: int, kernel: int, stride: int) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, blocks: int, kernel: int, stride: int, tail: int = 0, **options: Any
+    ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            Bottleneck(inputs if i == 0 else outputs, outputs, kernel, stride if i == 0 else 1)
-            for i in range(blocks)
-        )
+        first = Bottleneck(inputs, outputs, kernel, stride, tail, **options)
+        rest = (Bottleneck(outputs, outputs, kernel, 1, **options) for _ in range(blocks - 1))
+        self.blocks = nn.ModuleList([first, *rest])
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         for block in self.blocks:
@@ -127,49 +105,22 @@ class Stage(nn.Module):
 class Bottleneck(nn.Module):
     """a (kt×1×1) – b (1×3×3, carries the stride) – c (1×1×1), plus the input or its projection."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, tail: int = 0, **options: Any
+    ) -> None:
         super().__init__()
         inner = outputs // 4
-        self.a = ConvNorm(inputs, inner, (kernel, 1, 1))
-        self.b = ConvNorm(inner, inner, (1, 3, 3), stride)
-        self.c = ConvNorm(inner, outputs, (1, 1, 1))
+        self.a = ConvNorm(inputs, inner, (kernel, 1, 1), tail=tail, **options)
+        self.b = ConvNorm(inner, inner, (1, 3, 3), stride, **options)
+        self.c = ConvNorm(inner, outputs, (1, 1, 1), **options)
         nn.init.zeros_(self.c.norm.weight)  # each block starts as the identity (the Kinetics recipe)
         projects = stride != 1 or inputs != outputs
-        self.shortcut = ConvNorm(inputs, outputs, (1, 1, 1), stride) if projects else None
+        self.shortcut = (
+            ConvNorm(inputs, outputs, (1, 1, 1), stride, tail=tail, **options) if projects else None
+        )
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         y = F.relu(self.a(x, run))
         y = F.relu(self.b(y, run))
         y = self.c(y, run)
         return F.relu(y + (x if self.shortcut is None else self.shortcut(x, run)))
-
-
-class ConvNorm(nn.Module):
-    """Convolution and its batch norm."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int], stride: int = 1) -> None:
-        super().__init__()
-        self.conv = SlimConv(inputs, outputs, kernel, stride)
-        self.norm = SlimBatchNorm(outputs)
-
-    def forward(self, x: Tensor, run: Run) -> Tensor:
-        normed: Tensor = self.norm(self.conv(x, run), run)
-        return normed
-
-
-def fit_input(x: Tensor, configuration: Configuration) -> Tensor:
-    """Bring clips ``(N, 3, T, S, S)`` to a configuration: pick its frames, resize each.
-
-    Bilinear, anti-aliased. A clip that fits already is returned as it is. Raises `UsageError` when there are
-    too few frames.
-    """
-    if x.shape[2] != configuration.frames:
-        x = x[:, :, pick_frames(x.shape[2], configuration.frames)]
-    size = configuration.size
-    if x.shape[3:] == (size, size):
-        return x
-    n, c, t = x.shape[:3]
-    flat = x.transpose(1, 2).reshape(n * t, c, *x.shape[3:])
-    resized = F.interpolate(flat, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-    fitted: Tensor = resized.reshape(n, t, c, size, size).transpose(1, 2)
-    return fitted.contiguous(memory_format=torch.channels_last_3d)

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from a3d_edge.errors import UsageError
+from a3d_edge.models.network import Clips
 from a3d_edge.training.clips import Clip, class_of
 from a3d_edge.training.decode import FrameCache
 from a3d_edge.training.windows import augmented_window
@@ -24,7 +26,8 @@ class Batches:
     """Augmented batches of a clip list.
 
     ``balanced`` draws the classes equally often; ``rendered_share`` of the draws are rendered clips, where
-    there are any. The last, incomplete batch of an epoch is dropped.
+    there are both kinds. The last, incomplete batch of an epoch is dropped. Raises `UsageError` for a share
+    outside [0, 1).
     """
 
     clips: Sequence[Clip]
@@ -38,11 +41,17 @@ class Batches:
     balanced: bool = False
     rendered_share: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.rendered_share < 1:
+            raise UsageError(f"--rendered-share {self.rendered_share} is outside [0, 1)")
+
     @property
     def per_epoch(self) -> int:
         """Steps in an epoch: once through as many draws as there are real clips (all, if all are drawn)."""
-        real = sum(clip.path is not None for clip in self.clips) or len(self.clips)
-        return max(1, round(real / (1 - self.rendered_share)) // self.batch_size)
+        real = sum(clip.path is not None for clip in self.clips)
+        mixed = 0 < real < len(self.clips)
+        draws = real / (1 - self.rendered_share) if mixed else len(self.clips)
+        return max(1, round(draws) // self.batch_size)
 
     def order(self, epoch: int) -> list[int]:
         """Indices of the clips of an epoch's draws."""
@@ -72,8 +81,8 @@ class Batches:
             chosen.append(decks[place].pop())
         return chosen
 
-    def make(self, epoch: int, place: int) -> tuple[Tensor, Tensor]:
-        """Batch number ``place`` of an epoch: clips ``(N, 3, T, S, S)`` and labels ``(N,)``."""
+    def make(self, epoch: int, place: int) -> tuple[Clips, Tensor]:
+        """Batch number ``place`` of an epoch: clips, one tensor or one a pathway, and labels ``(N,)``."""
         order = self.order(epoch)
         windows, labels = [], []
         for position in range(place * self.batch_size, min((place + 1) * self.batch_size, len(order))):
@@ -82,10 +91,11 @@ class Batches:
             decoded = self.cache.get(clip)
             windows.append(augmented_window(decoded, self.size, self.sampling, self.preprocessing, rng))
             labels.append(class_of(clip, self.classes))
-        clips = torch.from_numpy(np.stack(windows)).contiguous(memory_format=torch.channels_last_3d)
-        return clips, torch.tensor(labels)
+        by_pathway = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*windows, strict=True)]
+        clips = [x.contiguous(memory_format=torch.channels_last_3d) for x in by_pathway]
+        return clips[0] if len(clips) == 1 else clips, torch.tensor(labels)
 
-    def stream(self, first_step: int, last_step: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+    def stream(self, first_step: int, last_step: int) -> Iterator[tuple[int, Clips, Tensor]]:
         """(step, clips, labels) from one global step up to another, the next batch made in the background."""
         with ThreadPoolExecutor(1) as pool:
             step_of = [divmod(step, self.per_epoch) for step in range(first_step, last_step)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,9 +17,15 @@ from a3d_edge.errors import ResourceError, SourceError
 from a3d_edge.files import write_atomically
 from a3d_edge.training.clips import Clip
 
+if TYPE_CHECKING:
+    from av import VideoFrame
+
 __all__ = ["DecodedClip", "FrameCache", "decode"]
 
 RENDERED_SIZES = ((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108))
+
+_DECODING = "upright"
+"""Names what `decode` does; another name when it changes, so that no older cache is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,10 @@ class DecodedClip:
 
 
 def decode(path: Path, short_side: int) -> DecodedClip:
-    """All frames of a file, scaled so that the short side is at most ``short_side``. Raises `SourceError`."""
+    """All frames of a file, upright, the short side scaled to at most ``short_side``. Raises `SourceError`.
+
+    Upright as OpenCV shows them at run time: turned by the file's rotation tag, if it is a quarter turn.
+    """
     try:
         import av
     except ImportError as error:
@@ -53,13 +64,20 @@ def decode(path: Path, short_side: int) -> DecodedClip:
             stream = container.streams.video[0]
             rate = float(stream.average_rate or 30)
             for number, frame in enumerate(container.decode(stream)):
-                frames.append(_shrink(frame.to_ndarray(format="bgr24"), short_side))
+                image = _shrink(frame.to_ndarray(format="bgr24"), short_side)
+                frames.append(np.rot90(image, _quarter_turns(frame)))
                 times.append(number / rate if frame.time is None else frame.time)
     except (av.FFmpegError, IndexError, OSError) as error:
         raise SourceError(f"{path}: cannot be decoded as video ({error})") from error
     if not frames:
         raise SourceError(f"{path}: holds no video frame")
     return DecodedClip(np.stack(frames), np.asarray(times) - times[0])
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    """How often to turn a frame counter-clockwise by 90°; other angles are left alone, as OpenCV does."""
+    turns, rest = divmod(frame.rotation, 90)
+    return 0 if rest else turns
 
 
 def _shrink(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
@@ -108,7 +126,9 @@ class FrameCache:
                 status = clip.path.stat()
             except OSError as error:
                 raise SourceError(f"{clip.path}: cannot be read ({error.strerror})") from error
-            name = f"{clip.path.resolve()}:{status.st_mtime_ns}:{status.st_size}:{self.short_side}"
+            name = (
+                f"{clip.path.resolve()}:{status.st_mtime_ns}:{status.st_size}:{self.short_side}:{_DECODING}"
+            )
         return hashlib.sha256(name.encode()).hexdigest()[:24]
 
 
@@ -131,14 +151,15 @@ def draw(clip: Clip) -> DecodedClip:
     return DecodedClip(frames, np.arange(count) / rate)
 
 
+@cache
 def _renderer_version() -> str:
     """Changes with the renderer's source, so that a redrawn figure is not read from an old cache."""
-    import a3d_edge.rendered as rendered
+    return hashlib.sha256(b"".join(source.read_bytes() for source in _renderer_sources())).hexdigest()[:12]
 
-    sources = sorted(Path(rendered.__file__).parent.glob("[_r]*.py"))
-    kept = [
-        s
-        for s in sources
-        if s.name == "rendered.py" or (s.name.startswith("_") and not s.name.startswith("__"))
-    ]
-    return hashlib.sha256(b"".join(source.read_bytes() for source in kept)).hexdigest()[:12]
+
+def _renderer_sources() -> list[Path]:
+    """Every module that draws, always in the same order."""
+    from a3d_edge import figures, rendered
+
+    drawing = Path(figures.__file__).parent.glob("*.py")
+    return [Path(rendered.__file__), *sorted(drawing, key=lambda source: source.name)]

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.models.layers import Run
+from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.models.ranges import Range
-from a3d_edge.models.slow import Slow, fit_input
 
 __all__ = ["StepLosses", "backward", "subnetworks"]
 
@@ -35,9 +35,13 @@ def subnetworks(
 
 
 def backward(
-    model: Slow, clips: Tensor, labels: Tensor, students: Sequence[Configuration], smoothing: float = 0.0
+    model: SlimNetwork,
+    clips: Clips,
+    labels: Tensor,
+    students: Sequence[Configuration],
+    smoothing: float = 0.0,
 ) -> StepLosses:
-    """Accumulate the gradients of one mutual step on clips ``(N, 3, T, S, S)`` at γs = γt = 1.
+    """Accumulate the gradients of one mutual step on clips at γs = γt = 1.
 
     Full network: cross entropy with the labels. Each student: KL divergence (batch mean, temperature 1,
     weight 1) of its output, on its own size and frames of the same clips, to the full network's detached
@@ -49,7 +53,7 @@ def backward(
     teacher = logits.detach().softmax(dim=1)
     distilled = 0.0
     for student in students:
-        output = model.run(fit_input(clips, student), Run(student.width))
+        output = model.run(model.fit(clips, student), Run(student.width))
         divergence = F.kl_div(output.log_softmax(dim=1), teacher, reduction="batchmean")
         divergence.backward()  # type: ignore[no-untyped-call]
         distilled += divergence.item()

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.models.slow import Slow
+from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.training.clips import Clip, class_of
-from a3d_edge.training.decode import FrameCache
-from a3d_edge.training.windows import plain_window, window_starts_of
+from a3d_edge.training.decode import DecodedClip, FrameCache
+from a3d_edge.training.windows import Protocol, Window, paper_views, runtime_views, view_window
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
-__all__ = ["Scores", "WindowSet", "evaluate"]
+__all__ = ["Scores", "WindowSet", "by_configuration", "clip_scores", "evaluate", "truth_of"]
+
+HELD_VALUES = 2**24
+"""Input values that one forward pass of an evaluation takes at most, unless a single window has more: 64 MiB,
+and some tens of times that in features."""
+
+BATCH_VALUES = 2**26
+"""The same for a batch that batch norms are calibrated on, which is to be large: 256 MiB, 14 windows of
+SlowFast 4×16 at 224²."""
+
+Summed = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class WindowSet:
-    """The windows of a clip list, ``views`` a clip spread evenly, prepared as the runtime prepares them."""
+    """The windows of a clip list, prepared as the runtime prepares them.
+
+    ``views`` a clip, of a protocol: ``runtime`` spreads windows of the runtime's evenly over the clip,
+    ``paper`` has 1, 10 or 30 (`paper_views`). At most ``batch_size`` windows come at once.
+    """
 
     clips: Sequence[Clip]
     cache: FrameCache
@@ -31,28 +46,51 @@ class WindowSet:
     preprocessing: Preprocessing
     views: int = 4
     batch_size: int = 32
+    protocol: Protocol = "runtime"
 
-    def at_size(self, size: int) -> Iterator[tuple[NDArray[np.intp], Tensor]]:
-        """(index of the clip, window) in batches: ``(N,)`` and ``(N, 3, T_max, S, S)``, in clip order."""
+    def at_size(self, size: int) -> Iterator[tuple[NDArray[np.intp], Clips]]:
+        """(index of each window's clip, windows) in batches, in clip order.
+
+        Windows are ``(N, 3, T_max, S, S)``, or ``[slow (N, 3, T_max, S, S), fast (N, 3, T_max·α, F, F)]``.
+        """
         owners: list[int] = []
-        windows: list[NDArray[np.float32]] = []
+        windows: list[list[Window]] = []
         for number, clip in enumerate(self.clips):
-            decoded = self.cache.get(clip)
-            for start in window_starts_of(decoded, self.sampling, self.views):
+            for window in self._windows(self.cache.get(clip), size):
                 owners.append(number)
-                windows.append(plain_window(decoded, start, size, self.sampling, self.preprocessing))
-                if len(windows) == self.batch_size:
+                windows.append(window)
+                if self._is_full(windows, BATCH_VALUES):
                     yield np.array(owners), _stack(windows)
                     owners, windows = [], []
         if windows:
             yield np.array(owners), _stack(windows)
+
+    def of_clip(self, decoded: DecodedClip, size: int) -> Iterator[Clips]:
+        """The windows of one clip, as `at_size` gives them, at most `HELD_VALUES` at once."""
+        windows: list[list[Window]] = []
+        for window in self._windows(decoded, size):
+            windows.append(window)
+            if self._is_full(windows, HELD_VALUES):
+                yield _stack(windows)
+                windows = []
+        if windows:
+            yield _stack(windows)
+
+    def _is_full(self, windows: list[list[Window]], most: int) -> bool:
+        values = sum(pathway.size for pathway in windows[0])
+        return len(windows) == self.batch_size or (len(windows) + 1) * values > most
+
+    def _windows(self, decoded: DecodedClip, size: int) -> Iterator[list[Window]]:
+        spread = paper_views if self.protocol == "paper" else runtime_views
+        for view in spread(decoded, self.sampling, self.preprocessing, self.views):
+            yield view_window(decoded, view, size, self.sampling, self.preprocessing)
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Summed softmax scores of every clip ``(clips, classes)`` and its true class ``(clips,)``."""
 
-    summed: NDArray[np.float64]
+    summed: Summed
     truth: NDArray[np.intp]
 
     @property
@@ -67,13 +105,13 @@ class Scores:
         return {name: (int(right[self.truth == i].sum()), int((self.truth == i).sum())) for i, name in here}
 
     def top(self, k: int) -> float:
-        """Share of clips whose truth is among the k highest summed scores."""
-        best = np.argsort(-self.summed, axis=1)[:, :k]
+        """Share of clips whose truth is among the k highest summed scores, or all where there are fewer."""
+        best = np.argsort(-self.summed, axis=1, kind="stable")[:, :k]
         return float((best == self.truth[:, None]).any(axis=1).mean())
 
 
 def evaluate(
-    model: Slow,
+    model: SlimNetwork,
     configurations: Sequence[Configuration],
     windows: WindowSet,
     classes: Sequence[str],
@@ -81,27 +119,70 @@ def evaluate(
 ) -> dict[Configuration, Scores]:
     """Clip scores of every configuration, with the statistics the network holds for it.
 
-    The model is left as it was; ``progress`` is told (configurations done, all). Raises `UsageError` for a
-    clip of an unknown class.
+    The model is left as it was; ``progress`` is told (clips done, all). Raises `UsageError` for a clip of an
+    unknown class, before anything is computed.
     """
-    truth = np.array([class_of(clip, classes) for clip in windows.clips])
-    summed = {c: np.zeros((len(windows.clips), len(classes))) for c in configurations}
-    was_training, done = model.training, 0
+    truth = truth_of(windows.clips, classes)
+    summed = []
+    for number in range(len(windows.clips)):
+        summed.append(clip_scores(model, configurations, windows, number))
+        progress(number + 1, len(windows.clips))
+    return by_configuration(configurations, summed, truth)
+
+
+def clip_scores(
+    model: SlimNetwork, configurations: Sequence[Configuration], windows: WindowSet, number: int
+) -> Summed:
+    """Softmax scores of one clip, summed over its windows: ``(configurations, classes)``.
+
+    Runs on the model's device, in eval mode; the model is left in the mode it was in. The clip is decoded
+    once, and its windows are prepared once per size.
+    """
+    device = next(model.parameters()).device
+    decoded = windows.cache.get(windows.clips[number])
+    summed = np.zeros((len(configurations), model.description.classes))
+    with _eval_mode(model), torch.inference_mode():
+        for size in sorted({c.size for c in configurations}):
+            here = [(place, c) for place, c in enumerate(configurations) if c.size == size]
+            for clips in windows.of_clip(decoded, size):
+                moved = _to(clips, device)
+                for place, configuration in here:
+                    scores = model(moved, configuration).softmax(dim=1).double().sum(dim=0)
+                    summed[place] += scores.cpu().numpy()
+    return summed
+
+
+def truth_of(clips: Sequence[Clip], classes: Sequence[str]) -> NDArray[np.intp]:
+    """The true class of every clip ``(clips,)``. Raises `UsageError` for an unknown one."""
+    return np.array([class_of(clip, classes) for clip in clips], dtype=np.intp)
+
+
+def by_configuration(
+    configurations: Sequence[Configuration], summed: Sequence[Summed], truth: NDArray[np.intp]
+) -> dict[Configuration, Scores]:
+    """The `clip_scores` of all clips, in their order, sorted into `Scores` of every configuration."""
+    together = np.stack(summed)
+    return {c: Scores(together[:, place], truth) for place, c in enumerate(configurations)}
+
+
+@contextmanager
+def _eval_mode(model: nn.Module) -> Iterator[None]:
+    was_training = model.training
     model.eval()
     try:
-        for size in sorted({c.size for c in configurations}):
-            here = [c for c in configurations if c.size == size]
-            for owners, clips in windows.at_size(size):
-                for configuration in here:
-                    with torch.inference_mode():
-                        scores = model(clips, configuration).softmax(dim=1).double().numpy()
-                    np.add.at(summed[configuration], owners, scores)
-            done += len(here)
-            progress(done, len(configurations))
+        yield
     finally:
         model.train(was_training)
-    return {c: Scores(summed[c], truth) for c in configurations}
 
 
-def _stack(windows: list[NDArray[np.float32]]) -> Tensor:
-    return torch.from_numpy(np.stack(windows)).contiguous(memory_format=torch.channels_last_3d)
+def _to(clips: Clips, device: torch.device) -> Clips:
+    return clips.to(device) if isinstance(clips, Tensor) else [pathway.to(device) for pathway in clips]
+
+
+def _stack(windows: Sequence[Sequence[Window]]) -> Clips:
+    """Windows, each one array per pathway, as one batch per pathway."""
+    batches = [
+        torch.from_numpy(np.stack(pathway)).contiguous(memory_format=torch.channels_last_3d)
+        for pathway in zip(*windows, strict=True)
+    ]
+    return batches[0] if len(batches) == 1 else batches

@@ -16,6 +16,7 @@ from torch import nn
 from a3d_edge.errors import A3DEdgeError, CheckpointError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, save
 from a3d_edge.models.layers import SlimBatchNorm
+from a3d_edge.models.network import Clips
 from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.distillation import StepLosses, backward, seed_step, subnetworks
@@ -102,7 +103,7 @@ def train(
             with _statistics_kept_on_error(model):
                 losses = backward(
                     model,
-                    clips.to(device),
+                    _moved(clips, device),
                     labels.to(device),
                     students if settings.mutual else (),
                     settings.smoothing,
@@ -125,6 +126,10 @@ def train(
     checkpoint.origin = {**checkpoint.origin, "settings": asdict(settings), "steps": steps}
     save(checkpoint, out)
     return checkpoint
+
+
+def _moved(clips: Clips, device: str) -> Clips:
+    return clips.to(device) if isinstance(clips, torch.Tensor) else [x.to(device) for x in clips]
 
 
 @contextmanager

@@ -67,26 +67,30 @@ class Roi:
     height: int
 
 
-def visible_roi(height: int, width: int, aspect: float) -> Roi:
-    """The centre part of a ``height × width`` frame, its long side at most ``aspect`` × the short one."""
+def visible_roi(height: int, width: int, aspect: float, place: float = 0.5) -> Roi:
+    """The part of a ``height × width`` frame that is shown, its long side at most ``aspect`` × the short one.
+
+    ``place`` along the long side: 0 the left or top part, 0.5 the centre (the runtime's), 1 the right or
+    bottom part.
+    """
     longest = max(1, round(min(height, width) * aspect))
     w, h = min(width, longest), min(height, longest)
-    return Roi((width - w) // 2, (height - h) // 2, w, h)
+    return Roi(int((width - w) * place), int((height - h) * place), w, h)
 
 
-def preprocess(images: Sequence[Image], size: int, spec: Preprocessing) -> Picture:
+def preprocess(images: Sequence[Image], size: int, spec: Preprocessing, place: float = 0.5) -> Picture:
     """``(3, S, S)`` float32 from the BGR frames ``(H, W, 3)`` of one sample, one per offset.
 
-    Raises `SourceError` when a frame has no pixels.
+    ``place`` as in `visible_roi`. Raises `SourceError` when a frame has no pixels.
     """
     if any(min(image.shape[:2]) < 1 for image in images):
         raise SourceError("a frame has no pixels")
     if spec.input == "rgb":
-        fitted, box = _fit(images[0], size, spec.aspect)
+        fitted, box = _fit(images[0], size, spec.aspect, place)
         return _rgb(fitted, box, spec)
     greys, boxes = [], []
     for image in images:
-        fitted, box = _fit(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), size, spec.aspect)
+        fitted, box = _fit(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), size, spec.aspect, place)
         boxes.append(box)
         greys.append(fitted)
     return motion_channels(greys, boxes[0])
@@ -113,10 +117,10 @@ def _rgb(fitted: Any, box: Roi, spec: Preprocessing) -> Picture:
     return out
 
 
-def _fit(image: Any, size: int, aspect: float) -> tuple[Any, Roi]:
+def _fit(image: Any, size: int, aspect: float, place: float) -> tuple[Any, Roi]:
     """The visible part, scaled so that its long side fills ``size``, centred."""
     height, width = image.shape[:2]
-    roi = visible_roi(height, width, aspect)
+    roi = visible_roi(height, width, aspect, place)
     part = image[roi.top : roi.top + roi.height, roi.left : roi.left + roi.width]
     scale = size / max(roi.width, roi.height)
     w, h = max(1, round(roi.width * scale)), max(1, round(roi.height * scale))

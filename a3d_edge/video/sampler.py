@@ -16,10 +16,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 
-__all__ = ["Sample", "Sampler", "Sampling", "is_sampled", "window_instants", "window_starts"]
+__all__ = [
+    "Pathway",
+    "Sample",
+    "Sampler",
+    "Sampling",
+    "is_sampled",
+    "pathways",
+    "window_instants",
+    "window_starts",
+]
 
 EARLY = 0.25
 """How early a frame may be and still answer at once, in model frames (1/120 s at 30 fps)."""
@@ -32,12 +42,16 @@ TIE_S = 1e-6
 class Sampling:
     """What one window looks at: ``frames`` (T_max) instants, ``stride`` (τ) apart, ``rate`` a second.
 
+    With a Fast pathway (SlowFast): ``alpha`` of its frames fall on one of the slow pathway's, and its
+    pictures have the side ``fast_size``, or the configuration's where that is larger (the paper's 256² rows).
     Raises `UsageError` for values that no network has.
     """
 
     frames: int
     stride: int
     rate: float = 30.0
+    alpha: int = 1
+    fast_size: int = 0
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.stride < 1 or not 0.0 < self.rate < float("inf"):
@@ -45,11 +59,43 @@ class Sampling:
                 f"sampling of {self.frames} frames, stride {self.stride}, rate {self.rate}: "
                 "frames and stride are at least 1 and the rate is above 0"
             )
+        if self.alpha < 1 or self.stride % self.alpha or self.fast_size < 0:
+            raise UsageError(
+                f"sampling with alpha {self.alpha} and fast_size {self.fast_size}: alpha divides the stride "
+                f"{self.stride}, and the size is not below 0"
+            )
+
+    @property
+    def spacing(self) -> int:
+        """Instants between two neighbouring frames of a window: of the Fast pathway, if there is one."""
+        return self.stride // self.alpha
+
+    @property
+    def samples(self) -> int:
+        """Instants that one window looks at."""
+        return self.frames * self.alpha
 
     @property
     def span_s(self) -> float:
         """Seconds of stream that one window stands for."""
         return self.frames * self.stride / self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class Pathway:
+    """What one pathway of a network looks at: instants after the window's start, and the pictures' side."""
+
+    instants: tuple[int, ...]
+    size: int
+
+
+def pathways(sampling: Sampling, configuration: Configuration) -> tuple[Pathway, ...]:
+    """The (slow) pathway at a configuration, and the Fast one, always whole, if there is one (paper §3.2)."""
+    picks = pick_frames(sampling.frames, configuration.frames)
+    slow = Pathway(tuple(pick * sampling.stride for pick in picks), configuration.size)
+    if sampling.alpha == 1:
+        return (slow,)
+    return slow, Pathway(tuple(window_instants(sampling, 0)), max(sampling.fast_size, configuration.size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +112,13 @@ class Sample:
 
 def window_instants(sampling: Sampling, start: int) -> range:
     """The instants that the window starting at ``start`` looks at."""
-    return range(start, start + sampling.frames * sampling.stride, sampling.stride)
+    return range(start, start + sampling.frames * sampling.stride, sampling.spacing)
 
 
 def window_starts(instant: int, sampling: Sampling, hop: int) -> list[int]:
     """Starts of the windows that look at ``instant``, in order."""
-    earliest = instant - (sampling.frames - 1) * sampling.stride
-    return [m for m in range(earliest, instant + 1, sampling.stride) if m >= 0 and m % hop == 0]
+    earliest = instant - (sampling.samples - 1) * sampling.spacing
+    return [m for m in range(earliest, instant + 1, sampling.spacing) if m >= 0 and m % hop == 0]
 
 
 def is_sampled(instant: int, sampling: Sampling, hop: int) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from a3d_edge._moves import (
+from a3d_edge.figures.moves import (
     Act,
     Actor,
     Keys,
@@ -20,7 +20,7 @@ from a3d_edge._moves import (
     ramp,
     reseed,
 )
-from a3d_edge._skeleton import Array, Script, trunk_point
+from a3d_edge.figures.skeleton import Array, Script, trunk_point
 
 __all__ = ["kick", "punch", "push"]
 

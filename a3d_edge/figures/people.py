@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge._skeleton import Array, Joint
+from a3d_edge.figures.skeleton import Array, Joint
 
 __all__ = ["Look", "Picture", "draw_look", "paint", "paint_shadows"]
 

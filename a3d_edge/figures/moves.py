@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from a3d_edge._skeleton import Array, Body, Script
+from a3d_edge.figures.skeleton import Array, Body, Script
 
 __all__ = [
     "Act",

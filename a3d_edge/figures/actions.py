@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from a3d_edge._blows import kick, punch, push
-from a3d_edge._moves import (
+from a3d_edge.figures.blows import kick, punch, push
+from a3d_edge.figures.moves import (
     Act,
     Actor,
     Keys,
@@ -23,7 +23,7 @@ from a3d_edge._moves import (
     reseed,
     stand,
 )
-from a3d_edge._skeleton import Array, Body, Script, trunk_point
+from a3d_edge.figures.skeleton import Array, Body, Script, trunk_point
 
 __all__ = ["ACTIONS"]
 

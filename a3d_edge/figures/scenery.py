@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge._figures import Picture
-from a3d_edge._skeleton import Array
+from a3d_edge.figures.people import Picture
+from a3d_edge.figures.skeleton import Array
 
 __all__ = ["Camera", "Sensor", "background", "draw_camera", "draw_sensor"]
 

@@ -1,0 +1,188 @@
+"""What every slimmable network is, whatever its family: its description, and how it is called.
+
+A family is one file with a description class (a `NetworkDescription`) and a network class (a `SlimNetwork`),
+and a line in `a3d_edge.models.registry`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from a3d_edge.configuration import Configuration, pick_frames
+from a3d_edge.errors import UsageError
+from a3d_edge.models.layers import Run, SlimLinear
+from a3d_edge.models.symbolic import window_mean
+from a3d_edge.video.sampler import Sampling, pathways
+
+__all__ = ["Clips", "Graph", "NetworkDescription", "SlimNetwork", "class_logits", "fit_pathway", "pool"]
+
+Clips = Tensor | Sequence[Tensor]
+"""``(N, 3, T, S, S)``, or one such tensor per pathway: ``[slow, fast]``."""
+
+HeadKind = Literal["global", "windows", "softmax_windows"]
+
+HEAD_WINDOW = 7
+"""Side of the pooling window of PySlowFast's and pytorchvideo's heads, in positions (224 / 32)."""
+
+
+class NetworkDescription(BaseModel):
+    """All that makes one network, and what it looks at.
+
+    ``size`` and ``frames`` are those of γs=1 and γt=1 (a SlowFast's frames are the slow pathway's),
+    ``stride`` is τ at ``rate`` frames per second. ``head``: how the last features become logits,
+    see `class_logits`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: str
+    name: str
+    classes: int = Field(default=400, ge=1)
+    size: int = Field(default=224, ge=32)
+    frames: int = Field(default=8, ge=1)
+    stride: int = Field(default=8, ge=1)
+    rate: float = Field(default=30.0, gt=0)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    head: HeadKind = "global"
+
+    @property
+    def sampling(self) -> Sampling:
+        """What one window looks at."""
+        return Sampling(self.frames, self.stride, self.rate)
+
+    @abstractmethod
+    def build(self) -> SlimNetwork:
+        """The network, with fresh weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One part of a network that is exported as one ONNX graph, in rank 4 (DESIGN §4).
+
+    ``stage`` is ``frame`` (no frame looks at another) or ``clip``; ``compute`` takes the tensors named by
+    ``inputs``, each ``(T, C, H, W)``.
+    """
+
+    stage: Literal["frame", "clip"]
+    inputs: tuple[str, ...]
+    compute: Callable[..., Tensor]
+
+
+class SlimNetwork(nn.Module):
+    """A network that runs at any (γw, S, T) in place with shared weights.
+
+    ``model(x, configuration=None)`` takes ``(N, 3, T, S, S)``, or ``[slow, fast]`` for two pathways, RGB,
+    normalised, and returns logits ``(N, classes)``.
+    """
+
+    head: SlimLinear
+    dropout: nn.Dropout
+
+    def __init__(self, description: NetworkDescription) -> None:
+        super().__init__()
+        self.description = description
+
+    def forward(self, x: Clips, configuration: Configuration | None = None) -> Tensor:
+        """Logits ``(N, classes)`` of clips.
+
+        With a configuration: its width, its calibrated batch-norm statistics, and the clip brought to its
+        size and frames. Without: full width at whatever size and frames come in, with the checkpoint's own
+        statistics. Raises `UsageError` on other ranks or pathways, or too few frames.
+        """
+        self._require_clips(x)
+        if configuration is None:
+            return self.run(x, Run())
+        return self.run(self.fit(x, configuration), Run(configuration.width, str(configuration)))
+
+    def fit(self, x: Clips, configuration: Configuration) -> Clips:
+        """Clips brought to a configuration, pathway by pathway; what fits already is returned as it is."""
+        if isinstance(x, Tensor):
+            return fit_pathway(x, configuration.frames, configuration.size)
+        wanted = pathways(self.description.sampling, configuration)
+        return [fit_pathway(t, len(p.instants), p.size) for t, p in zip(x, wanted, strict=True)]
+
+    @abstractmethod
+    def run(self, x: Clips, run: Run) -> Tensor:
+        """Logits of clips that already have the size and frames they are to run at."""
+
+    @abstractmethod
+    def features(self, x: Clips, run: Run) -> tuple[Tensor, ...]:
+        """The last features before pooling, one ``(N, C, T, h, w)`` a pathway."""
+
+    def classify(self, features: Sequence[Tensor], run: Run) -> Tensor:
+        """Logits ``(N, classes)`` of the last features, in either layout."""
+        pooled = self.dropout(pool(features, self.description.head))
+        return class_logits(pooled, self.head, run, self.description.head)
+
+    @abstractmethod
+    def graphs(self, run: Run) -> tuple[Graph, ...]:
+        """The parts to export, in the order in which they run; the last gives logits ``(1, classes)``."""
+
+    def _require_clips(self, x: Clips) -> None:
+        count = 1 if self.description.sampling.alpha == 1 else 2
+        given = [x] if isinstance(x, Tensor) else list(x)
+        if len(given) == count and all(t.dim() == 5 and t.shape[1] == 3 for t in given):
+            return
+        wanted = "(N, 3, T, S, S)" if count == 1 else "[slow, fast], each (N, 3, T, S, S)"
+        shapes = ", ".join(str(tuple(t.shape)) for t in given)
+        raise UsageError(f"{self.description.name} takes clips {wanted}; got {shapes}")
+
+
+def fit_pathway(x: Tensor, frames: int, size: int) -> Tensor:
+    """Bring clips ``(N, 3, T, S, S)`` to a number of frames (paper Fig. 1) and a size.
+
+    Bilinear, anti-aliased. A clip that fits already is returned as it is. Raises `UsageError` when there are
+    too few frames.
+    """
+    if x.shape[2] != frames:
+        x = x[:, :, pick_frames(x.shape[2], frames)]
+    if x.shape[3:] == (size, size):
+        return x
+    n, c, t = x.shape[:3]
+    flat = x.transpose(1, 2).reshape(n * t, c, *x.shape[3:])
+    resized = F.interpolate(flat, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+    fitted: Tensor = resized.reshape(n, t, c, size, size).transpose(1, 2)
+    return fitted.contiguous(memory_format=torch.channels_last_3d)
+
+
+def pool(features: Sequence[Tensor], head: HeadKind) -> Tensor:
+    """The last features of one or two pathways, averaged over time and positions and joined: ``(N, C, P)``.
+
+    Each is ``(N, C, T, h, w)``, or ``(T, C, h, w)`` of one clip. ``global`` averages everything (P = 1). The
+    others average every 7×7 window of positions, as PySlowFast and pytorchvideo do: at 224² there is one, at
+    256² there are four.
+    """
+    frames = [x.mean(dim=2) if x.dim() == 5 else x.mean(dim=0, keepdim=True) for x in features]
+    if head == "global":
+        return torch.cat([x.mean(dim=(2, 3)) for x in frames], dim=1).unsqueeze(2)
+    windows = torch.cat([window_mean(x, HEAD_WINDOW) for x in frames], dim=1)
+    n, channels = windows.shape[:2]
+    return windows.view(n, channels, -1)
+
+
+def class_logits(pooled: Tensor, linear: SlimLinear, run: Run, head: HeadKind) -> Tensor:
+    """Logits ``(N, classes)`` of pooled features ``(N, C, P)``.
+
+    ``windows`` (pytorchvideo) averages the logits of the P windows. ``softmax_windows`` (PySlowFast) averages
+    their softmax scores, and the logits returned are those whose softmax is that average: log of the mean
+    score, plus the mean of the windows' log-sum-exp, so that one window, or windows that agree, give just
+    their own logits.
+    """
+    if head == "global":
+        return linear(pooled[:, :, 0], run)  # type: ignore[no-any-return]
+    n, channels = pooled.shape[:2]
+    flat = pooled.permute(0, 2, 1).contiguous().view(-1, channels)
+    logits: Tensor = linear(flat, run).view(n, -1, linear.bias.shape[0])
+    if head == "windows":
+        return logits.mean(dim=1)
+    count = torch.zeros_like(logits[:, :, :1]).logsumexp(dim=1)  # log P, of the P that runs
+    log_mean = logits.log_softmax(dim=2).logsumexp(dim=1) - count
+    return log_mean + logits.logsumexp(dim=2).mean(dim=1, keepdim=True)

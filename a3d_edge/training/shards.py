@@ -1,0 +1,157 @@
+"""An evaluation shared by several processes (torchrun), kept in a file as it goes on, and resumed.
+
+clip i belongs to process i mod size
+process k:  its clips that no file holds ─ clip_scores ─ FILE.rank<k>, a line a clip   (one process: FILE)
+process 0:  once all are done, all files ─ FILE, in clip order ─ Scores
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.errors import A3DEdgeError, UsageError
+from a3d_edge.models.network import SlimNetwork
+from a3d_edge.training.evaluation import (
+    Scores,
+    Summed,
+    WindowSet,
+    by_configuration,
+    clip_scores,
+    truth_of,
+)
+from a3d_edge.training.scores_file import ScoresFile
+
+__all__ = ["Share", "device_of", "evaluate_shared"]
+
+LONGEST = timedelta(days=14)
+"""How long a process waits for the others at the end: their shares may differ by much in length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which one of ``size`` processes this is; ``local`` counts those of this machine."""
+
+    rank: int = 0
+    size: int = 1
+    local: int = 0
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Share:
+        """What torchrun says in the environment; the only process where it says nothing."""
+        if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= set(environment):
+            return cls()
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+        return cls(*(int(environment.get(name, "0")) for name in names))
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that gathers, prints and shows progress."""
+        return self.rank == 0
+
+    def of(self, count: int) -> range:
+        """The numbers below ``count`` that are this process's."""
+        return range(self.rank, count, self.size)
+
+
+def device_of(name: str, share: Share) -> torch.device:
+    """The device to run on; plain ``cuda`` is this process's own one under torchrun. Raises `UsageError`."""
+    try:
+        device = torch.device(name)
+        if name == "cuda" and share.size > 1:
+            device = torch.device("cuda", share.local)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # PyTorch without CUDA asserts
+        raise UsageError(
+            f"--device {name}: PyTorch cannot use it here; write cpu, or a device there is, such as cuda:0"
+        ) from error
+    return device
+
+
+def evaluate_shared(
+    model: SlimNetwork,
+    configurations: Sequence[Configuration],
+    windows: WindowSet,
+    classes: Sequence[str],
+    share: Share | None = None,
+    scores: ScoresFile | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[Configuration, Scores] | None:
+    """As `evaluate`, this process's share of the clips; all scores in process 0, None in the others.
+
+    ``progress`` is told (clips done, all) of this process's share. Raises `A3DEdgeError` when another
+    process has ended before its share was done.
+    """
+    share = share or Share()
+    truth = truth_of(windows.clips, classes)
+    own = share.of(len(truth))
+    with _joined(share):
+        found = scores.read() if scores is not None else {}
+        missing = [number for number in own if number not in found]
+        with _keeping(scores if missing else None, share) as keep:
+            progress(len(own) - len(missing), len(own))
+            for done, number in enumerate(missing, start=len(own) - len(missing) + 1):
+                found[number] = clip_scores(model, configurations, windows, number)
+                keep(number, found[number])
+                progress(done, len(own))
+        everything = _gathered(found, share, scores)
+    if everything is None:
+        return None
+    if scores is not None:
+        scores.finish(everything)
+    return by_configuration(configurations, [everything[number] for number in range(len(truth))], truth)
+
+
+def _keeping(
+    scores: ScoresFile | None, share: Share
+) -> AbstractContextManager[Callable[[int, Summed], None]]:
+    if scores is None:
+        return nullcontext(lambda clip, summed: None)
+    return scores.appending(share.rank if share.size > 1 else None)
+
+
+def _gathered(found: dict[int, Summed], share: Share, scores: ScoresFile | None) -> dict[int, Summed] | None:
+    """The scores of all processes, once all are done, in process 0; None in the others."""
+    if share.size == 1:
+        return found
+    shares: list[Any] | None = [None] * share.size if share.first else None
+    with _others_needed():
+        if scores is not None:
+            dist.barrier()
+        else:
+            dist.gather_object(found, shares)
+    if not share.first:
+        return None
+    return scores.read() if scores is not None else {k: v for part in shares or () for k, v in part.items()}
+
+
+@contextmanager
+def _joined(share: Share) -> Iterator[None]:
+    """In touch with the other processes, if there are any: over gloo, which needs no particular device."""
+    if share.size == 1:
+        yield
+        return
+    with _others_needed():
+        dist.init_process_group("gloo", timeout=LONGEST)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def _others_needed() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise A3DEdgeError(
+            "another process of this run has ended or cannot be reached; see what it said, and run again"
+        ) from error

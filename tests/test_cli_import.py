@@ -1,0 +1,177 @@
+"""``a3d-edge import``: one line on stdout, what a person must know on stderr, one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from fixtures_bundle import main_here
+from reference_networks import Plan, PySlowFast, PyTorchVideo
+
+from a3d_edge.models import foreign
+from a3d_edge.models.checkpoint import load
+from a3d_edge.models.registry import ARCHITECTURES
+from a3d_edge.models.slow import SlowDescription
+from a3d_edge.models.slowfast import SlowFastDescription
+
+ONE = (1, 1, 1, 1)
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _tiny_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of the real ones, which take their time."""
+    for name in list(ARCHITECTURES):
+        monkeypatch.delitem(ARCHITECTURES, name)
+    for description in (
+        SlowDescription(name="tiny_slow", blocks=ONE, base_width=8, size=32, frames=4, stride=2),
+        SlowFastDescription(name="tiny_4x16", blocks=ONE, base_width=8, beta_inv=1, alpha=8),
+        SlowFastDescription(
+            name="tiny_8x8", blocks=ONE, base_width=8, beta_inv=1, alpha=4, frames=8, stride=8
+        ),
+    ):
+        monkeypatch.setitem(ARCHITECTURES, description.name, description)
+    monkeypatch.setitem(foreign.ALIASES, "tiny_slowfast", ("tiny_4x16", "tiny_8x8"))
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """`a3d-edge` in this process: exit code, stdout, stderr."""
+    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
+
+
+@pytest.fixture
+def slow_file(tmp_path: Path) -> Path:
+    """Tiny Slow of three classes as PySlowFast writes it."""
+    torch.save({"model_state": PySlowFast(Plan(ONE, 8, 3)).state_dict()}, tmp_path / "slow.pyth")
+    return tmp_path / "slow.pyth"
+
+
+@pytest.fixture
+def slowfast_file(tmp_path: Path) -> Path:
+    """Tiny SlowFast of three classes as pytorchvideo names it."""
+    plan = Plan(ONE, 8, 3, alpha=8, beta_inv=1, fusion_kernel=7)
+    torch.save({"model_state": PyTorchVideo(plan).state_dict()}, tmp_path / "slowfast.pth")
+    return tmp_path / "slowfast.pth"
+
+
+def test_import_says_what_was_written_and_what_is_untrained(cli: Cli, slow_file: Path) -> None:
+    """stdout has one line; stderr says that narrow widths are untrained and what to do about it."""
+    out = slow_file.with_name("ours.pth")
+    code, stdout, stderr = cli("import", slow_file, "--arch", "tiny_slow", "--out", out)
+    assert code == 0
+    assert stdout.startswith(f"{out}: tiny_slow from PySlowFast, 3 classes, ")
+    assert stdout.count("\n") == stderr.count("\n") == 1
+    assert "only width 1.00 is as trained" in stderr
+    assert "a3d-edge train --init" in stderr
+    assert "pin a w1.00" in stderr
+    loaded = load(out)
+    assert (loaded.description.name, loaded.origin["mutually_trained"]) == ("tiny_slow", False)
+
+
+def test_json_line(cli: Cli, slowfast_file: Path) -> None:
+    """One event; what was decided without being told is in its notes and on stderr."""
+    out = slowfast_file.with_name("ours.pth")
+    code, stdout, stderr = cli(
+        "import", slowfast_file, "--arch", "tiny_slowfast", "--out", out, "--classes", "a,b,c", "--json"
+    )
+    assert code == 0
+    event = json.loads(stdout)
+    notes = event.pop("notes")
+    parameters = sum(p.numel() for p in load(out).model.parameters())
+    assert event == {
+        "event": "imported",
+        "schema": 1,
+        "path": str(out),
+        "imported_from": "pytorchvideo",
+        "architecture": "tiny_8x8",
+        "classes": 3,
+        "params_m": round(parameters / 1e6, 4),
+        "head": "windows",
+        "mutually_trained": False,
+    }
+    assert f"note: {notes[0]}\n" in stderr
+    assert load(out).classes == ("a", "b", "c")
+
+
+def test_class_names_from_a_file(cli: Cli, slow_file: Path) -> None:
+    """One a line; blank lines and spaces around them are nothing, commas belong to the name."""
+    names = slow_file.with_name("names.txt")
+    names.write_text("hug\n shake hands, slowly \n\nkick\n", encoding="utf-8")
+    out = slow_file.with_name("ours.pth")
+    assert cli("import", slow_file, "--out", out, "--classes", names)[0] == 0
+    assert load(out).classes == ("hug", "shake hands, slowly", "kick")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("a,b", "2 names; "),
+        ("a,b,a", "'a' is there twice"),
+        ("none.txt", "cannot be read as a file of names"),
+        (",", "no names"),
+    ],
+)
+def test_wrong_class_names(cli: Cli, slow_file: Path, names: str, said: str) -> None:
+    out = slow_file.with_name("ours.pth")
+    code, stdout, stderr = cli("import", slow_file, "--out", out, "--classes", names)
+    assert (code, stdout) == (2, "")
+    assert said in stderr
+    assert stderr.startswith("error: --classes")
+    assert not out.exists()
+
+
+def test_an_existing_checkpoint_is_replaced_only_by_a_good_one(cli: Cli, slow_file: Path) -> None:
+    out = slow_file.with_name("ours.pth")
+    out.write_bytes(b"old")
+    code, _, stderr = cli("import", slow_file, "--arch", "tiny_8x8", "--out", out)
+    assert code == 4
+    assert stderr.endswith("it fits tiny_slow: try that with --arch\n")
+    assert out.read_bytes() == b"old"
+    assert cli("import", slow_file, "--arch", "tiny_slow", "--out", out)[0] == 0
+    assert load(out).classes == ("class 0", "class 1", "class 2")
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [("no/such/ours.pth", "no such folder"), (".", "is a folder"), ("slow.pyth", "is the file to import")],
+)
+def test_bad_out(cli: Cli, slow_file: Path, out: str, said: str) -> None:
+    """Refused before anything is read or written."""
+    before = slow_file.read_bytes()
+    code, stdout, stderr = cli("import", slow_file, "--arch", "tiny_slow", "--out", slow_file.parent / out)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+    assert said in stderr
+    assert slow_file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("none.pth", "--arch", "tiny_slow"), 4), (("slow.pyth", "--arch", "resnet"), 2)],
+)
+def test_what_cannot_be_imported(cli: Cli, slow_file: Path, arguments: tuple[str, ...], code: int) -> None:
+    """A file that is not there, an architecture that is not there: one line, no file."""
+    out = slow_file.with_name("ours.pth")
+    found, stdout, stderr = cli("import", slow_file.parent / arguments[0], *arguments[1:], "--out", out)
+    assert (found, stdout, stderr.count("\n")) == (code, "", 1)
+    assert not out.exists()
+
+
+def test_an_imported_checkpoint_is_calibrated_exported_and_verified(
+    cli: Cli, slow_file: Path, clip_list: Path
+) -> None:
+    """Never mutually trained, it still becomes a bundle, at full width and at a narrow one."""
+    out, bundle = slow_file.with_name("ours.pth"), slow_file.with_name("bundle")
+    names = "right,down,still"
+    assert cli("import", slow_file, "--arch", "tiny_slow", "--out", out, "--classes", names)[0] == 0
+    options = ["--configuration", "w1.00-s32-t4", "--configuration", "w0.50-s32-t2", "--parity-clips", 2]
+    cache = slow_file.with_name("cache")
+    code, stdout, stderr = cli(
+        "export", out, "--out", bundle, "--calibration", clip_list, "--cache", cache, *options
+    )
+    assert (code, stderr.count("Traceback")) == (0, 0), stderr
+    assert "2 configurations" in stdout
+    assert cli("verify", bundle)[0] == 0
