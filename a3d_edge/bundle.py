@@ -4,6 +4,8 @@ manifest.json        what the bundle is, and the SHA-256 of every other file and
 table.json           the configuration–budget table
 weights.bin          every full-width tensor, once, float32; all subgraphs point into it
 statistics.bin       batch-norm means and variances, configuration by configuration
+weights_int8.bin     of a bundle with int8: the convolutions' weights once more, int8, for all widths
+scales.bin           of a bundle with int8: scales, zero points and biases, configuration by configuration
 w0.50.frame.onnx     subgraph of one width, frame stage: pictures (frames, 3, S, S) → features
 w0.50.clip.onnx      clip stage: features (frames, C, S/8, S/8) → logits (1, classes); without a frame stage
                      (SlowFast): pictures of the slow and the Fast pathway → logits
@@ -31,11 +33,13 @@ from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
 if TYPE_CHECKING:
+    from a3d_edge.engine.engines import Engine
     from a3d_edge.engine.session import Network
 
 __all__ = ["Bundle", "Manifest", "digest", "manifest_digest"]
 
 MANIFEST, TABLE, WEIGHTS, STATISTICS = "manifest.json", "table.json", "weights.bin", "statistics.bin"
+INT8_WEIGHTS, SCALES = "weights_int8.bin", "scales.bin"
 SCHEMA_VERSION = 1
 
 
@@ -58,12 +62,34 @@ class NormEntry(_Strict):
     stage: Literal["frame", "clip"]
 
 
+class TensorEntry(_Strict):
+    """A tensor that a configuration has of its own: its name in the graphs, type, shape and stage."""
+
+    name: str
+    dtype: Literal["float32", "int32", "uint8"]
+    shape: tuple[int, ...]
+    stage: Literal["frame", "clip"]
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in the file."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
 class WidthEntry(_Strict):
-    """The subgraph of one width; ``frame`` is None where the family has no frame stage (SlowFast)."""
+    """The subgraph of one width and precision; ``frame`` is None where the family has no frame stage
+    (SlowFast). What a configuration has of its own lies in one block: ``norms`` (mean, variance of each, in
+    statistics.bin) of fp32, ``tensors`` (scales, zero points, biases, in scales.bin) of int8."""
 
     frame: str | None = None
     clip: str
-    norms: tuple[NormEntry, ...]
+    norms: tuple[NormEntry, ...] = ()
+    tensors: tuple[TensorEntry, ...] = ()
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of one configuration's block."""
+        return sum(8 * norm.channels for norm in self.norms) + sum(one.bytes for one in self.tensors)
 
 
 class Parity(_Strict):
@@ -158,10 +184,38 @@ class Bundle:
     def _statistics(self) -> NDArray[np.float32]:
         return np.fromfile(self.path / STATISTICS, dtype="<f4")
 
+    @cached_property
+    def _scales(self) -> NDArray[np.uint8]:
+        return np.fromfile(self.path / SCALES, dtype=np.uint8)
+
     def width_of(self, configuration: Configuration) -> WidthEntry:
         """The subgraph of a configuration. Raises `UsageError` when the bundle lacks the configuration."""
         self.table.row(configuration)
-        return self.manifest.widths[format_width(configuration.width)]
+        return self.manifest.widths[width_key(configuration)]
+
+    def graphs_of(self, configuration: Configuration) -> dict[str, Path]:
+        """Graph files by stage: ``frame``, if there is one, and ``clip``."""
+        width = self.width_of(configuration)
+        return {
+            stage: self.path / name
+            for stage, name in (("frame", width.frame), ("clip", width.clip))
+            if name is not None
+        }
+
+    def replaced(self, configuration: Configuration) -> dict[str, dict[str, NDArray[Any]]]:
+        """The tensors that a configuration has of its own, by stage and name in the graphs."""
+        width = self.width_of(configuration)
+        found: dict[str, dict[str, NDArray[Any]]] = {"frame": {}, "clip": {}}
+        if configuration.precision == "fp32":
+            for norm, values in zip(width.norms, self.statistics(configuration).values(), strict=True):
+                for suffix, array in zip(("running_mean", "running_var"), values, strict=True):
+                    found[norm.stage][f"{norm.name}.{suffix}"] = array
+        place = self.manifest.configurations[str(configuration)].offset
+        for one in width.tensors:
+            raw = self._scales[place : place + one.bytes].copy()
+            found[one.stage][one.name] = raw.view(np.dtype(one.dtype).newbyteorder("<")).reshape(one.shape)
+            place += one.bytes
+        return found
 
     def statistics(
         self, configuration: Configuration
@@ -175,12 +229,23 @@ class Bundle:
             place += 2 * norm.channels
         return found
 
-    def open(self, configuration: Configuration | str, *, threads: int | None = None) -> Network:
-        """Load one configuration, ready to run. Raises `UsageError` for one the bundle lacks."""
+    def open(
+        self,
+        configuration: Configuration | str,
+        *,
+        threads: int | None = None,
+        engine: Engine | str = "ort:CPU",
+    ) -> Network:
+        """Load one configuration, ready to run. ``engine``: one of `find_engine`, or its name.
+
+        Raises `UsageError` for a configuration that the bundle lacks, or an engine that is not here.
+        """
+        from a3d_edge.engine.engines import find_engine
         from a3d_edge.engine.session import open_network
 
         parsed = Configuration.parse(configuration) if isinstance(configuration, str) else configuration
-        return open_network(self, parsed, threads=threads)
+        found = find_engine(engine) if isinstance(engine, str) else engine
+        return open_network(self, parsed, threads=threads, engine=found)
 
     def _check_consistency(self) -> None:
         manifest = self.manifest
@@ -189,15 +254,29 @@ class Bundle:
             raise BundleError(
                 f"{self.path / TABLE}: its rows are not the manifest's configurations; export again"
             )
+        for key, subgraph in manifest.widths.items():
+            if (subgraph.frame is None) == (manifest.sampling.alpha == 1):  # two pathways: no frame stage
+                raise BundleError(
+                    f"{self.path / MANIFEST}: widths.{key}.frame does not suit sampling.alpha "
+                    f"{manifest.sampling.alpha}; export again"
+                )
         for name, entry in manifest.configurations.items():
-            width = manifest.widths.get(format_width(Configuration.parse(name).width))
+            configuration = Configuration.parse(name)
+            width = manifest.widths.get(width_key(configuration))
             if width is None:
                 raise BundleError(f"{self.path / MANIFEST}: widths lacks the width of {name}")
-            end = entry.offset + 8 * sum(norm.channels for norm in width.norms)
-            if end > manifest.files[STATISTICS].bytes or len(entry.probe) != len(manifest.classes):
+            file = manifest.files.get(STATISTICS if configuration.precision == "fp32" else SCALES)
+            end = entry.offset + width.block_bytes
+            if file is None or end > file.bytes or len(entry.probe) != len(manifest.classes):
                 raise BundleError(
                     f"{self.path / MANIFEST}: configurations.{name} does not fit the bundle's files"
                 )
+
+
+def width_key(configuration: Configuration) -> str:
+    """A subgraph's key in the manifest: ``0.50``, or ``0.50-int8``."""
+    width = format_width(configuration.width)
+    return width if configuration.precision == "fp32" else f"{width}-{configuration.precision}"
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -231,7 +310,11 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
 
     Raises `BundleError` naming the first that differs.
     """
-    needed = {TABLE, WEIGHTS, STATISTICS}
+    needed = {TABLE}
+    if any(width.norms for width in manifest.widths.values()):
+        needed |= {WEIGHTS, STATISTICS}
+    if any(width.tensors for width in manifest.widths.values()):
+        needed |= {INT8_WEIGHTS, SCALES}
     for width in manifest.widths.values():
         needed |= {width.clip} if width.frame is None else {width.frame, width.clip}
     if missing := sorted(needed - set(manifest.files)):

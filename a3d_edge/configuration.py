@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Literal
 
 from a3d_edge.errors import UsageError
 
-__all__ = ["Budget", "BudgetKind", "Configuration", "pick_frames"]
+__all__ = ["Budget", "BudgetKind", "Configuration", "Precision", "pick_frames"]
 
-_NAME = re.compile(r"w(?P<width>\d\.\d{1,4})-s(?P<size>\d{1,4})-t(?P<frames>\d{1,3})")
+Precision = Literal["fp32", "int8"]
+
+_NAME = re.compile(
+    r"w(?P<width>\d\.\d{1,4})-s(?P<size>\d{1,4})-t(?P<frames>\d{1,3})(?:-(?P<precision>int8))?"
+)
 _AMOUNT = re.compile(r"(?P<amount>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[a-z]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Configuration:
-    """One way to run the network: width factor γw, input side S in pixels, frames T.
+    """One way to run the network: width factor γw, input side S in pixels, frames T, precision.
 
-    Written ``w0.50-s224-t4``. Raises `UsageError` when a value is outside what any network takes.
+    Written ``w0.50-s224-t4``, with int8 ``w0.50-s224-t4-int8``. Raises `UsageError` when a value is outside what any network takes.
     Source: paper §3 (γw, γs, γt).
     """
 
     width: float
     size: int
     frames: int
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         # 0.6 + 0.3 and the 0.90 of a name are the same width.
@@ -36,19 +42,27 @@ class Configuration:
             raise UsageError(f"size {self.size} of a configuration is below 16 pixels")
         if self.frames < 1:
             raise UsageError(f"frames {self.frames} of a configuration is below 1")
+        if self.precision not in ("fp32", "int8"):
+            raise UsageError(f"precision '{self.precision}' of a configuration is neither fp32 nor int8")
 
     @classmethod
     def parse(cls, text: str) -> Configuration:
-        """Read ``w0.50-s224-t4``. Raises `UsageError`."""
+        """Read ``w0.50-s224-t4`` or ``w0.50-s224-t4-int8``. Raises `UsageError`."""
         match = _NAME.fullmatch(text.strip())
         if match is None:
             raise UsageError(
                 f"'{text}' is not a configuration; write width, size and frames as w0.50-s224-t4"
             )
-        return cls(float(match["width"]), int(match["size"]), int(match["frames"]))
+        precision: Precision = "int8" if match["precision"] else "fp32"
+        return cls(float(match["width"]), int(match["size"]), int(match["frames"]), precision)
+
+    def at(self, precision: Precision) -> Configuration:
+        """The same in another precision."""
+        return replace(self, precision=precision)
 
     def __str__(self) -> str:
-        return f"w{format_width(self.width)}-s{self.size}-t{self.frames}"
+        suffix = "" if self.precision == "fp32" else f"-{self.precision}"
+        return f"w{format_width(self.width)}-s{self.size}-t{self.frames}{suffix}"
 
 
 def format_width(width: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import cycle
 from typing import Protocol
@@ -13,6 +13,7 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.controller import BudgetController
 from a3d_edge.control.policy import Decision
+from a3d_edge.engine.engines import Engine
 from a3d_edge.engine.pool import SessionPool
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
 from a3d_edge.errors import A3DEdgeError, UsageError
@@ -66,9 +67,12 @@ class Runtime:
     """Runs a bundle on a source until it ends, and reports to ``events``.
 
     ``budget``: see `Budget`. ``hop``: model frames between two predictions, default τ. ``controller``: in the
-    place of a `BudgetController` on the budget. ``max_predictions``, ``seconds``: stop after so many. The
-    source is closed at the end. A live source's switch is prepared in the background and made when ready; a
-    file, which waits, is switched exactly where the controller says. Raises `A3DEdgeError` of every branch.
+    place of a `BudgetController` on the budget. ``engine``: see `find_engine`, default ``ort:CPU``.
+    ``max_predictions``, ``seconds``: stop after so many. The source is closed at the end. A live source's
+    switch is prepared in the background and made when ready; a file, which waits, is switched exactly where
+    the controller says. ``latencies``: ms of one prediction that are known beforehand
+    (`a3d_edge.profiles.latencies`): the run starts with the largest that fits. Raises `A3DEdgeError` of
+    every branch.
     """
 
     def __init__(
@@ -83,6 +87,9 @@ class Runtime:
         max_predictions: int | None = None,
         seconds: float | None = None,
         threads: int | None = None,
+        engine: Engine | None = None,
+        latencies: Mapping[Configuration, float] | None = None,
+        memory: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bundle, self._source, self._events = bundle, source, tuple(events)
@@ -93,10 +100,10 @@ class Runtime:
         self._stream_s = 0.0
         time_of = clock if source.live else lambda: self._stream_s
         self._controller = controller or BudgetController(
-            bundle.table, budget=budget, hop_s=hop_s, clock=time_of
+            bundle.table, budget=budget, hop_s=hop_s, clock=time_of, latencies=latencies
         )
         self._max_predictions, self._seconds, self._clock = max_predictions, seconds, clock
-        self._pool = SessionPool(bundle, threads=threads)
+        self._pool = SessionPool(bundle, memory=memory, threads=threads, engine=engine)
         self._hop = hop
         self._stop = threading.Event()
         self._latest: Prediction | None = None

@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from a3d_edge.configuration import Configuration
+from a3d_edge.configuration import Configuration, Precision
 from a3d_edge.errors import A3DEdgeError, BundleError, UsageError
 
 __all__ = [
@@ -30,12 +30,19 @@ __all__ = [
 ]
 
 
+INT8_COST = 0.3
+"""What an int8 multiply–accumulate costs of an fp32 one (0.23 to 0.33 measured, docs/results/performance.md):
+by it configurations of both precisions are ordered, until latencies are measured."""
+
+
 class _Named(BaseModel):
-    """A row that is about one configuration."""
+    """A row that is about one configuration, and what that costs: GFLOPs are multiply–accumulates of one
+    window, 1e9, whatever their precision."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     configuration: str
+    gflops: float = Field(gt=0.0)
 
     @field_validator("configuration")
     @classmethod
@@ -50,14 +57,35 @@ class _Named(BaseModel):
         """The row's configuration as a value."""
         return Configuration.parse(self.configuration)
 
+    @property
+    def cost(self) -> float:
+        """GFLOPs in fp32 terms: what rows are ordered, selected and budgeted by."""
+        return self.gflops * (INT8_COST if self.parsed.precision == "int8" else 1.0)
+
 
 class Row(_Named):
-    """One configuration: accuracy in [0, 1] on a validation list (None: not measured), GFLOPs
-    (multiply–accumulates of one window, 1e9) and parameters in millions."""
+    """One configuration: accuracy in [0, 1] on a validation list (None: not measured), GFLOPs, those of one
+    prediction when every sampled frame is encoded once, and parameters in millions. ``precision`` is the
+    configuration's, as a column."""
 
+    precision: Precision = "fp32"
     accuracy: float | None = Field(default=None, ge=0.0, le=1.0)
-    gflops: float = Field(gt=0.0)
+    streaming_gflops: float | None = Field(default=None, gt=0.0)
     params_m: float = Field(gt=0.0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _precision_of_the_name(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "precision" not in values:
+            int8 = str(values.get("configuration", "")).endswith("-int8")
+            return {**values, "precision": "int8" if int8 else "fp32"}
+        return values
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Row:
+        if self.parsed.precision != self.precision:
+            raise ValueError(f"precision {self.precision} is not that of {self.configuration}")
+        return self
 
 
 class ConfigurationBudgetTable(BaseModel):
@@ -103,7 +131,7 @@ class ConfigurationBudgetTable(BaseModel):
 
 
 class Latency(BaseModel):
-    """Milliseconds of one whole window: the median, and what 95 and 99 of 100 windows stay below."""
+    """Milliseconds: the median, and what 95 and 99 of 100 measurements stay below."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -119,17 +147,32 @@ class Latency(BaseModel):
 
 
 class ProfileRow(_Named):
-    """One configuration measured: its GFLOPs as in the bundle's table, latency, resident memory in MB."""
+    """One configuration measured; its GFLOPs are those of the bundle's table. None: not measured, or unknown.
 
-    gflops: float = Field(gt=0.0)
+    ``latency_ms``: the network alone, one whole window; ``other_ms``: all else that such a window takes
+    (preprocessing). ``streaming_ms``: all the work of one prediction that follows another. Of a run at the
+    camera's rate: ``paced_ms``, from a frame's arrival to the prediction; ``cpu_s`` and ``energy_j``, CPU
+    seconds and joules of one prediction, what is idle meanwhile included. ``peak_mb``, ``steady_mb``:
+    anonymous memory of the whole process while loading and when loaded (MB, 1e6 bytes). ``noisy``: measured
+    twice, and the medians differ too much to rely on.
+    """
+
     latency_ms: Latency
-    rss_mb: float | None = Field(default=None, gt=0.0)
+    other_ms: Latency | None = None
+    streaming_ms: Latency | None = None
+    paced_ms: Latency | None = None
+    cpu_s: float | None = Field(default=None, ge=0.0)
+    energy_j: float | None = Field(default=None, ge=0.0)
+    peak_mb: float | None = Field(default=None, gt=0.0)
+    steady_mb: float | None = Field(default=None, gt=0.0)
+    noisy: bool = False
 
 
 class DeviceProfile(BaseModel):
     """What one bundle costs on one device.
 
     ``device`` says which one; its ``name`` is what people read. ``bundle_sha256`` is the manifest's.
+    ``hop``: model frames between two predictions of ``streaming_ms``. ``measured_at``: ISO 8601.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -138,6 +181,9 @@ class DeviceProfile(BaseModel):
     device: dict[str, str]
     bundle_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     engine: str
+    threads: int | None = Field(default=None, ge=1)
+    hop: int | None = Field(default=None, ge=1)
+    measured_at: str = ""
     rows: tuple[ProfileRow, ...] = Field(min_length=1)
 
     @field_validator("rows")
@@ -193,7 +239,7 @@ def pareto_front(rows: Iterable[Row]) -> tuple[Row, ...]:
     """
     best = -1.0
     front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.gflops, -_accuracy(row))):
+    for row in sorted(rows, key=lambda row: (row.cost, -_accuracy(row))):
         if _accuracy(row) > best:
             best = _accuracy(row)
             front.append(row)
@@ -214,7 +260,7 @@ def _cheapest_first(rows: tuple[_AnyRow, ...]) -> tuple[_AnyRow, ...]:
     names = [row.configuration for row in rows]
     if len(set(names)) != len(names):
         raise ValueError("a configuration appears twice")
-    return tuple(sorted(rows, key=lambda row: (row.gflops, row.parsed)))
+    return tuple(sorted(rows, key=lambda row: (row.cost, row.parsed)))
 
 
 def _read(path: Path, kind: type[_AnyFile], what: str, full: str) -> _AnyFile:

@@ -6,7 +6,7 @@ import csv
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -14,7 +14,10 @@ import pytest
 
 if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.models.network import NetworkDescription
     from a3d_edge.models.slow import Slow, SlowDescription
+    from a3d_edge.models.slowfast import SlowFastDescription
+    from a3d_edge.models.x3d import X3DDescription
     from a3d_edge.training.decode import FrameCache
 
 try:
@@ -42,13 +45,35 @@ def tiny_description() -> SlowDescription:
 
 
 @pytest.fixture
-def lively() -> Callable[..., Slow]:
+def tiny_slowfast() -> SlowFastDescription:
+    """A small SlowFast: 4 slow frames, 4 apart, and 16 Fast ones, all of 32×32."""
+    from a3d_edge.models.slowfast import SlowFastDescription
+
+    return SlowFastDescription(
+        name="tiny_slowfast", blocks=(1, 1, 1, 1), base_width=16, alpha=4, beta_inv=4,
+        classes=3, size=32, frames=4, stride=4, dropout=0.0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def tiny_x3d() -> X3DDescription:
+    """A small X3D: windows of 4 frames, 2 apart, of 32×32; res3 also has a block without excitation."""
+    from a3d_edge.models.x3d import X3DDescription
+
+    return X3DDescription(
+        name="tiny_x3d", blocks=(1, 2, 1, 1), base_width=8, features=64,
+        classes=3, size=32, frames=4, stride=2, dropout=0.0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def lively() -> Callable[..., Any]:
     """Builds a description's network in eval mode, with no weight, bias or statistic at its initial value.
 
     Fresh blocks are the identity (their last batch norm is 0), which would hide mistakes inside them.
     """
 
-    def build(description: SlowDescription, seed: int = 0) -> Slow:
+    def build(description: NetworkDescription, seed: int = 0) -> Any:
         torch.manual_seed(seed)
         model = description.build().eval()
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:

@@ -1,13 +1,14 @@
-"""A real bundle of a tiny network, real videos, and sources and events of our own to run them with."""
+"""Real bundles of tiny networks, real videos, and sources and events of our own to run them with."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,15 @@ import cv2
 import numpy as np
 import pytest
 
-from a3d_edge.bundle import Bundle
+from a3d_edge.bundle import Bundle, digest, manifest_digest, manifest_text
 from a3d_edge.configuration import Configuration
 from a3d_edge.events import Prediction, Switch
 from a3d_edge.video.frame import Frame
+from a3d_edge.video.sampler import pathways
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.models.network import Clips, NetworkDescription, SlimNetwork
 
 CLASSES = ("right", "down", "still")
 CONFIGURATIONS = tuple(
@@ -38,61 +39,143 @@ CONFIGURATIONS = tuple(
     )
 )
 SMALLEST, LARGEST = CONFIGURATIONS[0], CONFIGURATIONS[-1]
+TWO_PATHWAYS = tuple(
+    Configuration.parse(name)
+    for name in (
+        "w0.50-s32-t1",
+        "w0.50-s19-t2",
+        "w0.70-s27-t3",
+        "w1.00-s32-t4",
+        "w1.00-s37-t4",
+    )
+)
+"""Of the tiny SlowFast: odd sizes, and one larger than 32, where the Fast pathway's pictures grow too."""
 _BUILT: dict[str, Path] = {}
 
 
-def calibrated_checkpoint(configurations: Sequence[Configuration] = CONFIGURATIONS) -> Checkpoint:
-    """A network of 4-frame windows, 2 apart, of 32×32, whose every layer is alive; statistics all differ."""
-    import torch
-    from a3d_edge.exporters.calibrate import calibrate_one
-
-    from a3d_edge.models.checkpoint import Checkpoint
+def tiny_slow() -> NetworkDescription:
+    """4-frame windows, 2 apart, of 32×32."""
     from a3d_edge.models.slow import SlowDescription
 
-    description = SlowDescription(
+    return SlowDescription(
         name="tiny", blocks=(1, 1, 1, 1), base_width=8, classes=3, size=32, frames=4, stride=2, dropout=0.0
     )
+
+
+def tiny_slowfast(**changes: Any) -> NetworkDescription:
+    """The slow pathway sees 4 frames, 4 apart, the Fast one 16 of 32×32 and always all of them."""
+    from a3d_edge.models.slowfast import SlowFastDescription
+
+    description = SlowFastDescription(
+        name="tiny_slowfast", blocks=(1, 1, 1, 1), base_width=16, alpha=4, beta_inv=4, classes=3, size=32,
+        frames=4, stride=4, dropout=0.0,
+    )  # fmt: skip
+    return description.model_copy(update=changes)
+
+
+def tiny_x3d(**changes: Any) -> NetworkDescription:
+    """4-frame windows, 2 apart, of 32×32; a stage with and a block without squeeze–excitation."""
+    from a3d_edge.models.x3d import X3DDescription
+
+    description = X3DDescription(
+        name="tiny_x3d", blocks=(2, 1, 1, 1), base_width=8, features=32, classes=3, size=32, frames=4,
+        stride=2, dropout=0.0,
+    )  # fmt: skip
+    return description.model_copy(update=changes)
+
+
+def lively(description: NetworkDescription) -> SlimNetwork:
+    """A network in eval mode whose every layer is alive, also the last ones of residual blocks."""
+    import torch
+
     torch.manual_seed(0)
     model = description.build().eval()
     for name, parameter in model.named_parameters():
         if parameter.dim() == 1:
             low = 0.5 if name.endswith("norm.weight") else -0.3
             parameter.data.uniform_(low, low + 1.0)
-    model.head.weight.data.normal_(std=0.3)
+    model.head.weight.data.normal_(std=0.3 if description.sampling.alpha == 1 else 0.04)
+    return model
+
+
+def noise(description: NetworkDescription, size: int, count: int, scale: float = 1.0) -> Clips:
+    """Windows of every pathway, whole, with the slow pathway (or the only one) of that size."""
+    import torch
+
+    whole = pathways(description.sampling, Configuration(1.0, size, description.frames))
+    clips = [scale * torch.randn(count, 3, len(p.instants), p.size, p.size) for p in whole]
+    return clips[0] if len(clips) == 1 else clips
+
+
+def calibrated_checkpoint(
+    configurations: Sequence[Configuration] = CONFIGURATIONS, description: NetworkDescription | None = None
+) -> Checkpoint:
+    """A lively network (`tiny_slow` unless told otherwise); the statistics of all configurations differ."""
+    from a3d_edge.exporters.calibrate import calibrate_one
+
+    from a3d_edge.models.checkpoint import Checkpoint
+
+    description = description or tiny_slow()
+    model = lively(description)
     for number, configuration in enumerate(configurations):
-        clips = [(1 + 0.2 * number) * torch.randn(4, 3, 4, configuration.size, configuration.size)]
-        calibrate_one(model, configuration, clips)
+        calibrate_one(model, configuration, [noise(description, configuration.size, 4, 1 + 0.2 * number)])
     return Checkpoint(model, CLASSES, origin={"data": "noise"})
 
 
-def parity_clips(configurations: Sequence[Configuration] = CONFIGURATIONS) -> dict[int, Tensor]:
-    """Windows (2, 3, 4, S, S) of every size."""
+def parity_clips(
+    configurations: Sequence[Configuration] = CONFIGURATIONS, description: NetworkDescription | None = None
+) -> dict[int, Any]:
+    """Two whole windows of every size."""
     import torch
 
     torch.manual_seed(1)
-    return {c.size: torch.randn(2, 3, 4, c.size, c.size) for c in configurations}
+    return {c.size: noise(description or tiny_slow(), c.size, 2) for c in configurations}
 
 
-def export(out: Path, configurations: Sequence[Configuration] = CONFIGURATIONS, **options: Any) -> Bundle:
-    """Export the tiny network to ``out``."""
+def export(
+    out: Path,
+    configurations: Sequence[Configuration] = CONFIGURATIONS,
+    description: NetworkDescription | None = None,
+    **options: Any,
+) -> Bundle:
+    """Export a tiny network to ``out``."""
     from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
 
-    checkpoint = calibrated_checkpoint(configurations)
+    checkpoint = calibrated_checkpoint(configurations, description)
     table = unmeasured_table(checkpoint, configurations)
-    return export_bundle(checkpoint, table, parity_clips(configurations), out, **options)
+    return export_bundle(checkpoint, table, parity_clips(configurations, description), out, **options)
 
 
 def shared_bundle(factory: pytest.TempPathFactory) -> Path:
     """The tiny bundle, exported once a session; not to be altered."""
-    if "bundle" not in _BUILT:
-        _BUILT["bundle"] = export(factory.mktemp("shared") / "bundle").path
-    return _BUILT["bundle"]
+    if "slow" not in _BUILT:
+        _BUILT["slow"] = export(factory.mktemp("shared") / "bundle").path
+    return _BUILT["slow"]
+
+
+def shared_slowfast(factory: pytest.TempPathFactory) -> Path:
+    """The tiny SlowFast's bundle, exported once a session; not to be altered."""
+    if "slowfast" not in _BUILT:
+        out = factory.mktemp("slowfast") / "bundle"
+        _BUILT["slowfast"] = export(out, TWO_PATHWAYS, tiny_slowfast()).path
+    return _BUILT["slowfast"]
 
 
 def copy_of(bundle: Path, to: Path) -> Path:
     """A copy to damage."""
     shutil.copytree(bundle, to)
     return to
+
+
+def sign_again(bundle: Path, change: Callable[[dict[str, Any]], None] = lambda manifest: None) -> None:
+    """List the files as they are now, change the manifest and sign it: an exporter with a mistake."""
+    content = json.loads((bundle / "manifest.json").read_text())
+    for name in content["files"]:
+        if (file := bundle / name).is_file():
+            content["files"][name] = {"bytes": file.stat().st_size, "sha256": digest(file)}
+    change(content)
+    content["sha256"] = manifest_digest(content)
+    (bundle / "manifest.json").write_text(manifest_text(content))
 
 
 def pictures(count: int, seed: int = 0, height: int = 40, width: int = 48) -> Iterator[np.ndarray[Any, Any]]:

@@ -8,21 +8,30 @@ import pickle
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fixtures_bundle import (
     CONFIGURATIONS,
     SMALLEST,
+    TWO_PATHWAYS,
     calibrated_checkpoint,
     copy_of,
+    frames_of,
+    lively,
     main_here,
     run_cli,
     shared_bundle,
+    shared_slowfast,
     start_cli,
+    tiny_slowfast,
+    tiny_x3d,
 )
 
 from a3d_edge.bundle import Bundle
+
+if TYPE_CHECKING:
+    from a3d_edge.models.network import NetworkDescription
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("av")
@@ -34,6 +43,12 @@ Here = Callable[..., tuple[int, str, str]]
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exported bundle; not to be altered."""
     return shared_bundle(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported SlowFast; not to be altered."""
+    return shared_slowfast(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +109,16 @@ def test_verify_of_a_whole_bundle(here: Here, bundle: Path) -> None:
     code, out, err = here("verify", bundle)
     assert (code, err) == (0, "")
     assert "9 files and 6 configurations are as exported" in out
+
+
+def test_info_and_verify_of_two_pathways(here: Here, slowfast: Path) -> None:
+    """One graph a width: 3 of them, the table and two files of tensors."""
+    found = only(here("info", slowfast, "--json")[1])
+    assert (found["architecture"], found["configurations"]) == ("tiny_slowfast", list(map(str, TWO_PATHWAYS)))
+    assert found["parity"] <= 1e-3
+    code, out, _ = here("verify", slowfast)
+    assert code == 0
+    assert "6 files and 5 configurations are as exported" in out
 
 
 def test_verify_of_an_altered_bundle(here: Here, bundle: Path, tmp_path: Path) -> None:
@@ -163,6 +188,39 @@ def test_export_of_chosen_configurations(here: Here, checkpoint: Path, tmp_path:
     assert exported["configurations"] == 2
     assert exported["relative_error"] <= 1e-3
     assert list(map(str, Bundle.load(out_dir).configurations)) == names
+
+
+@pytest.mark.parametrize("description", [tiny_slowfast(), tiny_x3d()], ids=lambda d: d.name)
+def test_other_families_are_calibrated_exported_and_run(
+    here: Here, clip_list: Path, tmp_path: Path, description: NetworkDescription
+) -> None:
+    """From an uncalibrated checkpoint and real clips to predictions on one of them."""
+    from a3d_edge.models.checkpoint import Checkpoint, save
+
+    path, out_dir = tmp_path / "net.pth", tmp_path / "bundle"
+    save(Checkpoint(lively(description), ("right", "down", "still")), path)
+    names = ["w0.50-s27-t2", "w0.50-s37-t4"]
+    code, _, err = here(
+        "export", path, "--out", out_dir, "--calibration", clip_list, "--calibration-clips", 4,
+        "--parity-clips", 2, "--cache", tmp_path / "cache",
+        *(option for name in names for option in ("--configuration", name)),
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    bundle = Bundle.load(out_dir)
+    assert (bundle.manifest.architecture, bundle.sampling) == (description.name, description.sampling)
+    assert {entry.parity.clips for entry in bundle.manifest.configurations.values()} == {2}
+    clip = clip_list.parent / "right" / "1.mp4"
+    code, out, _ = here("run", "--source", clip, "--bundle", out_dir, "--json", "--switch-every", 1)
+    assert code == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    ran = [line["configuration"] for line in lines if line["event"] == "prediction"]
+    assert ran[:2] == names
+    summary = lines[-1]
+    assert (
+        summary["frames_captured"]
+        == frames_of(clip)
+        == summary["frames_used"] + sum(summary["dropped"].values())
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,20 @@ from fixtures_bundle import (
     CONFIGURATIONS,
     LARGEST,
     SMALLEST,
+    TWO_PATHWAYS,
     copy_of,
     frames_of,
     main_here,
     pictures,
     run_cli,
     shared_bundle,
+    shared_slowfast,
     start_cli,
     write_video,
 )
+
+from a3d_edge.control import controller
+from a3d_edge.control.signals import Signals
 
 Here = Callable[..., tuple[int, str, str]]
 
@@ -33,6 +38,12 @@ Here = Callable[..., tuple[int, str, str]]
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exported bundle; not to be altered."""
     return shared_bundle(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported SlowFast; not to be altered."""
+    return shared_slowfast(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +74,7 @@ def events(out: str) -> list[dict[str, Any]]:
 
 def test_a_file_runs_to_its_end(bundle: Path, clip: Path, tmp_path: Path) -> None:
     """In a process of its own: one line a prediction on stdout, the summary on stderr, exit 0."""
-    code, out, err = run_cli("run", "--source", clip, "--bundle", bundle, "--budget", "1.0", cwd=tmp_path)
+    code, out, err = run_cli("run", "--source", clip, "--bundle", bundle, "--budget", LARGEST, cwd=tmp_path)
     assert code == 0
     lines = out.splitlines()
     assert len(lines) == 27
@@ -99,6 +110,55 @@ def test_json_lines_have_the_fields_programs_rely_on(here: Here, bundle: Path, c
     assert set(summary["latency_ms"]) == {"p50", "p95"}
 
 
+def test_a_network_of_two_pathways_runs(slowfast: Path, clip: Path, tmp_path: Path) -> None:
+    """In a process of its own, without PyTorch: a prediction every slow frame, every frame used."""
+    block = tmp_path / "torch.py"
+    block.write_text("raise ImportError('the runtime needs no torch')")
+    code, out, err = run_cli(
+        "run", "--source", clip, "--bundle", slowfast, "--budget", TWO_PATHWAYS[-1], cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (code, len(out.splitlines())) == (0, 12)
+    assert all(str(TWO_PATHWAYS[-1]) in line for line in out.splitlines())
+    assert "60 frames, 60 used" in err
+    assert "12 predictions, 0 switches" in err
+
+
+def test_two_pathways_switched_at_every_window(here: Here, slowfast: Path, clip: Path) -> None:
+    """All configurations in turn, a switch before every prediction but the first; nothing is lost."""
+    code, out, err = here("run", "--source", clip, "--bundle", slowfast, "--json", "--switch-every", 1)
+    assert (code, err) == (0, "")
+    lines = events(out)
+    predictions = [line for line in lines if line["event"] == "prediction"]
+    assert [line["configuration"] for line in predictions] == [str(TWO_PATHWAYS[i % 5]) for i in range(12)]
+    assert [round(line["window_start_s"] * 30) for line in predictions] == list(range(0, 48, 4))
+    switches = [line for line in lines if line["event"] == "switch"]
+    pairs = [(str(TWO_PATHWAYS[i % 5]), str(TWO_PATHWAYS[(i + 1) % 5])) for i in range(11)]
+    assert [(line["from"], line["to"]) for line in switches][-11:] == pairs
+    summary = lines[-1]
+    assert summary["frames_captured"] == 60 == summary["frames_used"] + sum(summary["dropped"].values())
+    assert (summary["predictions"], summary["switches"]) == (12, len(switches))
+
+
+def test_hops_of_two_pathways_agree(here: Here, slowfast: Path, clip: Path) -> None:
+    """A prediction every frame has, for the windows they share, the scores of one every fourth."""
+    found = []
+    for hop in (1, 4):
+        code, out, _ = here(
+            "run", "--source", clip, "--bundle", slowfast, "--json", "--hop", hop, "--budget", "w0.50-s19-t2"
+        )
+        assert code == 0
+        top = {
+            round(line["window_start_s"] * 30): {entry["label"]: entry["score"] for entry in line["top"]}
+            for line in events(out)
+            if line["event"] == "prediction"
+        }
+        found.append(top)
+    assert (list(found[0]), list(found[1])) == (list(range(45)), list(range(0, 45, 4)))
+    for start, wanted in found[1].items():
+        assert found[0][start] == pytest.approx(wanted, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("budget", "allowed"),
     [
@@ -113,8 +173,11 @@ def test_json_lines_have_the_fields_programs_rely_on(here: Here, bundle: Path, c
         ("w0.70-s23-t3", {"w0.70-s23-t3"}),
     ],
 )
-def test_every_form_of_budget(here: Here, bundle: Path, clip: Path, budget: str, allowed: set[str]) -> None:
-    """The configurations that run are those that the budget allows."""
+def test_every_form_of_budget(
+    here: Here, bundle: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, budget: str, allowed: set[str]
+) -> None:
+    """Those configurations run that the budget allows, on a device that has nothing else to do."""
+    monkeypatch.setattr(controller, "DeviceSensors", lambda: Signals)
     code, out, _ = here("run", "--source", clip, "--bundle", bundle, "--json", "--budget", budget)
     assert code == 0
     ran = {line["configuration"] for line in events(out) if line["event"] == "prediction"}
@@ -169,7 +232,7 @@ def test_a_corrupt_picture_among_good_ones(here: Here, bundle: Path, tmp_path: P
         cv2.imwrite(str(tmp_path / f"img{number}.jpg"), picture)
     (tmp_path / "img7.jpg").write_bytes((tmp_path / "img7.jpg").read_bytes()[:200])
     (tmp_path / "img9.jpg").write_bytes(b"not a picture")
-    code, out, _ = here("run", "--source", tmp_path, "--bundle", bundle, "--json", "--budget", "1.0")
+    code, out, _ = here("run", "--source", tmp_path, "--bundle", bundle, "--json", "--budget", LARGEST)
     assert code == 0
     summary = events(out)[-1]
     assert summary["dropped"]["unreadable"] == 2

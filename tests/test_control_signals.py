@@ -77,7 +77,7 @@ def device() -> FakeDevice:
 
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signals, "_affinity", lambda cores: [0, 1])
+    monkeypatch.setattr(signals, "affinity", lambda cores: [0, 1])
 
 
 def read(device: Any, root: Path) -> Signals:

@@ -32,7 +32,7 @@ class Loader:
         self.error: Exception | None = None
         self.go.set()
 
-    def __call__(self, bundle: Any, configuration: Configuration, *, threads: int | None) -> Any:
+    def __call__(self, bundle: Any, configuration: Configuration, **options: Any) -> Any:
         self.threads.add(threading.current_thread().name)
         self.begun.release()
         assert self.go.wait(10)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from fixtures_bundle import CONFIGURATIONS, LARGEST, SMALLEST, copy_of, pictures, shared_bundle
+from fixtures_bundle import (
+    CONFIGURATIONS,
+    LARGEST,
+    SMALLEST,
+    TWO_PATHWAYS,
+    copy_of,
+    pictures,
+    shared_bundle,
+    shared_slowfast,
+    sign_again,
+)
+from numpy.typing import NDArray
 
-from a3d_edge.bundle import Bundle, digest, manifest_digest, manifest_text
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.session import (
-    OrtNetwork,
+    BundleNetwork,
     available_threads,
     open_network,
     probe_pictures,
@@ -21,6 +33,7 @@ from a3d_edge.engine.session import (
 )
 from a3d_edge.errors import A3DEdgeError, BundleError, UsageError
 from a3d_edge.video.preprocess import preprocess
+from a3d_edge.video.sampler import Pathway
 
 NARROW = [c for c in CONFIGURATIONS if c.width == 0.5]
 
@@ -29,6 +42,12 @@ NARROW = [c for c in CONFIGURATIONS if c.width == 0.5]
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The exported bundle; not to be altered."""
     return Bundle.load(shared_bundle(tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The exported SlowFast; not to be altered."""
+    return Bundle.load(shared_slowfast(tmp_path_factory))
 
 
 def clip(configuration: Configuration, seed: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -119,7 +138,7 @@ def test_a_probe_that_does_not_agree_is_noticed(bundle: Bundle, value: float) ->
 
 def test_the_probe_is_the_same_everywhere() -> None:
     """Pinned values: a bundle's probe logits must mean the same input on every machine and version."""
-    probe = probe_pictures(Configuration(0.5, 32, 2))
+    probe = probe_pictures(Pathway((0, 4), 32))
     assert (probe.shape, probe.dtype) == ((2, 3, 32, 32), np.float32)
     # By hand: (k · 2654435761 + (k // 32) · 40503) mod 65521, mapped to [-1, 1].
     for place in (0, 1, 33, 6143):
@@ -133,10 +152,7 @@ def test_a_graph_that_is_none_is_a_bundle_error(bundle: Bundle, tmp_path: Path) 
     folder = copy_of(bundle.path, tmp_path / "copy")
     graph = folder / "w0.50.frame.onnx"
     graph.write_bytes(b"not a graph")
-    content = json.loads((folder / "manifest.json").read_text())
-    content["files"][graph.name] = {"bytes": graph.stat().st_size, "sha256": digest(graph)}
-    content["sha256"] = manifest_digest(content)
-    (folder / "manifest.json").write_text(manifest_text(content))
+    sign_again(folder)
     with pytest.raises(BundleError, match=r"w0\.50\.frame\.onnx: ONNX Runtime refuses the graph") as caught:
         Bundle.load(folder).open(SMALLEST)
     assert "\n" not in str(caught.value)
@@ -146,14 +162,14 @@ def test_a_graph_that_is_none_is_a_bundle_error(bundle: Bundle, tmp_path: Path) 
 def test_an_input_that_does_not_fit_is_an_error_of_ours(bundle: Bundle) -> None:
     """What ONNX Runtime raises has no common type; callers see ours."""
     network = open_network(bundle, SMALLEST, threads=1)
-    with pytest.raises(A3DEdgeError, match=r"w0\.50-s18-t1: ONNX Runtime failed"):
+    with pytest.raises(A3DEdgeError, match=r"w0\.50.*: ONNX Runtime failed"):
         network.encode(np.zeros((1, 4, 18, 18), np.float32))
 
 
 def test_a_configuration_the_bundle_lacks_is_a_usage_error(bundle: Bundle) -> None:
     """Before anything is loaded."""
     with pytest.raises(UsageError, match="is not in the table"):
-        OrtNetwork(bundle, Configuration(0.5, 32, 3), 1)
+        BundleNetwork(bundle, Configuration(0.5, 32, 3), 1)
 
 
 def test_a_window_of_pictures_is_classified(bundle: Bundle) -> None:
@@ -183,3 +199,124 @@ def test_threads_are_the_cores_we_may_use() -> None:
 def test_relative_error(got: list[float], error: float) -> None:
     """The largest difference over the largest expected value, so that logits near zero do not explode it."""
     assert relative_error(np.array(got), np.array([1.0, -2.0])) == pytest.approx(error)
+
+
+# Two pathways
+
+
+def test_pathways_are_what_the_network_looks_at(bundle: Bundle, slowfast: Bundle) -> None:
+    """One at its configuration's instants and size; or that, and the whole Fast one."""
+    assert open_network(bundle, Configuration(0.5, 32, 2), threads=1).pathways == (Pathway((0, 4), 32),)
+    smaller, largest = TWO_PATHWAYS[1], TWO_PATHWAYS[-1]
+    fast = tuple(range(16))
+    assert open_network(slowfast, smaller, threads=1).pathways == (Pathway((0, 8), 19), Pathway(fast, 32))
+    assert open_network(slowfast, largest, threads=1).pathways == (
+        Pathway((0, 4, 8, 12), 37),
+        Pathway(fast, 37),
+    )
+
+
+def test_without_a_frame_stage_the_pictures_are_kept(slowfast: Bundle) -> None:
+    """Those of either pathway, as they are."""
+    network = open_network(slowfast, TWO_PATHWAYS[0], threads=1)
+    for place, pathway in enumerate(network.pathways):
+        given = probe_pictures(pathway)
+        assert np.array_equal(network.encode(given, place), given)
+        assert network.encode_window([given])[0] is given
+
+
+@dataclass(frozen=True)
+class Altered(Bundle):
+    """A bundle in which the statistics of one batch norm are others."""
+
+    layer: str = ""
+
+    def statistics(
+        self, configuration: Configuration
+    ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        found = super().statistics(configuration)
+        mean, variance = found[self.layer]
+        return {**found, self.layer: (mean + np.float32(0.5), variance * np.float32(2.0))}
+
+
+@pytest.mark.parametrize(
+    "layer",
+    ["slow.stem.norm", "slow.res5.blocks.0.c.norm", "fast.stem.norm", "fast.res3.blocks.0.shortcut.norm",
+     "fuse_stem.norm", "fuse_res4.norm"],
+)  # fmt: skip
+def test_statistics_of_every_pathway_are_put_in_and_proved(slowfast: Bundle, layer: str) -> None:
+    """Were those of one layer others, or not put in at all, the probe would not agree."""
+    altered = Altered(slowfast.path, slowfast.manifest, slowfast.table, layer)
+    for configuration in (TWO_PATHWAYS[0], TWO_PATHWAYS[-1]):
+        open_network(slowfast, configuration, threads=1)
+        with pytest.raises(BundleError, match=f"{configuration} does not compute what was exported"):
+            open_network(altered, configuration, threads=1)
+
+
+def test_statistics_of_another_configuration_of_two_pathways_are_noticed(slowfast: Bundle) -> None:
+    """Of the same width and frames, only of another size."""
+    entries = dict(slowfast.manifest.configurations)
+    one, other = (str(c) for c in TWO_PATHWAYS[-2:])
+    entries[one] = entries[one].model_copy(update={"offset": entries[other].offset})
+    wrong = replace(slowfast, manifest=slowfast.manifest.model_copy(update={"configurations": entries}))
+    with pytest.raises(BundleError, match=f"{one} does not compute what was exported"):
+        open_network(wrong, TWO_PATHWAYS[-2], threads=1)
+
+
+def exchange_inputs(graph: Any) -> None:
+    """The slow pathway's pictures where the Fast one's belong, and the reverse."""
+    names = {"slow": "fast", "fast": "slow"}
+    for given in graph.input:
+        given.name = names[given.name]
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = names.get(name, name)
+
+
+def rename_input(graph: Any) -> None:
+    """An input that this version does not know."""
+    graph.input[0].name = "medium"
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = "medium" if name == "slow" else name
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (exchange_inputs, BundleError, "does not compute what was exported"),
+        (rename_input, A3DEdgeError, "ONNX Runtime failed"),
+    ],
+)
+def test_a_graph_with_other_inputs_is_refused(
+    slowfast: Bundle, tmp_path: Path, change: Callable[[Any], None], error: type[Exception], message: str
+) -> None:
+    """Inputs exchanged compute something, for a graph takes any size and number of frames; it is not it."""
+    onnx = pytest.importorskip("onnx")
+    folder = copy_of(slowfast.path, tmp_path / "copy")
+    path = folder / "w0.50.clip.onnx"
+    model = onnx.load(path, load_external_data=False)
+    change(model.graph)
+    path.write_bytes(model.SerializeToString())
+    sign_again(folder)
+    with pytest.raises(error, match=message):
+        Bundle.load(folder).open(TWO_PATHWAYS[0])
+
+
+@pytest.mark.parametrize("name", ["w0.50-s32-t1", "w0.70-s27-t3", "w1.00-s37-t4"])
+def test_a_window_of_two_pathways_is_classified(slowfast: Bundle, name: str) -> None:
+    """Of a camera of 30 or 60 frames a second: each pathway sees its own instants at its own size."""
+    network = slowfast.open(name, threads=1)
+    every = list(pictures(16))
+    window = [
+        np.stack([preprocess([every[i]], pathway.size, slowfast.preprocessing) for i in pathway.instants])
+        for pathway in network.pathways
+    ]
+    scores = network.classify(*network.encode_window(window))
+    expected = (slowfast.classes[int(scores.argmax())], pytest.approx(float(scores.max()), abs=1e-6))
+    assert network.classify_clip(every) == expected
+    assert network.classify_clip([image for image in every for _ in range(2)]) == expected
+    late = [*every[:15], 255 - every[15]]  # only the Fast pathway looks at the last one
+    assert network.classify_clip(late)[1] != expected[1]
+    with pytest.raises(UsageError, match=r"15 frames are too few for a window of 0\.53 s; give 16"):
+        network.classify_clip(every[:15])

@@ -2,41 +2,61 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from fixtures_bundle import TWO_PATHWAYS, pictures, shared_slowfast
 from numpy.typing import NDArray
 
+import a3d_edge.engine.stream as stream_module
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration, pick_frames
+from a3d_edge.engine.session import Network, open_network
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing
-from a3d_edge.video.sampler import Sampler, Sampling
+from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing, preprocess
+from a3d_edge.video.sampler import Pathway, Sampler, Sampling, pathways
 
 SAMPLING = Sampling(4, 2)
+TWO = Sampling(4, 4, alpha=2, fast_size=16)
+"""Slow sees 0, 4, 8, 12 of a window of 16; Fast 0, 2, …, 14."""
 RGB = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 class FakeNetwork:
-    """Reads the number that `frames` has painted on a picture; its features are that number."""
+    """Reads the number that `frames` has painted on a picture; its features are that number.
 
-    def __init__(self, name: str = "w1.00-s16-t4") -> None:
+    ``encoded`` and ``classified`` are of the (slow) pathway, those named ``fast`` of the other one.
+    """
+
+    def __init__(self, name: str = "w1.00-s16-t4", sampling: Sampling = SAMPLING) -> None:
         self.configuration = Configuration.parse(name)
+        self.pathways = pathways(sampling, self.configuration)
         self.encoded: list[int] = []
         self.classified: list[list[int]] = []
+        self.fast_encoded: list[int] = []
+        self.fast_classified: list[list[int]] = []
 
-    def encode(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-        assert pictures.shape[1:] == (3, self.configuration.size, self.configuration.size)
+    def encode(self, pictures: NDArray[np.float32], pathway: int = 0) -> NDArray[np.float32]:
+        size = self.pathways[pathway].size
+        assert pictures.shape[1:] == (3, size, size)
         numbers = np.rint(pictures.mean(axis=(1, 2, 3)) * 255).astype(int)
-        self.encoded += numbers.tolist()
+        [self.encoded, self.fast_encoded][pathway].extend(numbers.tolist())
         return numbers.reshape(-1, 1, 1, 1).astype(np.float32)
 
-    def classify(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        assert features.shape == (self.configuration.frames, 1, 1, 1)
-        self.classified.append([int(value) for value in features.ravel()])
-        return np.array([features.mean(), 0.0], np.float32)
+    def classify(self, *features: NDArray[np.float32]) -> NDArray[np.float32]:
+        for given, pathway, seen in zip(
+            features,
+            self.pathways,
+            [self.classified, self.fast_classified][: len(self.pathways)],
+            strict=True,
+        ):
+            assert given.shape == (len(pathway.instants), 1, 1, 1)
+            seen.append([int(value) for value in given.ravel()])
+        return np.array([np.mean([given.mean() for given in features]), 0.0], np.float32)
 
     def classify_clip(self, images: object) -> tuple[str, float]:
         raise NotImplementedError
@@ -276,3 +296,179 @@ def test_work_is_counted_since_the_prediction_before() -> None:
     results = push(stream, Sampler(SAMPLING, 2), frames(11))
     # Each piece of work lasts one tick: four encodings and one classification, then one of each.
     assert [r.work_ms for r in results] == [5000.0, 2000.0, 2000.0]
+
+
+# Two pathways
+
+
+def two_stream(network: Network, hop: int) -> tuple[WindowStream, Sampler]:
+    """A stream of windows of `TWO` and the sampler before it."""
+    return WindowStream(TWO, RGB, hop, network), Sampler(TWO, hop)
+
+
+@pytest.mark.parametrize("hop", [1, 2, 3, 4, 5, 16, 21])
+@pytest.mark.parametrize("name", ["w1.00-s16-t4", "w0.50-s20-t3", "w0.50-s16-t1"])
+def test_each_pathway_sees_exactly_its_frames(name: str, hop: int) -> None:
+    """For every hop: what γt picks of the slow ones, and always all of the Fast ones; each encoded once."""
+    network = FakeNetwork(name, TWO)
+    stream, sampler = two_stream(network, hop)
+    results = push(stream, sampler, frames(80))
+    starts = range(0, 80 - 14, hop)
+    places = [4 * i for i in pick_frames(4, network.configuration.frames)]
+    assert [r.window.start for r in results] == list(starts)
+    assert network.classified == [[k + p for p in places] for k in starts]
+    assert network.fast_classified == [list(range(k, k + 16, 2)) for k in starts]
+    assert [(r.oldest.index, r.newest.index) for r in results] == [(k, k + 14) for k in starts]
+    for encoded in (network.encoded, network.fast_encoded):
+        assert len(encoded) == len(set(encoded)), "a frame was encoded twice"
+    later = {k + p for k in range(0, 80, hop) for p in places}
+    assert set(network.encoded) <= later, "the slow pathway encoded what only the Fast one looks at"
+
+
+def test_a_smaller_t_still_waits_for_the_last_frame_of_the_fast_pathway() -> None:
+    """Unlike with one pathway: the Fast one is always whole."""
+    ready_at = set()
+    for name in ("w1.00-s16-t4", "w1.00-s16-t2", "w1.00-s16-t1"):
+        stream, sampler = two_stream(FakeNetwork(name, TWO), 4)
+        for frame in frames(20):
+            if push(stream, sampler, [frame]):
+                ready_at.add(frame.index)
+                break
+    assert ready_at == {14}
+
+
+@pytest.mark.parametrize("hop", [1, 3, 4, 16, 21])
+def test_a_switch_at_every_window_of_two_pathways_loses_none(hop: int) -> None:
+    """Among networks whose slow and Fast pictures differ: each window has exactly its frames of both."""
+    networks = [FakeNetwork(name, TWO) for name in ("w1.00-s16-t4", "w0.50-s24-t2", "w0.50-s16-t3")]
+    assert [network.pathways[1].size for network in networks] == [16, 24, 16]
+    stream, sampler = two_stream(networks[0], hop)
+    starts: list[int] = []
+    for frame in frames(120):
+        for sample in sampler.push(frame):
+            stream.add(sample)
+            while (window := stream.next_ready()) is not None:
+                stream.run(window)
+                starts.append(window.start)
+                stream.switch(networks[len(starts) % 3])
+    assert starts == list(range(0, 120 - 14, hop))
+    for number, network in enumerate(networks):
+        places = [4 * i for i in pick_frames(4, network.configuration.frames)]
+        mine = starts[number::3]
+        assert network.classified == [[s + p for p in places] for s in mine]
+        assert network.fast_classified == [list(range(s, s + 16, 2)) for s in mine]
+
+
+def test_a_switch_makes_again_only_what_the_next_window_needs() -> None:
+    """Of both pathways, from the frames that are kept raw; what comes later is made as it comes."""
+    first, second = FakeNetwork(sampling=TWO), FakeNetwork("w0.50-s24-t2", TWO)
+    stream, sampler = two_stream(first, 4)
+    push(stream, sampler, frames(31))  # windows 0 to 16 are answered
+    stream.switch(second)
+    results = push(stream, sampler, frames(10, first=31))
+    assert [r.window.start for r in results] == [20, 24]
+    assert second.classified == [[20, 28], [24, 32]]
+    assert sorted(second.encoded) == [20, 24, 28, 32, 36, 40]
+    assert second.fast_classified[0] == list(range(20, 36, 2))
+    assert sorted(second.fast_encoded) == list(range(20, 41, 2))
+
+
+@pytest.mark.parametrize(
+    ("count", "slow", "fast"), [(1, [0] * 4, [0] * 8), (8, [0, 4, 7, 7], [0, 2, 4, 6, 7, 7, 7, 7])]
+)
+def test_a_short_stream_holds_its_last_frame_in_both_pathways(
+    count: int, slow: list[int], fast: list[int]
+) -> None:
+    """At hop 1 the last instant is sampled too."""
+    network = FakeNetwork(sampling=TWO)
+    stream, sampler = two_stream(network, 1)
+    assert push(stream, sampler, frames(count)) == []
+    window = stream.padded()
+    assert window is not None
+    stream.run(window)
+    assert (network.classified, network.fast_classified) == ([slow], [fast])
+
+
+@pytest.mark.parametrize("hop", [1, 4, 21])
+def test_what_is_kept_of_two_pathways_is_bounded(hop: int) -> None:
+    """Samples of a window and a hop at the most, features of either pathway at the most as many."""
+    stream, sampler = two_stream(FakeNetwork("w1.00-s16-t2", TWO), hop)
+    for frame in frames(300):
+        push(stream, sampler, [frame])
+        assert len(stream._samples) <= 16 + hop
+        assert len(stream._features) <= 2 * (16 + hop)
+
+
+# A real network of two pathways
+
+
+@pytest.fixture(scope="session")
+def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The exported SlowFast; not to be altered."""
+    return Bundle.load(shared_slowfast(tmp_path_factory))
+
+
+def video(count: int) -> list[Frame]:
+    """Frames no two windows of which are alike, at 30 a second."""
+    return [Frame(i, i / 30, image, 0.0) for i, image in enumerate(pictures(count))]
+
+
+def from_scratch(bundle: Bundle, network: Network, source: list[Frame], start: int) -> NDArray[np.float32]:
+    """Scores of the window that begins at a frame: every picture prepared and encoded anew, all at once."""
+    window = []
+    for place, pathway in enumerate(network.pathways):
+        images = [source[start + i].image for i in pathway.instants]
+        made = np.stack([preprocess([image], pathway.size, bundle.preprocessing) for image in images])
+        window.append(network.encode(made, place))
+    return network.classify(*window)
+
+
+@pytest.mark.parametrize("hop", [1, 3, 4, 20])
+def test_every_window_equals_a_whole_window_computation(
+    slowfast: Bundle, hop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the real SlowFast, switched every third window; between two switches no frame is prepared twice for
+    one pathway."""
+    networks = [
+        open_network(slowfast, c, threads=1) for c in (TWO_PATHWAYS[1], TWO_PATHWAYS[4], TWO_PATHWAYS[2])
+    ]
+    prepared: Counter[tuple[int, int]] = Counter()
+
+    def counting(images: list[np.ndarray], size: int, spec: Preprocessing) -> np.ndarray:
+        prepared[id(images[0]), size] += 1
+        return preprocess(images, size, spec)
+
+    monkeypatch.setattr(stream_module, "preprocess", counting)
+    source = video(64)
+    stream = WindowStream(slowfast.sampling, slowfast.preprocessing, hop, networks[0])
+    sampler = Sampler(slowfast.sampling, hop)
+    starts: list[int] = []
+    spread = []
+    for frame in source:
+        for sample in sampler.push(frame):
+            stream.add(sample)
+            while (window := stream.next_ready()) is not None:
+                expected = from_scratch(slowfast, stream.network, source, window.start)
+                got = stream.run(window).scores
+                np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
+                spread.append(expected)
+                starts.append(window.start)
+                if len(starts) % 3 == 0:
+                    sizes = [pathway.size for pathway in stream.network.pathways]
+                    assert all(times <= sizes.count(size) for (_, size), times in prepared.items())
+                    prepared.clear()
+                    stream.switch(networks[len(starts) // 3 % 3])
+    assert starts == list(range(0, 64 - 15, hop))
+    assert len({tuple(np.round(scores, 3)) for scores in spread}) == len(spread), "windows that look alike"
+
+
+def test_pathways_of_one_size_share_no_picture(slowfast: Bundle) -> None:
+    """The slow pathway's frames are some of the Fast one's; at one size each is still handed to both."""
+    network = open_network(slowfast, TWO_PATHWAYS[3], threads=1)
+    assert network.pathways == (Pathway((0, 4, 8, 12), 32), Pathway(tuple(range(16)), 32))
+    source = video(17)
+    stream = WindowStream(slowfast.sampling, slowfast.preprocessing, 4, network)
+    results = push(stream, Sampler(slowfast.sampling, 4), source)
+    np.testing.assert_allclose(
+        results[0].scores, from_scratch(slowfast, network, source, 0), rtol=1e-4, atol=1e-6
+    )

@@ -12,7 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from fixtures_bundle import TWO_PATHWAYS, frames_of, shared_slowfast, write_video
 
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.control.signals import Signals
 from a3d_edge.errors import ResourceError
@@ -55,6 +57,11 @@ def run(bundle: FakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(40):
         writer.write(np.full((48, 64, 3), 4 * number, np.uint8))
     writer.release()
+    start(bundle, path, monkeypatch)
+
+
+def start(bundle: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example on a file, with ``bundle.default()`` for the default bundle."""
     module: Any = ModuleType("a3d_edge.bundle")
     module.Bundle = bundle
     monkeypatch.setitem(sys.modules, "a3d_edge.bundle", module)
@@ -93,3 +100,37 @@ def test_the_loop_follows_the_controller_and_survives_a_refusal(
     run(bundle, tmp_path, monkeypatch)
     assert bundle.opened == ([SMALL] if refuses else [SMALL, LARGE])
     assert len(bundle.seen) == 16
+
+
+def test_the_loop_runs_a_network_of_two_pathways(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without a word about them: it hands over the frames of a window, here 16, every fourth frame."""
+    import a3d_edge.control.controller as controller
+
+    monkeypatch.setattr(controller, "DeviceSensors", lambda: Signals)
+    real, path = Bundle.load(shared_slowfast(tmp_path_factory)), write_video(tmp_path / "clip.mp4", 40)
+
+    class Default:
+        @staticmethod
+        def default() -> Bundle:
+            return real
+
+    start(Default, path, monkeypatch)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 6
+    network = real.open(TWO_PATHWAYS[-1], threads=1)
+    frames = decoded(path)
+    for line, first in zip(said, range(1, 24, 4), strict=True):
+        label, score = network.classify_clip(frames[first : first + 16])
+        assert line == f"{label} {score:.2f} with {TWO_PATHWAYS[-1]}"
+    assert len(set(said)) > 1
+
+
+def decoded(path: Path) -> list[Any]:
+    """All frames of a video."""
+    capture = cv2.VideoCapture(str(path))
+    return [capture.read()[1] for _ in range(frames_of(path))]

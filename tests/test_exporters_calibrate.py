@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from a3d_edge.exporters.calibrate import calibrate, calibrate_one
+from a3d_edge.exporters.calibrate import calibrate, calibrate_one, calibrate_together
+from fixtures_bundle import lively as lively_network
+from fixtures_bundle import noise, tiny_slow, tiny_slowfast, tiny_x3d
 from torch import Tensor
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.models.checkpoint import norms
 from a3d_edge.models.layers import Run, md8
+from a3d_edge.models.network import NetworkDescription
 from a3d_edge.models.slow import Slow
 from a3d_edge.training.clips import list_clips
 from a3d_edge.training.decode import FrameCache
@@ -130,7 +134,7 @@ def _worst_deviation(model: Slow, clips: Tensor, configuration: Configuration) -
 
 
 def test_every_configuration_gets_its_own(tiny_network: Slow, windows: WindowSet) -> None:
-    """All of a list, by size; statistics of different configurations differ; progress counts to the end."""
+    """All of a list, size by size; statistics of configurations differ; progress counts to the end."""
     told: list[tuple[int, int]] = []
     configurations = [FULL, NARROW, Configuration(0.63, 32, 2)]
     calibrate(tiny_network, configurations, windows, lambda done, total: told.append((done, total)))
@@ -195,3 +199,81 @@ def test_no_clip_is_refused(tiny_network: Slow) -> None:
         calibrate_one(tiny_network, FULL, [])
     assert str(caught.value) == "no clip to calibrate on; name training clips with --calibration"
     assert tiny_network.stem.norm.calibrated == {}
+
+
+# Other families, and several configurations at once
+
+ONE, OTHER = Configuration(0.5, 24, 2), Configuration(0.5, 24, 3)
+
+
+@pytest.mark.parametrize("description", [tiny_slow(), tiny_slowfast(), tiny_x3d()], ids=lambda d: d.name)
+def test_together_is_the_same_as_one_by_one(description: NetworkDescription) -> None:
+    """Each configuration's own statistics, of every layer, from batches that come only once."""
+    model = lively_network(description)
+    batches = [noise(description, 24, 3), noise(description, 24, 2)]
+    calibrate_together(model, [ONE, OTHER], iter(batches))
+    together = {name: dict(layer.calibrated) for name, layer in norms(model).items()}
+    for configuration in (ONE, OTHER):
+        calibrate_one(model, configuration, batches)
+    for name, layer in norms(model).items():
+        for configuration in map(str, (ONE, OTHER)):
+            for got, wanted in zip(
+                together[name][configuration], layer.calibrated[configuration], strict=True
+            ):
+                torch.testing.assert_close(got, wanted)
+                assert got.shape == (layer.channels_at(0.5),)
+
+
+def test_both_pathways_get_the_closed_form(clip_list: Path, frame_cache: FrameCache) -> None:
+    """On real clips: the slow pathway's stem at the configuration, the Fast one's on all 16 frames, whole."""
+    model = lively_network(tiny_slowfast())
+    windows = WindowSet(
+        list_clips([clip_list]),
+        frame_cache,
+        model.description.sampling,
+        Preprocessing(),
+        views=1,
+        batch_size=5,
+    )
+    calibrate(model, [NARROW], windows)
+    given = [clips for _, clips in windows.at_size(NARROW.size)]
+    slow, fast = (torch.cat(pathway) for pathway in zip(*given, strict=True))
+    assert (slow.shape[2:], fast.shape[2:]) == ((4, 24, 24), (16, 32, 32))
+    with torch.inference_mode():
+        fitted = model.fit([slow, fast], NARROW)
+        run = Run(NARROW.width)
+        outputs = [
+            trunk.stem.conv(x, run).double()
+            for trunk, x in zip((model.slow, model.fast), fitted, strict=True)
+        ]
+    for trunk, output, channels in zip((model.slow, model.fast), outputs, (8, 4), strict=True):
+        mean, variance = trunk.stem.norm.calibrated[str(NARROW)]
+        assert mean.shape == (channels,)
+        np.testing.assert_allclose(mean, output.mean((0, 2, 3, 4)), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(variance, output.var((0, 2, 3, 4), correction=0), rtol=1e-3)
+
+
+def test_the_fast_pathway_does_not_depend_on_the_slow_one() -> None:
+    """Its statistics are the same at every width and frame count of the slow pathway; fusion's are too."""
+    description = tiny_slowfast()
+    model, clips = lively_network(description), noise(description, 32, 3)
+    configurations = [Configuration(0.5, 32, 1), Configuration(1.0, 32, 4)]
+    calibrate_together(model, configurations, [clips])
+    for name, layer in norms(model).items():
+        one, other = (layer.calibrated[str(c)] for c in configurations)
+        same = one[0].shape == other[0].shape and torch.allclose(one[0], other[0], rtol=1e-4, atol=1e-5)
+        assert same == name.startswith(("fast", "fuse")), name
+
+
+def test_no_more_than_a_batch_is_held(tiny_network: Slow) -> None:
+    """The next batch is made when the one before is gone, so that any number of clips can be used."""
+    alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
+
+    def batches() -> Iterator[Tensor]:
+        for _ in range(4):
+            assert len(alive) <= 1, "earlier batches are still held"
+            clips = torch.randn(1, 3, 4, 24, 24)
+            alive.add(clips)
+            yield clips
+
+    calibrate_together(tiny_network, [ONE, OTHER], batches())

@@ -29,7 +29,7 @@ from fixtures_bundle import (
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration, format_width
-from a3d_edge.engine.session import OrtNetwork, open_network, relative_error
+from a3d_edge.engine.session import BundleNetwork, open_network, relative_error
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.models.network import NetworkDescription, SlimNetwork
 
@@ -128,7 +128,7 @@ def _with_and_without(model: SlimNetwork, clips: Any, configuration: Configurati
             model.description = own
 
 
-class Swapped(OrtNetwork):
+class Swapped(BundleNetwork):
     """Hands each pathway the other one's pictures, once it has been opened."""
 
     opened = False
@@ -146,18 +146,18 @@ class Late(Swapped):
 
     def logits(self, *features: Any) -> Any:
         slow, fast = features
-        return OrtNetwork.logits(self, slow, np.roll(fast, 1, axis=0) if self.opened else fast)
+        return BundleNetwork.logits(self, slow, np.roll(fast, 1, axis=0) if self.opened else fast)
 
 
 @pytest.mark.parametrize("wrong", [Swapped, Late])
 def test_pathways_that_are_mixed_up_are_refused(
-    slowfast: Bundle, model: SlimNetwork, monkeypatch: pytest.MonkeyPatch, wrong: type[OrtNetwork]
+    slowfast: Bundle, model: SlimNetwork, monkeypatch: pytest.MonkeyPatch, wrong: type[BundleNetwork]
 ) -> None:
     """A graph takes any number of frames of any size in either pathway, so it is parity that notices."""
     clips = parity_clips(TWO_PATHWAYS, model.description)
     check_parity(model, slowfast, clips)
-    monkeypatch.setattr(parity, "OrtNetwork", wrong)
-    with pytest.raises(A3DEdgeError, match=r"parity: w0\.50-s19-t2 differs from PyTorch on 2 clips"):
+    monkeypatch.setattr(parity, "BundleNetwork", wrong)
+    with pytest.raises(A3DEdgeError, match=r"parity: w0\.50-s32-t1 differs from PyTorch on 2 clips"):
         check_parity(model, slowfast, clips)
 
 
@@ -172,7 +172,7 @@ def test_a_tensor_of_either_pathway_that_differs_is_refused(
     kept = weight.detach().clone()
     try:
         weight.data *= 1.5
-        with pytest.raises(A3DEdgeError, match=r"parity: w0\.50-s19-t2 differs from PyTorch"):
+        with pytest.raises(A3DEdgeError, match=r"parity: w0\.50-s32-t1 differs from PyTorch"):
             check_parity(model, slowfast, parity_clips(TWO_PATHWAYS, model.description))
     finally:
         weight.data.copy_(kept)
@@ -193,14 +193,14 @@ def test_the_largest_error_of_all_clips_counts(
 ) -> None:
     """One clip of two that is wrong is enough."""
 
-    class SecondIsWrong(OrtNetwork):
+    class SecondIsWrong(BundleNetwork):
         calls = 0
 
         def logits(self, *features: Any) -> Any:
             self.calls += 1  # the first is the probe
             return super().logits(*features) * (1.01 if self.calls == 3 else 1.0)
 
-    monkeypatch.setattr(parity, "OrtNetwork", SecondIsWrong)
+    monkeypatch.setattr(parity, "BundleNetwork", SecondIsWrong)
     clips = parity_clips(TWO_PATHWAYS, model.description)
     with pytest.raises(A3DEdgeError, match=r"on 2 clips \(relative error 0\.01, same top-1\)"):
         check_parity(model, slowfast, clips)

@@ -19,6 +19,8 @@ from fixtures_bundle import (
     export,
     parity_clips,
     shared_bundle,
+    shared_slowfast,
+    tiny_slowfast,
 )
 
 from a3d_edge.bundle import Bundle, Manifest
@@ -34,6 +36,12 @@ TWO = CONFIGURATIONS[:2]  # of one width: quickest to export
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exported bundle; not to be altered."""
     return shared_bundle(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported SlowFast; not to be altered."""
+    return shared_slowfast(tmp_path_factory)
 
 
 @pytest.fixture
@@ -158,24 +166,62 @@ def test_parity_figures_are_measured(tmp_path: Path, whole: Path) -> None:
         check_parity(model, Bundle.load(whole), parity_clips())
 
 
-def test_every_full_width_tensor_is_stored_once(whole: Path) -> None:
+@pytest.mark.parametrize("family", ["whole", "slowfast"])
+def test_every_full_width_tensor_is_stored_once(request: pytest.FixtureRequest, family: str) -> None:
     """weights.bin is the parameters and a little padding; the graphs hold no weight of their own."""
-    model = calibrated_checkpoint().model
+    bundle: Path = request.getfixturevalue(family)
+    model = calibrated_checkpoint((), tiny_slowfast() if family == "slowfast" else None).model
     parameters = [p.numel() * 4 for p in model.parameters()]
-    size = (whole / "weights.bin").stat().st_size
+    size = (bundle / "weights.bin").stat().st_size
     assert sum(parameters) <= size < sum(parameters) + 64 * len(parameters)
-    stored = (whole / "weights.bin").read_bytes()
+    stored = (bundle / "weights.bin").read_bytes()
     for parameter in model.parameters():
         assert stored.count(parameter.detach().numpy().tobytes()) >= 1
-    for graph in whole.glob("*.onnx"):
-        assert graph.stat().st_size < 16_000
+    for graph in bundle.glob("*.onnx"):
+        assert graph.stat().st_size < (16_000 if family == "whole" else 64_000)
+
+
+def test_the_widths_of_two_pathways_share_every_weight(slowfast: Path) -> None:
+    """Each tensor lies at one place of weights.bin, whole, whatever width's graph names it; each mean and
+    variance at one of statistics.bin, those of the Fast pathway whole at every width."""
+    import onnx
+
+    places: dict[str, set[tuple[object, ...]]] = {}
+    graphs = sorted(slowfast.glob("*.onnx"))
+    assert [graph.name for graph in graphs] == ["w0.50.clip.onnx", "w0.70.clip.onnx", "w1.00.clip.onnx"]
+    for graph in graphs:
+        for tensor in onnx.load(graph, load_external_data=False).graph.initializer:
+            if tensor.data_type == onnx.TensorProto.FLOAT:
+                data = {entry.key: entry.value for entry in tensor.external_data}
+                place = (data["location"], int(data["offset"]), int(data["length"]), tuple(tensor.dims))
+                places.setdefault(tensor.name, set()).add(place)
+    model = calibrated_checkpoint((), tiny_slowfast()).model
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    for name, shape in shapes.items():
+        ((location, _, _, dims),) = places.pop(name)
+        assert (location, dims) == ("weights.bin", shape)
+    assert {name.rpartition(".")[2] for name in places} == {"running_mean", "running_var"}
+    for name, found in places.items():
+        assert {location for location, *_ in found} == {"statistics.bin"}
+        channels = {dims for *_, dims in found}
+        assert (len(channels) == 1) == name.startswith(("fast.", "fuse_")), name
+
+
+def test_a_bundle_of_two_pathways_says_so(slowfast: Path) -> None:
+    """What the runtime needs to know: no frame stage, and what the Fast pathway looks at."""
+    manifest = Bundle.load(slowfast).manifest
+    assert manifest.sampling == tiny_slowfast().sampling
+    for width in manifest.widths.values():
+        assert width.frame is None
+        assert {norm.stage for norm in width.norms} == {"clip"}
+    narrow, full = ({n.name: n.channels for n in manifest.widths[w].norms} for w in ("0.50", "1.00"))
+    changed = {name for name in full if narrow[name] != full[name]}
+    assert changed == {name for name in full if name.startswith("slow.")}
 
 
 def test_graphs_open_in_a_plain_session_and_equal_pytorch(whole: Path) -> None:
     """Without our code: the files as they lie compute each width's largest configuration."""
     import onnxruntime as ort
-
-    from a3d_edge.models.slow import fit_input
 
     model, clips = calibrated_checkpoint().model, parity_clips()
     for width in (0.5, 0.7, 1.0):
@@ -185,7 +231,7 @@ def test_graphs_open_in_a_plain_session_and_equal_pytorch(whole: Path) -> None:
         batch = clips[largest.size]
         with torch.inference_mode():
             expected = model(batch, largest).numpy()
-        windows = fit_input(batch, largest).transpose(1, 2).contiguous().numpy()
+        windows = model.fit(batch, largest).transpose(1, 2).contiguous().numpy()
         for window, logits in zip(windows, expected, strict=True):
             got = clip.run(None, {"features": frame.run(None, {"pictures": window})[0]})[0]
             assert got.shape == (1, 3)

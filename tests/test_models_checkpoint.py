@@ -17,7 +17,6 @@ from a3d_edge.errors import CheckpointError
 from a3d_edge.models import load_checkpoint
 from a3d_edge.models.checkpoint import Checkpoint, forget_statistics, load, norms, save, statistics
 from a3d_edge.models.layers import Run, md8
-from a3d_edge.models.slow import fit_input
 from a3d_edge.video.preprocess import Preprocessing
 
 CONFIGURATION = Configuration(0.75, 24, 2)
@@ -82,7 +81,7 @@ def test_calibrated_statistics_can_be_forgotten(checkpoint: Checkpoint) -> None:
         calibrated = checkpoint.model(clip, CONFIGURATION)
         forget_statistics(checkpoint.model)
         plain = checkpoint.model(clip, CONFIGURATION)
-        expected = checkpoint.model.run(fit_input(clip, CONFIGURATION), Run(CONFIGURATION.width))
+        expected = checkpoint.model.run(checkpoint.model.fit(clip, CONFIGURATION), Run(CONFIGURATION.width))
     assert statistics(checkpoint.model) == {}
     assert torch.equal(plain, expected)
     assert not torch.allclose(plain, calibrated, rtol=1e-3)
@@ -99,7 +98,7 @@ def test_the_grid_is_that_of_its_range(checkpoint: Checkpoint) -> None:
     """Scaled to the network's own size and frames."""
     grid = checkpoint.grid()
     assert grid[0] == Configuration(1.0, 37, 4)  # 256/224 of 32
-    assert {c.frames for c in grid} == {2, 4}
+    assert {c.frames for c in grid} == {2, 3, 4}
 
 
 class Malice:
@@ -233,6 +232,12 @@ def test_a_key_of_another_kind_is_refused(path: Path, key: str, value: object) -
     ("keys", "value", "message"),
     [
         (("schema",), 2, "schema 2 is not one this version reads (1)"),
+        (
+            ("description", "family"),
+            "mvit",
+            "the checkpoint does not hold together: family 'mvit' is not one of slow, slowfast, x3d",
+        ),
+        (("description", "family"), "slowfast", "description.alpha: Field required"),
         (("description", "classes"), 0, "description.classes: Input should be greater than or equal to 1"),
         (
             ("description", "classes"),

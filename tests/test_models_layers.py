@@ -8,7 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from a3d_edge.models.layers import Moments, Run, SlimBatchNorm, SlimConv, SlimLinear, max_pool_2d, md8
+from a3d_edge.models.layers import (
+    ConvNorm,
+    Moments,
+    Run,
+    SlimBatchNorm,
+    SlimConv,
+    SlimLinear,
+    max_pool_2d,
+    md8,
+)
 from a3d_edge.models.slow import Slow
 
 
@@ -77,6 +86,107 @@ def test_both_layouts_compute_the_same(frames: int, kernel: tuple[int, int, int]
     x = torch.randn(frames, 8, 9, 9)
     rank5 = conv(x.transpose(0, 1).unsqueeze(0), Run(0.75))
     torch.testing.assert_close(conv(x, Run(0.75)), rank5[0].transpose(0, 1), rtol=1e-5, atol=1e-5)
+
+
+Kernel = tuple[int, int, int]
+TEMPORAL = [(5, 1, 1), (7, 1, 1), (5, 7, 7), (3, 3, 3), (7, 3, 1)]
+
+
+def equals_conv3d(conv: SlimConv, x: Tensor, run: Run, **plain: object) -> None:
+    """``conv`` of the frames ``x`` (T, C, H, W) is PyTorch's conv3d of the clip, in both layouts."""
+    outputs, inputs = conv.channels_at(run.width), 1 if conv.depthwise else x.shape[1]
+    weight = conv.weight[:outputs, :inputs]
+    bias = None if conv.bias is None else conv.bias[:outputs]
+    padding = tuple(k // 2 for k in conv.kernel)
+    clip = x.transpose(0, 1).unsqueeze(0)
+    expected = F.conv3d(clip, weight, bias, padding=padding, **plain)  # type: ignore[arg-type]
+    torch.testing.assert_close(conv(clip, run), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(conv(x, run), expected[0].transpose(0, 1), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 6])
+@pytest.mark.parametrize("kernel", TEMPORAL, ids=str)
+def test_any_temporal_kernel_is_a_convolution_of_neighbouring_frames(frames: int, kernel: Kernel) -> None:
+    """Kernels of 3, 5 and 7 frames, also where the window is shorter than the kernel's reach."""
+    torch.manual_seed(1)
+    conv = SlimConv(16, 16, kernel, 2, bias=True)
+    torch.nn.init.normal_(conv.bias)
+    equals_conv3d(conv, torch.randn(frames, 16, 9, 8), Run(0.5), stride=(1, 2, 2))
+    equals_conv3d(conv, torch.randn(frames, 8, 9, 8), Run(), stride=(1, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "step"), [(7, 4), (5, 8), (3, 4), (5, 4), (3, 2), (1, 8), (15, 8)], ids=str
+)
+@pytest.mark.parametrize("windows", [1, 2, 3])
+def test_a_convolution_can_stride_over_time(kernel: int, step: int, windows: int) -> None:
+    """By α, T / α frames come out; 7 with α = 4 and 5 with α = 8 are the published lateral convolutions."""
+    torch.manual_seed(1)
+    conv = SlimConv(8, 16, (kernel, 1, 1), temporal_stride=step, whole=True)
+    x = torch.randn(windows * step, 8, 5, 4)
+    assert len(conv(x, Run(0.5))) == windows
+    equals_conv3d(conv, x, Run(0.5), stride=(step, 1, 1))
+    alone = SlimConv(8, 8, (kernel, 3, 3), 2, temporal_stride=step, depthwise=True)
+    equals_conv3d(alone, x, Run(), stride=(step, 2, 2), groups=8)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("frames", [1, 2, 3, 5])
+@pytest.mark.parametrize("kernel", [(3, 3, 3), (5, 3, 3), (5, 1, 1), (7, 3, 3), (1, 3, 3)], ids=str)
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_depth_wise_kernel_has_an_exact_rank_4_form(
+    kernel: Kernel, frames: int, stride: int, bias: bool
+) -> None:
+    """Whole and narrow, with spatial stride, it equals PyTorch's grouped conv3d."""
+    torch.manual_seed(1)
+    conv = SlimConv(24, 24, kernel, stride, depthwise=True, bias=bias)
+    if conv.bias is not None:
+        torch.nn.init.normal_(conv.bias)
+    for width, channels in ((1.0, 24), (0.63, 16)):
+        x = torch.randn(frames, channels, 7, 6)
+        equals_conv3d(conv, x, Run(width), stride=(1, stride, stride), groups=channels)
+
+
+def by_column(conv: SlimConv, scale: Tensor) -> None:
+    """Every filter of a 1×1×1 convolution weighs input channel i by ``scale[i]``."""
+    with torch.no_grad():
+        conv.weight.copy_(scale.view(1, -1, 1, 1, 1).expand_as(conv.weight))
+
+
+def test_the_last_inputs_always_meet_the_filters_last_columns() -> None:
+    """Adaptive fusion by hand: 16 slow and 4 Fast channels whole, 8 and 4 at half width (paper Fig. 3)."""
+    conv = SlimConv(20, 8, (1, 1, 1), tail=4)
+    by_column(conv, torch.tensor([1.0] * 8 + [100.0] * 8 + [10_000.0] * 4))
+    whole, narrow = torch.ones(1, 20, 1, 1, 1), torch.ones(1, 12, 1, 1, 1)
+    assert conv(whole, Run()).flatten().tolist() == [8 + 800 + 40_000] * 8
+    assert conv(narrow, Run(0.5)).flatten().tolist() == [8 + 40_000] * 8
+    assert conv(narrow[:, :, 0], Run(0.5)).flatten().tolist() == [8 + 40_000] * 8  # rank 4
+    each = torch.zeros(1, 12, 1, 1, 1)
+    each[0, 8] = 1.0  # the first Fast channel, wherever it stands
+    by_column(conv, torch.arange(20.0))
+    assert conv(each, Run(0.5)).flatten().tolist() == [16.0] * 8
+
+
+def test_a_layer_that_runs_whole_has_all_channels_at_any_width() -> None:
+    """The Fast pathway's convolutions and batch norms; ordinary layers narrow."""
+    x = torch.randn(1, 4, 2, 3, 3)
+    for whole, channels in ((True, 20), (False, 8)):
+        layer = ConvNorm(4, 20, (1, 1, 1), whole=whole).eval()
+        assert layer.conv.channels_at(0.5) == layer.norm.channels_at(0.5) == channels
+        assert layer(x, Run(0.5)).shape[1] == channels
+        assert torch.equal(layer.conv(x, Run(0.5)), layer.conv(x, Run())[:, :channels])
+    assert SlimConv(4, 20, (1, 1, 1)).channels_at(1.0) == 24  # md8 also at full width
+    assert SlimConv(4, 20, (1, 1, 1), whole=True).channels_at(1.0) == 20
+
+
+def test_a_linear_layer_s_last_inputs_meet_its_last_columns() -> None:
+    """The head of a SlowFast: 16 slow and 4 Fast features whole, 8 and 4 at half width."""
+    layer = SlimLinear(20, 2, tail=4)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([1.0] * 8 + [100.0] * 8 + [10_000.0] * 4).expand(2, 20))
+        layer.bias.copy_(torch.tensor([0.0, 1.0]))
+    assert layer(torch.ones(1, 20), Run()).tolist() == [[40_808.0, 40_809.0]]
+    assert layer(torch.ones(1, 12), Run(0.5)).tolist() == [[40_008.0, 40_009.0]]
 
 
 def test_a_temporal_convolution_sees_the_previous_this_and_the_next_frame() -> None:
@@ -207,8 +317,7 @@ def test_collecting_normalises_by_the_batch_and_keeps_only_moments() -> None:
     assert torch.equal(norm.running_mean, before[0])
     assert torch.equal(norm.running_var, before[1])
     assert norm.calibrated == {}
-    assert norm.collected is not None
-    assert norm.collected.count == 6 * 2 * 3 * 3
+    assert norm.collected[None].count == 6 * 2 * 3 * 3
 
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])

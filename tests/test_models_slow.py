@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from pydantic import ValidationError
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.models.layers import Run
-from a3d_edge.models.registry import ARCHITECTURES, describe
-from a3d_edge.models.slow import Slow, SlowDescription, fit_input
+from a3d_edge.models.registry import describe
+from a3d_edge.models.slow import Slow, SlowDescription
+
+R50_R101 = ("slow_r50", "slow_r101")
 
 
 @pytest.fixture
@@ -81,29 +81,13 @@ def test_another_shape_is_refused(tiny_network: Slow, shape: tuple[int, ...]) ->
     """The message shows what came."""
     with pytest.raises(UsageError) as caught:
         tiny_network(torch.zeros(shape))
-    assert str(caught.value) == f"clips must be (N, 3, T, S, S); got {shape}"
+    assert str(caught.value) == f"tiny takes clips (N, 3, T, S, S); got {shape}"
 
 
 def test_too_few_frames_are_refused(tiny_network: Slow) -> None:
     """Frames are picked, never invented."""
     with pytest.raises(UsageError, match="6 frames cannot be picked from a window of 4"):
         tiny_network(torch.zeros(1, 3, 4, 32, 32), Configuration(1.0, 32, 6))
-
-
-def test_a_clip_that_fits_is_used_as_it_is(clips: torch.Tensor) -> None:
-    """No copy, so that what the exporter and the runtime prepare is exactly what the network eats."""
-    assert fit_input(clips, Configuration(0.5, 32, 4)) is clips
-
-
-def test_frames_are_picked_and_each_is_resized_alone(clips: torch.Tensor) -> None:
-    """Frames 0 and 2 of 4; each as PyTorch's anti-aliased bilinear resize of that picture."""
-    fitted = fit_input(clips, Configuration(0.5, 20, 2))
-    assert fitted.shape == (2, 3, 2, 20, 20)
-    for place, frame in enumerate((0, 2)):
-        alone = F.interpolate(clips[:, :, frame], size=(20, 20), mode="bilinear", antialias=True)
-        torch.testing.assert_close(fitted[:, :, place], alone)
-    even = fit_input(torch.full((1, 3, 2, 32, 32), 0.7), Configuration(1.0, 17, 2))
-    np.testing.assert_allclose(even, 0.7, rtol=1e-6)
 
 
 def test_fresh_blocks_are_the_identity(tiny_description: SlowDescription) -> None:
@@ -125,6 +109,21 @@ def test_dropout_acts_in_training_only(
     assert not torch.equal(model(clip), model(clip))
 
 
+@pytest.mark.parametrize("head", ["global", "windows", "softmax_windows"])
+def test_an_imported_head_is_the_same_network(
+    tiny_description: SlowDescription, lively: Callable[..., Slow], head: str
+) -> None:
+    """At 224² and below there is one window of positions, and all heads agree; at 256² they differ."""
+    description = tiny_description.model_copy(update={"size": 224, "frames": 1})
+    plain, imported = (lively(description.model_copy(update={"head": kind})) for kind in ("global", head))
+    with torch.inference_mode():
+        for size in (142, 224):
+            clip = torch.randn(1, 3, 1, size, size)
+            torch.testing.assert_close(imported(clip), plain(clip), rtol=1e-5, atol=1e-5)
+        clip = torch.randn(1, 3, 1, 256, 256)
+        assert torch.allclose(imported(clip), plain(clip), rtol=1e-5) == (head == "global")
+
+
 def test_r50_is_the_paper_s() -> None:
     """3-4-6-3 bottlenecks, 64…512 inner and 256…2048 outer channels; temporal kernels in res4 and res5."""
     with torch.device("meta"):
@@ -144,14 +143,14 @@ def test_r50_is_the_paper_s() -> None:
     assert model.head.weight.shape == (400, 2048)
 
 
-def test_architectures_are_found_by_name() -> None:
-    """With another number of classes where wanted; an unknown one is answered with those there are."""
-    assert describe("slow_small").classes == 7
-    assert describe("slow_r50", 12).classes == 12
-    assert ARCHITECTURES["slow_r50"].classes == 400
-    with pytest.raises(UsageError) as caught:
-        describe("slow_r101")
-    assert str(caught.value) == "unknown --arch 'slow_r101'; there are slow_r50, slow_small"
+def test_r101_only_has_a_longer_res4() -> None:
+    """3-4-23-3 bottlenecks; every other stage is that of R-50, tensor by tensor."""
+    with torch.device("meta"):
+        short, long = ({n: p.shape for n, p in describe(a).build().named_parameters()} for a in R50_R101)
+    extra = set(long) - set(short)
+    assert {name: long[name] for name in short} == short
+    assert {name.split(".blocks.")[0] for name in extra} == {"res4"}
+    assert {int(name.split(".")[2]) for name in extra} == set(range(6, 23))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +162,9 @@ def test_architectures_are_found_by_name() -> None:
         {"blocks": (1, 1)},
         {"depth": 3},
         {"dropout": 1},
+        {"head": "max"},
+        {"temporal_kernels": (1, 3, 3, 3)},
+        {"temporal_kernels": (1, 1, 2, 3)},
     ],
 )
 def test_a_description_that_cannot_be_is_refused(

@@ -14,11 +14,13 @@ from fixtures_bundle import (
     CONFIGURATIONS,
     LARGEST,
     SMALLEST,
+    TWO_PATHWAYS,
     ListSource,
     Recorder,
     copy_of,
     pictures,
     shared_bundle,
+    shared_slowfast,
     write_video,
 )
 
@@ -588,3 +590,95 @@ def _no_thread_is_left() -> Iterator[None]:
     yield
     left = [t.name for t in threading.enumerate() if t.name.startswith("a3d-edge-prepare")]
     assert left == []
+
+
+# Two pathways
+
+
+@pytest.fixture(scope="session")
+def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The exported SlowFast: windows of 16 model frames, the slow pathway's 4 apart; not to be altered."""
+    return Bundle.load(shared_slowfast(tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real video of 100 frames."""
+    return write_video(tmp_path_factory.mktemp("videos") / "hundred.avi", 100)
+
+
+def test_two_pathways_over_a_file(slowfast: Bundle, clip: Path) -> None:
+    """A window every slow frame; the Fast pathway looks at every frame, so that all are used."""
+    runtime, told = run(slowfast, open_source(clip), budget="w0.50-s32-t1")
+    assert [round(p.window_start_s * 30) for p in told.predictions] == list(range(0, 100 - 15, 4))
+    assert [round(p.stream_time_s * 30) for p in told.predictions] == list(range(15, 100, 4))
+    assert_accounted(runtime)
+    assert (runtime.summary.frames_captured, runtime.summary.frames_used) == (100, 100)
+    assert not any(p.padded for p in told.predictions)
+
+
+@pytest.mark.parametrize("hop", [1, 3, 16, 20])
+def test_two_pathways_predict_the_same_at_any_hop(slowfast: Bundle, clip: Path, hop: int) -> None:
+    """As with the default hop, which is the slow pathway's stride; frames beyond all windows are told."""
+    budget = "w0.70-s27-t3"
+    reference = by_start(run(slowfast, open_source(clip), budget=budget)[1].predictions)
+    runtime, told = run(slowfast, open_source(clip), budget=budget, hop=hop)
+    assert [round(p.window_start_s * 30) for p in told.predictions] == list(range(0, 100 - 15, hop))
+    assert_accounted(runtime)
+    assert runtime.summary.dropped["not_sampled"] == (20 if hop == 20 else 0)
+    compared = 0
+    for start, prediction in by_start(told.predictions).items():
+        if start in reference:
+            np.testing.assert_allclose(scores(prediction), scores(reference[start]), atol=1e-5)
+            compared += 1
+    assert compared >= 5
+
+
+def test_two_pathways_switched_at_every_window(slowfast: Bundle, clip: Path) -> None:
+    """No window is lost, and each prediction is that of a pinned run of its configuration."""
+    runtime, told = run(slowfast, open_source(clip), controller=Cycle(slowfast.configurations))
+    starts = [round(p.window_start_s * 30) for p in told.predictions]
+    assert starts == list(range(0, 100 - 15, 4))
+    assert [p.configuration for p in told.predictions[:5]] == list(TWO_PATHWAYS)
+    assert runtime.summary.switches == len(told.switches) >= len(starts) - 1
+    assert_accounted(runtime)
+    for configuration in TWO_PATHWAYS:
+        pinned = by_start(run(slowfast, open_source(clip), budget=str(configuration))[1].predictions)
+        for start, prediction in by_start(told.predictions).items():
+            if prediction.configuration == configuration:
+                np.testing.assert_allclose(scores(prediction), scores(pinned[start]), rtol=1e-3, atol=1e-5)
+    assert len({tuple(np.round(scores(p), 3)) for p in told.predictions}) > 15
+
+
+@pytest.mark.parametrize("rate", [12.5, 25.0, 59.94])
+def test_two_pathways_at_any_rate(slowfast: Bundle, tmp_path: Path, rate: float) -> None:
+    """Every frame is accounted for where frames answer for several instants, or for none."""
+    path = write_video(tmp_path / "clip.avi", 80, rate)
+    runtime, told = run(slowfast, open_source(path), budget="w0.50-s32-t1")
+    assert_accounted(runtime)
+    assert len(told.predictions) == pytest.approx((80 / rate * 30 - 15) / 4, abs=1)
+    assert (runtime.summary.dropped["not_sampled"] > 30) == (rate > 30)
+
+
+@pytest.mark.parametrize("frames", [1, 6, 15])
+def test_a_file_shorter_than_the_fast_pathway_s_window(slowfast: Bundle, tmp_path: Path, frames: int) -> None:
+    """One padded prediction, also where the slow pathway's own frames have all come."""
+    path = write_video(tmp_path / "short.avi", frames)
+    runtime, told = run(slowfast, open_source(path), budget="w0.50-s32-t1")
+    assert [p.padded for p in told.predictions] == [True]
+    assert_accounted(runtime)
+
+
+@pytest.mark.parametrize("configuration", [TWO_PATHWAYS[1], TWO_PATHWAYS[4]])
+def test_a_clip_of_frames_is_classified_as_the_run_does(
+    slowfast: Bundle, configuration: Configuration
+) -> None:
+    """``classify_clip`` on the 16 frames of a window gives that window's label and score."""
+    frames = list(pictures(28))
+    _, told = run(slowfast, ListSource(28), budget=str(configuration))
+    network = slowfast.open(configuration, threads=1)
+    assert len(told.predictions) == 4
+    for prediction in told.predictions:
+        first = round(prediction.window_start_s * 30)
+        label, score = network.classify_clip(frames[first : first + 16])
+        assert (label, score) == (prediction.label, pytest.approx(prediction.score, abs=1e-5))

@@ -16,7 +16,7 @@ DIGEST = "0123456789abcdef" * 4
 
 def row(name: str, gflops: float, p50: float) -> ProfileRow:
     return ProfileRow(
-        configuration=name, gflops=gflops, latency_ms=Latency(p50=p50, p95=2 * p50, p99=3 * p50), rss_mb=90.0
+        configuration=name, gflops=gflops, latency_ms=Latency(p50=p50, p95=2 * p50, p99=3 * p50), peak_mb=90.0
     )
 
 
@@ -44,6 +44,25 @@ def test_a_profile_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert [row.gflops for row in again.rows] == [1.0, 4.0]
 
 
+def test_what_was_not_measured_is_unknown(tmp_path: Path) -> None:
+    """None, which a file may leave out; all of it is read back."""
+    bare = TWO.rows[0]
+    assert (bare.streaming_ms, bare.paced_ms, bare.cpu_s, bare.energy_j, bare.steady_mb) == (None,) * 5
+    assert not bare.noisy
+    some = Latency(p50=1, p95=2, p99=3)
+    full = bare.model_copy(
+        update={
+            "other_ms": some, "streaming_ms": some, "paced_ms": some, "cpu_s": 0.0, "energy_j": 0.5,
+            "steady_mb": 70.0, "noisy": True,
+        }
+    )  # fmt: skip
+    whole = profile(full).model_copy(
+        update={"threads": 2, "hop": 8, "measured_at": "2026-03-01T10:00:00+00:00"}
+    )
+    (tmp_path / "profile.json").write_text(whole.to_json())
+    assert DeviceProfile.load(tmp_path / "profile.json") == whole
+
+
 def test_the_rate_is_the_least_squares_line_through_the_origin() -> None:
     """(1·40 + 4·90) / (1² + 4²) ms a GFLOP, by hand; of a straight line its slope."""
     assert TWO.ms_per_gflop == pytest.approx(400 / 17)
@@ -63,6 +82,10 @@ def test_the_rate_is_the_least_squares_line_through_the_origin() -> None:
             "rows[1].latency_ms: Value error, p50 3, p95 2 and p99 4 do not ascend",
         ),
         ({}, {"latency_ms": {"p50": 3, "p95": 4}}, "rows[1].latency_ms.p99: Field required"),
+        ({}, {"cpu_s": -1}, "rows[1].cpu_s: Input should be greater than or equal to 0"),
+        ({}, {"peak_mb": 0}, "rows[1].peak_mb: Input should be greater than 0"),
+        ({}, {"rss_mb": 90}, "rows[1].rss_mb: Extra inputs are not permitted"),
+        ({"threads": 0}, {}, "threads: Input should be greater than or equal to 1"),
         ({}, {"gflops": 0}, "rows[1].gflops: Input should be greater than 0"),
         ({}, {"configuration": "w0.50-s128-t2"}, "rows: Value error, a configuration appears twice"),
     ],

@@ -134,6 +134,46 @@ def test_a_share_without_rendered_clips_is_all_real(make: Callable[..., Batches]
     assert len(batches.order(0)) == batches.per_epoch * 4
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.0, 1.5, float("nan")])
+def test_a_share_outside_its_range_is_refused(make: Callable[..., Batches], share: float) -> None:
+    """Before anything is drawn; all of an epoch cannot be added to its real clips."""
+    with pytest.raises(UsageError) as caught:
+        make(rendered_share=share)
+    assert str(caught.value) == f"--rendered-share {share} is outside [0, 1)"
+
+
+@pytest.mark.parametrize("kind", ["real", "rendered"])
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.9])
+@pytest.mark.parametrize("balanced", [True, False])
+def test_one_kind_of_clip_is_drawn_once_through(
+    make: Callable[..., Batches], kind: str, share: float, balanced: bool
+) -> None:
+    """The share lengthens an epoch only where there is something to mix."""
+    counts = {"right": 6, "down": 6}
+    clips = stand_ins(counts, {}) if kind == "real" else stand_ins({}, counts)
+    batches = make(clips=clips, rendered_share=share, balanced=balanced)
+    assert batches.per_epoch == 3
+    assert sorted(batches.order(1)) == list(range(12))
+
+
+@pytest.mark.parametrize("preprocessing", [Preprocessing(), Preprocessing("motion", 1.5, (0, 2, 6))])
+def test_both_pathways_see_one_look_at_one_clip(
+    make: Callable[..., Batches], preprocessing: Preprocessing
+) -> None:
+    """[slow, fast]: every α-th Fast picture is the slow one, augmented alike; motion lies between."""
+    batches = make(sampling=Sampling(2, 4, alpha=4, fast_size=32), preprocessing=preprocessing)
+    clips, labels = batches.make(0, 1)
+    assert isinstance(clips, list)
+    slow, fast = clips
+    assert (slow.shape, fast.shape) == ((4, 3, 2, 32, 32), (4, 3, 8, 32, 32))
+    assert (slow.dtype, fast.dtype) == (torch.float32, torch.float32)
+    assert torch.equal(slow, fast[:, :, ::4])
+    assert not torch.equal(fast[:, :, 1], fast[:, :, 3])
+    assert labels.tolist() == [CLASSES.index(batches.clips[i].label) for i in batches.order(0)[4:8]]
+    ((_, streamed, _),) = batches.stream(1, 2)
+    assert all(torch.equal(a, b) for a, b in zip(streamed, clips, strict=True))
+
+
 def test_the_stream_is_in_order_from_any_step(make: Callable[..., Batches]) -> None:
     """Steps run on through epochs, and each has the batch that it would have had from the start."""
     batches = make()

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.models.layers import Run
+from a3d_edge.models.network import Clips, SlimNetwork, fit_pathway
 from a3d_edge.models.ranges import RANGES
-from a3d_edge.models.slow import Slow, SlowDescription, fit_input
+from a3d_edge.models.slow import Slow, SlowDescription
+from a3d_edge.models.slowfast import SlowFast, SlowFastDescription
 from a3d_edge.training.distillation import backward, seed_step, subnetworks
 
 STUDENTS = (Configuration(0.5, 24, 2), Configuration(0.83, 32, 3))
@@ -36,7 +38,7 @@ def network(tiny_description: SlowDescription, lively: Callable[..., Slow]) -> C
     return build
 
 
-def gradients(model: Slow) -> dict[str, Tensor]:
+def gradients(model: SlimNetwork) -> dict[str, Tensor]:
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -45,25 +47,47 @@ def log_softmax(logits: Tensor) -> Tensor:
     return shifted - shifted.exp().sum(dim=1, keepdim=True).log()
 
 
-def plain_equation_3(model: Slow, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def smaller(clips: Tensor, student: Configuration) -> Tensor:
+    """Frames floor(i / γt) of the same clips, each resized."""
+    frames = [i * clips.shape[2] // student.frames for i in range(student.frames)]
+    return fit_pathway(clips[:, :, frames], student.frames, student.size)
+
+
+def plain_equation_3(model: SlimNetwork, clips: Clips, labels: Tensor) -> tuple[Tensor, Tensor]:
     """CE(full, y) and Σ over students of the mean over clips of Σ_c p_full·log(p_full / p_student)."""
     full = log_softmax(model.run(clips, Run()))
     cross_entropy = -full[torch.arange(len(labels)), labels].mean()
     teacher = full.detach()
     divergences = []
     for student in STUDENTS:
-        frames = [i * clips.shape[2] // student.frames for i in range(student.frames)]
-        smaller = fit_input(clips[:, :, frames], student)
-        output = log_softmax(model.run(smaller, Run(student.width)))
+        # Of two pathways only the slow one gives anything up (paper §3.2).
+        own = smaller(clips, student) if isinstance(clips, Tensor) else [smaller(clips[0], student), clips[1]]
+        output = log_softmax(model.run(own, Run(student.width)))
         divergences.append((teacher.exp() * (teacher - output)).sum(dim=1).mean())
     return cross_entropy, torch.stack(divergences).sum()
 
 
 def test_gradients_are_those_of_equation_3(network: Callable[[], Slow], batch: tuple[Tensor, Tensor]) -> None:
     """Three separate backwards give the gradients of the summed loss, and report its parts."""
-    ours, plain = network(), network()
-    losses = backward(ours, *batch, STUDENTS)
-    cross_entropy, divergence = plain_equation_3(plain, *batch)
+    assert_equation_3(network(), network(), *batch)
+
+
+def test_a_slowfast_learns_by_the_same_step(
+    tiny_slowfast: SlowFastDescription, lively: Callable[..., SlowFast]
+) -> None:
+    """Both pathways, fusion and head get the gradients of the summed loss; Fast is never made smaller."""
+    torch.manual_seed(4)
+    clips = [torch.randn(3, 3, 4, 32, 32), torch.randn(3, 3, 16, 32, 32)]
+    models = [lively(tiny_slowfast).train().double() for _ in range(2)]
+    for model in models:
+        model.head.weight.data.mul_(20)
+    assert_equation_3(*models, [x.double() for x in clips], torch.tensor([0, 1, 2]))
+
+
+def assert_equation_3(ours: SlimNetwork, plain: SlimNetwork, clips: Clips, labels: Tensor) -> None:
+    """One step of ours has the losses and gradients of the plain implementation."""
+    losses = backward(ours, clips, labels, STUDENTS)
+    cross_entropy, divergence = plain_equation_3(plain, clips, labels)
     (cross_entropy + divergence).backward()
     assert losses.cross_entropy == pytest.approx(cross_entropy.item(), rel=1e-5)
     assert losses.distillation == pytest.approx(divergence.item(), rel=1e-4)

@@ -14,6 +14,7 @@ import torch
 from a3d_edge.errors import A3DEdgeError, CheckpointError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.slow import SlowDescription
+from a3d_edge.models.slowfast import SlowFastDescription
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.clips import list_clips
 from a3d_edge.training.decode import FrameCache
@@ -255,6 +256,33 @@ def test_training_learns(fresh: Callable[[], Checkpoint], batches: Batches, tmp_
     assert sum(r.losses.accuracy for r in last) / 6 > 0.9
     early = max(r.losses.distillation for r in reports)
     assert sum(r.losses.distillation for r in last) / 6 < 0.5 * early
+
+
+def test_a_slowfast_trains_and_resumes(
+    tiny_slowfast: SlowFastDescription, batches: Batches, tmp_path: Path
+) -> None:
+    """Mutually, on one batch of real clips: the loss falls; resumed, it is bit for bit the same."""
+    changes = {"base_width": 8, "beta_inv": 2, "frames": 2, "dropout": 0.2}
+    description = tiny_slowfast.model_copy(update=changes)
+    fields = {name: getattr(batches, name) for name in Batches.__slots__}
+    same = OneBatch(**(fields | {"sampling": description.sampling}))
+    settings = Settings(epochs=4, lr=0.01, warmup=0.1, optimizer="adamw")
+
+    def fresh() -> Checkpoint:
+        torch.manual_seed(0)
+        return Checkpoint(description.build(), CLASSES)
+
+    reports: list[StepReport] = []
+    expected = train(fresh(), same, settings, tmp_path / "whole.pth", report=reports.append)
+    assert sum(r.losses.cross_entropy for r in reports[-3:]) / 3 < 0.6 * reports[0].losses.cross_entropy
+    assert max(r.losses.distillation for r in reports) > 0
+
+    parts, out = InterruptAt(5), tmp_path / "parts.pth"
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh(), same, settings, out, report=parts)
+    parts.step = 99
+    assert_same(train(load(out), same, settings, out, report=parts), expected)
+    assert parts.reports == reports
 
 
 def test_no_epochs_save_the_network_as_it_is(

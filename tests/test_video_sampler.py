@@ -10,12 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.sampler import Sample, Sampler, Sampling, is_sampled, window_instants, window_starts
+from a3d_edge.video.sampler import (
+    Pathway,
+    Sample,
+    Sampler,
+    Sampling,
+    is_sampled,
+    pathways,
+    window_instants,
+    window_starts,
+)
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)
 SLOW = Sampling(frames=8, stride=8)
+SLOWFAST = Sampling(frames=4, stride=16, alpha=8, fast_size=224)
+"""SlowFast 4×16 of the paper."""
 
 
 def frames_at(times: list[float]) -> list[Frame]:
@@ -44,7 +56,13 @@ def streams(draw: st.DrawFn) -> list[Frame]:
     return frames_at(times or [offset])
 
 
-samplings = st.builds(Sampling, frames=st.integers(1, 8), stride=st.integers(1, 8), rate=st.just(30.0))
+samplings = st.one_of(
+    st.builds(Sampling, frames=st.integers(1, 8), stride=st.integers(1, 8), rate=st.just(30.0)),
+    st.builds(
+        lambda frames, spacing, alpha: Sampling(frames, spacing * alpha, 30.0, alpha, 32),
+        frames=st.integers(1, 4), spacing=st.integers(1, 3), alpha=st.integers(2, 8),
+    ),
+)  # fmt: skip
 hops = st.integers(1, 80)
 
 
@@ -104,7 +122,7 @@ def test_companions_are_the_frames_of_earlier_instants_and_memory_stays_bounded(
     """frames[i] is what instant - offsets[i] (at least 0) shows; `used` counts each delivered frame once."""
     offsets = (0, *back)
     every = {(s.epoch, s.instant): s.frames[0] for s in run(Sampler(sampling, 1, (0,)), frames)}
-    sampler = Sampler(Sampling(sampling.frames, sampling.stride), hop, offsets)
+    sampler = Sampler(sampling, hop, offsets)
     samples = []
     for frame in frames:
         samples += sampler.push(frame)
@@ -222,6 +240,13 @@ def test_a_sampling_that_no_network_has_is_refused(values: tuple[int, int, float
         Sampling(*values)
 
 
+@pytest.mark.parametrize(("alpha", "size"), [(0, 224), (-8, 224), (3, 224), (32, 224), (8, -1)])
+def test_a_fast_pathway_that_no_network_has_is_refused(alpha: int, size: int) -> None:
+    """alpha divides the stride: the slow pathway's frames are some of the Fast one's."""
+    with pytest.raises(UsageError, match=f"alpha {alpha} and fast_size {size}: alpha divides the stride 16"):
+        Sampling(4, 16, alpha=alpha, fast_size=size)
+
+
 @pytest.mark.parametrize(("hop", "offsets"), [(0, (0,)), (8, ()), (8, (1,)), (8, (0, -1))])
 def test_a_hop_or_offsets_that_cannot_be_meant_are_refused(hop: int, offsets: tuple[int, ...]) -> None:
     """A hop below 1, or offsets that look ahead, is a UsageError."""
@@ -235,3 +260,63 @@ def test_window_starts_inverts_window_instants(sampling: Sampling, hop: int, ins
     wanted = [k for k in range(0, instant + 1, hop) if instant in window_instants(sampling, k)]
     assert window_starts(instant, sampling, hop) == wanted
     assert is_sampled(instant, sampling, hop) == bool(wanted)
+
+
+# Two pathways (paper §3.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "slow", "fast_size"),
+    [
+        ("w1.00-s224-t4", (0, 16, 32, 48), 224),
+        ("w0.63-s142-t2", (0, 32), 224),
+        ("w0.63-s178-t3", (0, 16, 32), 224),
+        ("w0.50-s224-t1", (0,), 224),
+        ("w1.00-s256-t4", (0, 16, 32, 48), 256),
+        ("w0.83-s256-t2", (0, 32), 256),
+    ],
+)
+def test_pathways_of_slowfast_4x16(name: str, slow: tuple[int, ...], fast_size: int) -> None:
+    """Slow: what γt picks of 4 frames, 16 apart. Fast: always 32, 2 apart, 224², or 256² in those rows."""
+    configuration = Configuration.parse(name)
+    found = pathways(SLOWFAST, configuration)
+    assert found == (Pathway(slow, configuration.size), Pathway(tuple(range(0, 64, 2)), fast_size))
+    assert set(found[0].instants) <= set(found[1].instants)
+
+
+def test_without_alpha_there_is_one_pathway() -> None:
+    """Slow 8×8: the frames that γt picks, 8 apart."""
+    assert pathways(SLOW, Configuration(0.5, 128, 4)) == (Pathway((0, 16, 32, 48), 128),)
+    assert pathways(SLOW, Configuration(1.0, 256, 8)) == (Pathway(tuple(range(0, 64, 8)), 256),)
+
+
+def test_what_a_window_of_two_pathways_stands_for() -> None:
+    """As long as without the Fast pathway; it looks at 32 instants instead of 4."""
+    plain = Sampling(4, 16)
+    assert (SLOWFAST.samples, SLOWFAST.spacing, SLOWFAST.span_s) == (32, 2, plain.span_s)
+    assert (plain.samples, plain.spacing) == (4, 16)
+
+
+@pytest.mark.parametrize("hop", [16, 64, 80])
+def test_the_fast_pathway_s_instants_are_delivered(hop: int) -> None:
+    """Every second frame of every window; of a hop longer than a window, none between."""
+    samples = run(Sampler(SLOWFAST, hop), frames_at([i / 30 for i in range(200)]))
+    windows = range(0, 200, hop)
+    wanted = sorted({k + i for k in windows for i in range(0, 64, 2) if k + i < 200})
+    assert chosen(samples) == {m: m for m in wanted}
+
+
+def test_an_odd_hop_needs_the_instants_between_too() -> None:
+    """Windows that start at odd instants look at odd ones."""
+    samples = run(Sampler(SLOWFAST, 5), frames_at([i / 30 for i in range(30)]))
+    assert [s.instant for s in samples] == [0, 2, 4, *range(5, 30)]
+
+
+def test_starts_of_the_windows_that_look_at_an_instant() -> None:
+    """Those of the Fast pathway: 60 is seen by the windows from 0, 16, 32 and 48, also 62; 63 by none."""
+    assert window_starts(60, SLOWFAST, 16) == [0, 16, 32, 48]
+    assert window_starts(62, SLOWFAST, 16) == [0, 16, 32, 48]
+    assert window_starts(64, SLOWFAST, 16) == [16, 32, 48, 64]
+    assert window_starts(63, SLOWFAST, 16) == []
+    assert window_starts(48, Sampling(4, 16), 16) == [0, 16, 32, 48]
+    assert window_starts(50, Sampling(4, 16), 16) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,10 +16,10 @@ from a3d_edge.cli.common import load_bundle
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
+    from a3d_edge.bundle import Bundle
+    from a3d_edge.configuration import Configuration
     from a3d_edge.events import Events
     from a3d_edge.runtime import Runtime
-
-NEWER_ENGINES = "only ort:CPU is in this version"
 
 
 def run(
@@ -36,38 +36,50 @@ def run(
     max_predictions: int = typer.Option(None, "--max-predictions", help="Stop after so many.", min=1),
     seconds: float = typer.Option(None, "--seconds", help="Stop after so many seconds."),
     realtime: bool = typer.Option(False, "--realtime", help="Pace a file like a camera."),
-    engine: str = typer.Option("ort:CPU", "--engine", help="Inference engine."),
+    engine: str = typer.Option("ort:CPU", "--engine", help="ort:CPU, ort:<execution provider>, or openvino."),
     switch_every: int = typer.Option(
         None, "--switch-every", help="Soak test: go through all configurations."
     ),
     threads: int = typer.Option(
         None, "--threads", help="Threads of the network (default: the cores).", min=1
     ),
+    memory: str = typer.Option(
+        None,
+        "--memory",
+        help="What loaded networks may take, such as 200MB (default: a quarter of the free).",
+    ),
+    profile: str = typer.Option(
+        "auto", "--profile", help="Device profile: auto (as 'bench --save-profile' kept it), none, or a file."
+    ),
 ) -> None:
     """Recognise actions in a source, one prediction a hop, the configuration switched live to the budget."""
     if (camera is None) == (source is None):
         raise UsageError("name one source: --camera N or --source FILE|FOLDER|URL|demo")
-    if engine.lower() not in ("ort", "ort:cpu"):
-        raise UsageError(f"unknown --engine '{engine}'; {NEWER_ENGINES}")
     if hop is not None and hop < 1:
         raise UsageError(f"--hop {hop} is below 1; it is the number of model frames between predictions")
     if seconds is not None and not seconds > 0:
         raise UsageError(f"--seconds {seconds} is not above 0")
     from a3d_edge.configuration import Budget
+    from a3d_edge.engine.engines import find_engine
+    from a3d_edge.engine.memory import parse_memory
     from a3d_edge.runtime import Cycle, Runtime
     from a3d_edge.video.source import open_source
 
-    parsed = Budget.parse(budget)
+    parsed, found = Budget.parse(budget), find_engine(engine)
+    allowed = None if memory is None else parse_memory(memory)
     loaded = load_bundle(bundle)
     if parsed.configuration is not None:
         loaded.table.row(parsed.configuration)
     controller = None if switch_every is None else Cycle(loaded.configurations, switch_every)
+    chosen_live = parsed.configuration is None and not isinstance(controller, Cycle)
+    known = _latencies(profile, loaded, engine, threads, hop) if chosen_live else None
     opened = open_source(camera if source is None else source, realtime=realtime)
     try:
         events = _events(json_lines, save, show, opened.frame_rate)
         runtime = Runtime(
             loaded, opened, budget=parsed, hop=hop, controller=controller, events=events,
-            max_predictions=max_predictions, seconds=seconds, threads=threads,
+            max_predictions=max_predictions, seconds=seconds, threads=threads, engine=found, latencies=known,
+            memory=allowed,
         )  # fmt: skip
     except BaseException:
         opened.close()
@@ -76,6 +88,23 @@ def run(
         if hasattr(sink, "bind"):
             sink.bind(runtime)
     _run(runtime, events[0])
+
+
+def _latencies(
+    word: str, bundle: Bundle, engine: str, threads: int | None, hop: int | None
+) -> Mapping[Configuration, float] | None:
+    """What the device profile knows of this bundle's latencies; that there is one is said on stderr."""
+    from a3d_edge.control.cores import available_threads
+    from a3d_edge.engine.engines import find_engine
+    from a3d_edge.profiles import choose, describe_device, latencies
+
+    if word == "none":
+        return None
+    device = describe_device(find_engine(engine).name, threads or available_threads())
+    chosen = choose(word, bundle, device)
+    if chosen.note:
+        typer.echo(chosen.note, err=True)
+    return None if chosen.profile is None else latencies(chosen.profile, bundle, hop)
 
 
 def _run(runtime: Runtime, reporter: Events) -> None:

@@ -111,7 +111,7 @@ def decide(
     if budget.kind is BudgetKind.PINNED and budget.configuration is not None:
         table.row(budget.configuration)
         return _switch(state, budget.configuration, now, "the budget names this configuration", "budget")
-    limits = caps(signals, budget, hop_s, table.rows[-1].gflops, settings)
+    limits = caps(signals, budget, hop_s, table.rows[-1].cost, settings)
     enter = tuple(cap.less(latency=settings.up_latency) for cap in limits)
     climb = tuple(cap.less(share=settings.up_share) for cap in enter)
     options = _options(state, table, latency, now, settings.caution)
@@ -153,7 +153,7 @@ def _options(
 def _worthwhile(table: ConfigurationBudgetTable) -> tuple[tuple[Configuration, float], ...]:
     known = all(row.accuracy is not None for row in table.rows)
     rows = pareto_front(table.rows) if known else table.rows
-    return tuple((row.parsed, row.gflops / table.rows[-1].gflops) for row in rows)
+    return tuple((row.parsed, row.cost / table.rows[-1].cost) for row in rows)
 
 
 def _option(

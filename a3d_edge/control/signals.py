@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,6 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import psutil
+
+from a3d_edge.control.cgroups import cpu_quota, group_directories, memory_limit
+from a3d_edge.control.cores import affinity
 
 __all__ = ["DeviceSensors", "Signals"]
 
@@ -61,8 +63,8 @@ class DeviceSensors:
         self._root = root
         self._clock = clock
         self._process: Any = _known(lambda: source.Process())
-        self._cpu_groups = _group_directories(root, "cpu")
-        self._memory_groups = _group_directories(root, "memory")
+        self._cpu_groups = group_directories(root, "cpu")
+        self._memory_groups = group_directories(root, "memory")
         self._before: _CpuReading | None = None
         self._cpu_others: float | None = None
 
@@ -101,7 +103,7 @@ class DeviceSensors:
         machine = self._source.virtual_memory()
         shares = [float(machine.available / machine.total)]
         for directory in self._memory_groups:
-            limit, used = _group_memory(directory)
+            limit, used = memory_limit(directory)
             if limit is not None and used is not None and 0 < limit < machine.total:
                 shares.append((limit - used) / limit)
         return min(1.0, max(0.0, min(shares)))
@@ -116,8 +118,8 @@ class DeviceSensors:
 
     def _read_cpu(self) -> _CpuReading:
         times = self._source.cpu_times(percpu=True)
-        ours = _affinity(len(times))
-        quota, group_used = _group_cpu(self._cpu_groups)
+        ours = affinity(len(times))
+        quota, group_used = cpu_quota(self._cpu_groups)
         return _CpuReading(
             at=self._clock(),
             cores=len(ours),
@@ -201,14 +203,6 @@ def _busy_seconds(times: Any) -> float:
     return float(sum(times) - guest - times.idle - getattr(times, "iowait", 0.0))
 
 
-def _affinity(cores: int) -> list[int]:
-    """Indices of the cores this process may run on."""
-    if not hasattr(os, "sched_getaffinity"):
-        return list(range(cores))
-    allowed = [core for core in sorted(os.sched_getaffinity(0)) if core < cores]
-    return allowed or list(range(cores))
-
-
 def _temperature_limit(high: float | None, critical: float | None) -> float | None:
     """`high` if it is a warning of its own; psutil copies one into the other when a driver knows only one."""
     low, top = PLAUSIBLE_LIMIT_C
@@ -218,72 +212,3 @@ def _temperature_limit(high: float | None, critical: float | None) -> float | No
     if critical is not None:
         limits.append(critical - CRITICAL_MARGIN_C)
     return next((float(limit) for limit in limits if math.isfinite(limit) and low <= limit <= top), None)
-
-
-def _group_directories(root: Path, controller: str) -> list[Path]:
-    """Our cgroup for a controller and its ancestors, as far as they are visible here (v1, else v2)."""
-    lines = (_text(root / "proc/self/cgroup") or "").splitlines()
-    paths = {names: path for _, names, path in (line.split(":", 2) for line in lines if line.count(":") >= 2)}
-    mount = root / "sys/fs/cgroup"
-    own = next((path for names, path in paths.items() if controller in names.split(",")), None)
-    if own is not None:
-        mount = mount / controller
-    else:
-        own = paths.get("")
-    if own is None:
-        return []
-    directory = mount / own.lstrip("/")
-    inside = [directory, *directory.parents]
-    return [path for path in inside[: inside.index(mount) + 1] if path.is_dir()]
-
-
-def _group_cpu(directories: list[Path]) -> tuple[float | None, float | None]:
-    """The tightest CPU quota in cores, and the CPU seconds its cgroup has used; None where there is none."""
-    quotas = [(quota, path) for path in directories if (quota := _quota(path)) is not None]
-    if not quotas:
-        return None, None
-    quota, path = min(quotas)
-    used = _key(path / "cpu.stat", "usage_usec")
-    if used is not None:
-        return quota, used / 1e6
-    used = _number(_text(path / "cpuacct.usage"))
-    return quota, None if used is None else used / 1e9
-
-
-def _quota(directory: Path) -> float | None:
-    words = (_text(directory / "cpu.max") or "").split()  # v2: "50000 100000" or "max 100000"
-    if len(words) != 2:
-        words = [_text(directory / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period")]
-    quota, period = _number(words[0]), _number(words[1])
-    return quota / period if quota and period and quota > 0 and period > 0 else None
-
-
-def _group_memory(directory: Path) -> tuple[float | None, float | None]:
-    """Limit and use of a memory cgroup in bytes; file cache that the kernel drops first is not in use."""
-    limit, used, cache = _text(directory / "memory.max"), _text(directory / "memory.current"), "inactive_file"
-    if limit is None:
-        limit, used = (_text(directory / f"memory.{name}_in_bytes") for name in ("limit", "usage"))
-        cache = "total_inactive_file"
-    total = _number(used)
-    reclaimable = _key(directory / "memory.stat", cache) or 0.0
-    return _number(limit), None if total is None else max(0.0, total - reclaimable)
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None  # such as "max": no limit
-
-
-def _key(path: Path, name: str) -> float | None:
-    """The number after a name in a file of ``name number`` lines."""
-    words = (line.split() for line in (_text(path) or "").splitlines())
-    return next((_number(pair[1]) for pair in words if len(pair) == 2 and pair[0] == name), None)

@@ -1,8 +1,12 @@
 """Loaded configurations: the next one is prepared in the background while the current one runs.
 
 Loading takes 20 ms to 1 s, a swap takes none: `SessionPool.prepare` starts the loading, `SessionPool.take`
-hands over what is ready. Capacity rule: beyond ``capacity`` the network that was asked for least recently
-is let go, or not loaded at all if that has not begun.
+hands over what is ready.
+
+What is kept: the network in use (the latest taken) and the one asked for last, always, because both are
+needed until the swap; of the others those asked for most recently, as long as all together fit the memory
+that is allowed. Room is made before a loading begins. So the allowance is exceeded only where one network, or
+the two of a swap, are more than it; after the swap the old one goes if they do not fit.
 """
 
 from __future__ import annotations
@@ -12,6 +16,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
+from a3d_edge.engine.engines import Engine, trim_heap
+from a3d_edge.engine.memory import Footprints, default_memory
 from a3d_edge.engine.session import Network, open_network
 
 __all__ = ["SessionPool"]
@@ -20,26 +26,40 @@ __all__ = ["SessionPool"]
 class SessionPool:
     """Networks of one bundle by configuration. Called from one thread; loads in one background thread.
 
-    ``capacity``: networks kept warm, the one in use included; at least 2, so that one can be prepared
-    beside it. Raises nothing until a network that could not be loaded is taken.
+    ``memory``: bytes that loaded networks may take together, from the device if not given (`default_memory`).
+    What each takes is learned when it is loaded, and is its weights until then. ``engine``: of all of them,
+    ``ort:CPU`` if not given. Raises nothing until a network that could not be loaded is taken.
     """
 
-    def __init__(self, bundle: Bundle, *, capacity: int = 3, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        memory: int | None = None,
+        threads: int | None = None,
+        engine: Engine | None = None,
+        footprints: Footprints | None = None,
+    ) -> None:
         self._bundle = bundle
-        self._capacity = max(2, capacity)
-        self._threads = threads
+        self._memory = default_memory() if memory is None else memory
+        self._threads, self._engine = threads, engine
+        self._footprints = footprints or Footprints(bundle.table)
         self._loading: OrderedDict[Configuration, Future[Network]] = OrderedDict()
+        self._in_use: Configuration | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="a3d-edge-prepare")
+
+    @property
+    def kept(self) -> tuple[Configuration, ...]:
+        """What is loaded or to be loaded, the one asked for last at the end."""
+        return tuple(self._loading)
 
     def prepare(self, configuration: Configuration) -> None:
         """Begin to load a configuration, if it is not loaded or loading already. Returns at once."""
         if configuration in self._loading:
             self._loading.move_to_end(configuration)
             return
-        self._loading[configuration] = self._worker.submit(
-            open_network, self._bundle, configuration, threads=self._threads
-        )
-        self._let_go()
+        self._make_room(configuration)
+        self._loading[configuration] = self._worker.submit(self._load, configuration)
 
     def is_ready(self, configuration: Configuration) -> bool:
         """Whether `take` would return, or raise, without waiting."""
@@ -47,24 +67,41 @@ class SessionPool:
         return future is not None and future.done()
 
     def take(self, configuration: Configuration) -> Network:
-        """The network of a configuration, waiting for it if need be.
+        """The network of a configuration, waiting for it if need be; it is the one in use from now on.
 
         Raises what the loading raised (`BundleError`, `ResourceError`, `UsageError`); it is forgotten then,
         so that it can be tried again.
         """
         self.prepare(configuration)
         try:
-            return self._loading[configuration].result()
+            network = self._loading[configuration].result()
         except Exception:
             del self._loading[configuration]
             raise
+        if configuration != self._in_use:
+            self._in_use = configuration
+            self._make_room(configuration)
+        return network
 
     def close(self) -> None:
         """Wait for a loading that has begun, cancel the others, let everything go. May be called twice."""
         self._worker.shutdown(wait=True, cancel_futures=True)
         self._loading.clear()
 
-    def _let_go(self) -> None:
-        while len(self._loading) > self._capacity:
-            _, oldest = self._loading.popitem(last=False)
-            oldest.cancel()  # if it has not begun: what nobody waits for must not delay what is wanted now
+    def _load(self, configuration: Configuration) -> Network:
+        # What was let go for it lies on the heap, and must not be counted as room that it found.
+        trim_heap()
+        with self._footprints.measuring(configuration):
+            return open_network(self._bundle, configuration, threads=self._threads, engine=self._engine)
+
+    def _make_room(self, wanted: Configuration) -> None:
+        """Let go what was asked for least recently, until the rest fits beside what is wanted."""
+        for oldest in list(self._loading):
+            if self._footprint({*self._loading, wanted}) <= self._memory:
+                return
+            if oldest not in (wanted, self._in_use):
+                # If it has not begun: what nobody waits for must not delay what is wanted now.
+                self._loading.pop(oldest).cancel()
+
+    def _footprint(self, configurations: set[Configuration]) -> int:
+        return sum(self._footprints.of(configuration) for configuration in configurations)

@@ -1,31 +1,31 @@
-"""One configuration of a bundle, loaded and ready to run (ONNX Runtime)."""
+"""One configuration of a bundle, loaded and ready to run."""
 
 from __future__ import annotations
 
-import ctypes
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.errors import BundleError, ResourceError, UsageError
+from a3d_edge.control.cores import available_threads
+from a3d_edge.engine.engines import DEFAULT, Engine, Stage, find_engine
+from a3d_edge.engine.memory import tidy_heap
+from a3d_edge.errors import BundleError, UsageError
 from a3d_edge.video.preprocess import preprocess
 from a3d_edge.video.sampler import Pathway, pathways
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
 
-__all__ = ["Network", "available_threads", "open_network", "probe_pictures", "relative_error"]
+__all__ = ["BundleNetwork", "Network", "available_threads", "open_network", "probe_pictures", "relative_error"]
 
-Features = NDArray[np.float32]
+Features = NDArray[Any]  # float32, or uint8 of an int8 network
 
-PROBE_TOLERANCE = 1e-2
-"""Other processors round otherwise (1e-5); statistics that were not put in are off by tens of percent."""
+PROBE_TOLERANCE = {"fp32": 1e-2, "int8": 0.1}
+"""Other processors round otherwise (1e-5; in int8 a rounding is a step of 1/255 and goes on); statistics that
+were not put in are off by tens of percent."""
 
 
 class Network(Protocol):
@@ -45,43 +45,42 @@ class Network(Protocol):
         """Class scores (softmax) of one window: ``(T, C, S/8, S/8)`` of every pathway ``-> (classes,)``."""
 
     def classify_clip(self, images: Sequence[NDArray[np.uint8]]) -> tuple[str, float]:
-        """Label and score of a window's BGR frames; see `OrtNetwork.classify_clip`."""
+        """Label and score of a window's BGR frames; see `BundleNetwork.classify_clip`."""
 
 
-class OrtNetwork:
-    """A configuration in ONNX Runtime: its width's two subgraphs with its own batch-norm statistics.
+class BundleNetwork:
+    """A configuration of a bundle: its subgraphs with its own statistics or scales, on an engine.
 
-    The statistics replace the graphs' external tensors before the optimizer folds them into the
-    convolutions, so they cost nothing per frame. That they took effect is proved on opening: the probe
-    input must give the logits that PyTorch gave at export. Raises `BundleError` otherwise.
+    What a configuration has of its own replaces the graphs' external tensors before the optimizer folds them,
+    so it costs nothing per frame. That it took effect is proved on opening: the probe input must give the
+    logits that were computed at export. Raises `BundleError` otherwise.
     """
 
-    def __init__(self, bundle: Bundle, configuration: Configuration, threads: int) -> None:
+    def __init__(
+        self, bundle: Bundle, configuration: Configuration, threads: int, engine: Engine | None = None
+    ) -> None:
         self.configuration = configuration
         self.pathways = pathways(bundle.sampling, configuration)
         self._bundle = bundle
-        width = bundle.width_of(configuration)
-        statistics = bundle.statistics(configuration)
-        self._kept: list[Any] = []  # ONNX Runtime reads the replaced tensors while it builds the session
-        stages = {}
-        for stage, name in (("frame", width.frame), ("clip", width.clip)):
-            mine = {norm.name: statistics[norm.name] for norm in width.norms if norm.stage == stage}
-            stages[stage] = None if name is None else self._session(bundle.path / name, mine, threads)
-        self._frame, self._clip = stages["frame"], stages["clip"]
-        self._kept.clear()
-        self._prove()
-        _trim_heap()
+        self._engine = engine or find_engine(DEFAULT)
+        files, replaced = bundle.graphs_of(configuration), bundle.replaced(configuration)
+        probe = [probe_pictures(pathway) for pathway in self.pathways]
+        self._frame: Stage | None = None
+        self._names: tuple[str, ...] = ("slow", "fast")
+        if "frame" in files:
+            self._names, shapes = ("features",), {"pictures": probe[0].shape}
+            self._frame = self._engine.open(files["frame"], replaced["frame"], shapes, threads)
+            probe = self.encode_window(probe)
+        shapes = {name: given.shape for name, given in zip(self._names, probe, strict=True)}
+        self._clip = self._engine.open(files["clip"], replaced["clip"], shapes, threads)
+        self._prove(self.logits(*probe))
 
     def encode(self, pictures: NDArray[np.float32], pathway: int = 0) -> Features:
-        if self._frame is None:
-            return pictures
-        return self._compute(self._frame, {"pictures": pictures})
+        return pictures if self._frame is None else self._frame.run({"pictures": pictures})
 
     def logits(self, *features: Features) -> NDArray[np.float32]:
         """Logits ``(classes,)`` of one window's features, of every pathway."""
-        assert self._clip is not None
-        names = ("features",) if self._frame is not None else ("slow", "fast")
-        logits: NDArray[np.float32] = self._compute(self._clip, dict(zip(names, features, strict=True)))[0]
+        logits: NDArray[np.float32] = self._clip.run(dict(zip(self._names, features, strict=True)))[0]
         return logits
 
     def classify(self, *features: Features) -> NDArray[np.float32]:
@@ -90,8 +89,16 @@ class OrtNetwork:
         return np.asarray(scores / scores.sum(), np.float32)
 
     def encode_window(self, pictures: Sequence[NDArray[np.float32]]) -> list[Features]:
-        """Features of a whole window: pictures ``(T, 3, S, S)`` of every pathway."""
-        return [self.encode(given, place) for place, given in enumerate(pictures)]
+        """Features of a whole window: pictures ``(T, 3, S, S)`` of every pathway.
+
+        Picture by picture, as a stream does: no slower, and the activations are those of one picture.
+        """
+        if self._frame is None:
+            return list(pictures)
+        return [
+            np.concatenate([self.encode(given[i : i + 1], place) for i in range(len(given))])
+            for place, given in enumerate(pictures)
+        ]
 
     def classify_clip(self, images: Sequence[NDArray[np.uint8]]) -> tuple[str, float]:
         """Label and score of one window: BGR frames ``(H, W, 3)``, evenly spaced over `Sampling.span_s`.
@@ -118,62 +125,26 @@ class OrtNetwork:
         best = int(scores.argmax())
         return self._bundle.classes[best], float(scores[best])
 
-    def _session(
-        self, path: Path, statistics: dict[str, tuple[Any, Any]], threads: int
-    ) -> ort.InferenceSession:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # paced input: idle is idle
-        names, values = [], []
-        for norm, (mean, variance) in statistics.items():
-            for suffix, array in (("running_mean", mean), ("running_var", variance)):
-                names.append(f"{norm}.{suffix}")
-                values.append(ort.OrtValue.ortvalue_from_numpy(array))
-        self._kept.extend(values)
-        options.add_external_initializers(names, values)
-        try:
-            return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except MemoryError as error:
-            raise ResourceError(
-                f"{self.configuration}: not enough memory to load it; pin a narrower one"
-            ) from error
-        except Exception as error:  # ONNX Runtime raises many types without a common base
-            raise BundleError(f"{path}: ONNX Runtime refuses the graph ({_reason(error)})") from error
-
-    def _compute(self, session: ort.InferenceSession, values: dict[str, NDArray[np.float32]]) -> Features:
-        try:
-            output: Features = session.run(None, values)[0]
-        except Exception as error:  # as in `_session`; memory for the activations is what may lack here
-            raise ResourceError(f"{self.configuration}: ONNX Runtime failed ({_reason(error)})") from error
-        return output
-
-    def _prove(self) -> None:
+    def _prove(self, got: NDArray[np.float32]) -> None:
         expected = np.array(self._bundle.manifest.configurations[str(self.configuration)].probe)
-        got = self.logits(*self.encode_window([probe_pictures(pathway) for pathway in self.pathways]))
         error = relative_error(got, expected)
-        if not error <= PROBE_TOLERANCE:
+        if not error <= PROBE_TOLERANCE[self.configuration.precision]:
             raise BundleError(
-                f"{self._bundle.path}: {self.configuration} does not compute what was exported (relative "
-                f"error {error:.2g}); export again, or try another onnxruntime than {ort.__version__}"
+                f"{self._bundle.path}: {self.configuration} does not compute what was exported on "
+                f"{self._engine.name} (relative error {error:.2g}); export again, or try another engine"
             )
 
 
-def open_network(bundle: Bundle, configuration: Configuration, *, threads: int | None = None) -> OrtNetwork:
+def open_network(
+    bundle: Bundle, configuration: Configuration, *, threads: int | None = None, engine: Engine | None = None
+) -> BundleNetwork:
     """Load a configuration.
 
     Raises `UsageError` when the bundle lacks it, `BundleError` when it does not compute what was exported,
     `ResourceError` when the device cannot run it.
     """
-    return OrtNetwork(bundle, configuration, threads or available_threads())
-
-
-def available_threads() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)
+    with tidy_heap():
+        return BundleNetwork(bundle, configuration, threads or available_threads(), engine)
 
 
 def probe_pictures(pathway: Pathway) -> NDArray[np.float32]:
@@ -192,14 +163,4 @@ def relative_error(got: NDArray[Any], expected: NDArray[Any]) -> float:
     scale = max(float(np.abs(expected).max()), 1e-6)
     return float(np.abs(np.asarray(got, np.float64) - np.asarray(expected, np.float64)).max()) / scale
 
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-def _trim_heap() -> None:
-    """Give back what session creation left behind: 400 → 155 MB for a width-1.0 Slow R-50 (glibc only)."""
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except (OSError, AttributeError):
-        return
+OrtNetwork = BundleNetwork

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from a3d_edge.engine.session import Features, Network
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.preprocess import Preprocessing, preprocess
+from a3d_edge.video.pictures import Pictures
+from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Pathway, Sample, Sampling
 
 __all__ = ["ReadyWindow", "WindowResult", "WindowStream"]
@@ -60,8 +61,8 @@ class WindowStream:
         network: Network,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._sampling, self._preprocessing, self._hop = sampling, preprocessing, hop
-        self._clock = clock
+        self._sampling, self._hop, self._clock = sampling, hop, clock
+        self._pictures = Pictures(preprocessing)
         self._samples: dict[int, Sample] = {}
         self._features: dict[tuple[int, int], Features] = {}  # (pathway, instant)
         self._next_start = 0
@@ -81,9 +82,8 @@ class WindowStream:
             self._begin(sample.epoch)
         self._samples[sample.instant] = sample
         self._latest = sample.instant
-        for place, pathway in enumerate(self.network.pathways):
-            if self._is_wanted(pathway, sample.instant):
-                self._encode(place, [sample.instant])
+        wanted = [self._is_wanted(pathway, sample.instant) for pathway in self.network.pathways]
+        self._encode(sample.instant, [place for place, is_wanted in enumerate(wanted) if is_wanted])
 
     def next_ready(self) -> ReadyWindow | None:
         """The next window if its last picked frame has arrived."""
@@ -113,10 +113,9 @@ class WindowStream:
             [min(window.start + instant, self._latest) for instant in pathway.instants]
             for pathway in self.network.pathways
         ]
-        for place, instants in enumerate(looked_at):
-            missing = sorted({i for i in instants if (place, i) not in self._features})
-            if missing:
-                self._encode(place, missing)
+        for instant in sorted({i for instants in looked_at for i in instants}):
+            wanted = [place for place, instants in enumerate(looked_at) if instant in instants]
+            self._encode(instant, [place for place in wanted if (place, instant) not in self._features])
         begun = self._clock()
         features = [
             np.concatenate([self._features[place, i] for i in instants])
@@ -139,16 +138,17 @@ class WindowStream:
         starts = (instant - offset for offset in pathway.instants)
         return any(start >= self._next_start and start % self._hop == 0 for start in starts)
 
-    def _encode(self, place: int, instants: list[int]) -> None:
+    def _encode(self, instant: int, places: list[int]) -> None:
+        """What the pathways at these places keep of an instant; those of one size share its picture."""
+        if not places:
+            return
         begun = self._clock()
-        size = self.network.pathways[place].size
-        pictures = [
-            preprocess([frame.image for frame in self._samples[i].frames], size, self._preprocessing)
-            for i in instants
-        ]
-        features = self.network.encode(np.stack(pictures), place)
-        for row, instant in enumerate(instants):
-            self._features[place, instant] = features[row : row + 1]
+        made: dict[int, NDArray[np.float32]] = {}
+        for place in places:
+            size = self.network.pathways[place].size
+            if size not in made:
+                made[size] = self._pictures.of(self._samples[instant], size)[np.newaxis]
+            self._features[place, instant] = self.network.encode(made[size], place)
         self._work_s += self._clock() - begun
 
     def _advance(self, window: ReadyWindow) -> None:

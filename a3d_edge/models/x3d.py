@@ -5,8 +5,8 @@
 
 A block widens with 1×1×1, filters each channel by itself with 3×3×3 (every second block then weighs the
 channels by squeeze–excitation), Swish, and narrows with 1×1×1. Every layer's channels follow md8, also at
-width 1.0: the inner widths are multiples of 8 (56 and 112 where X3D-M has 54 and 108), so weights of X3D itself
-do not fit.
+width 1.0: the inner widths are multiples of 8 (56 and 112 where X3D-M has 54 and 108), so weights of X3D
+itself do not fit.
 
 In rank 4 (export) a depth-wise 3×3×3 convolution is three depth-wise 3×3 ones, whose results are shifted in
 time and added: exact, see `a3d_edge.models.layers`. Squeeze–excitation averages over all frames of the

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.models.network import Clips, SlimNetwork
+from a3d_edge.models.network import Clips
 from a3d_edge.training.clips import Clip, class_of
 from a3d_edge.training.decode import DecodedClip, FrameCache
 from a3d_edge.training.windows import Protocol, Window, paper_views, runtime_views, view_window
@@ -111,7 +111,7 @@ class Scores:
 
 
 def evaluate(
-    model: SlimNetwork,
+    model: nn.Module,
     configurations: Sequence[Configuration],
     windows: WindowSet,
     classes: Sequence[str],
@@ -131,7 +131,7 @@ def evaluate(
 
 
 def clip_scores(
-    model: SlimNetwork, configurations: Sequence[Configuration], windows: WindowSet, number: int
+    model: nn.Module, configurations: Sequence[Configuration], windows: WindowSet, number: int
 ) -> Summed:
     """Softmax scores of one clip, summed over its windows: ``(configurations, classes)``.
 
@@ -140,7 +140,7 @@ def clip_scores(
     """
     device = next(model.parameters()).device
     decoded = windows.cache.get(windows.clips[number])
-    summed = np.zeros((len(configurations), model.description.classes))
+    summed: dict[int, Summed | float] = dict.fromkeys(range(len(configurations)), 0.0)
     with _eval_mode(model), torch.inference_mode():
         for size in sorted({c.size for c in configurations}):
             here = [(place, c) for place, c in enumerate(configurations) if c.size == size]
@@ -148,8 +148,8 @@ def clip_scores(
                 moved = _to(clips, device)
                 for place, configuration in here:
                     scores = model(moved, configuration).softmax(dim=1).double().sum(dim=0)
-                    summed[place] += scores.cpu().numpy()
-    return summed
+                    summed[place] = summed[place] + scores.cpu().numpy()
+    return np.stack([np.asarray(scores) for scores in summed.values()])
 
 
 def truth_of(clips: Sequence[Clip], classes: Sequence[str]) -> NDArray[np.intp]:

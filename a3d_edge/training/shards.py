@@ -15,11 +15,11 @@ from datetime import timedelta
 from typing import Any
 
 import torch
+from torch import nn
 import torch.distributed as dist
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, UsageError
-from a3d_edge.models.network import SlimNetwork
 from a3d_edge.training.evaluation import (
     Scores,
     Summed,
@@ -77,7 +77,7 @@ def device_of(name: str, share: Share) -> torch.device:
 
 
 def evaluate_shared(
-    model: SlimNetwork,
+    model: nn.Module,
     configurations: Sequence[Configuration],
     windows: WindowSet,
     classes: Sequence[str],

@@ -1,0 +1,165 @@
+"""``a3d-edge bench``: every configuration of a bundle measured on this device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a3d_edge.cli.common import load_bundle, progress, require, step
+from a3d_edge.errors import ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from a3d_edge.bench import Result
+    from a3d_edge.bundle import Bundle
+    from a3d_edge.cli.bench_output import Conditions
+    from a3d_edge.table import Row
+
+
+def bench(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Bundle directory; the built-in one if not given.")
+    ] = None,
+    configuration: Annotated[
+        list[str] | None, typer.Option("--configuration", help="Only this one; repeatable.")
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", help="Inference engine.")] = "ort:CPU",
+    threads: Annotated[
+        int | None, typer.Option("--threads", help="Threads of the network (default: the cores).", min=1)
+    ] = None,
+    windows: Annotated[
+        int, typer.Option("--windows", help="Windows back to back, a pass, at the most.", min=1)
+    ] = 50,
+    seconds: Annotated[
+        float, typer.Option("--seconds", help="Longest a pass measures one thing; the paced run's length.")
+    ] = 5.0,
+    paced: Annotated[bool, typer.Option("--paced/--no-paced", help="Also run at the camera's rate.")] = True,
+    json_lines: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")] = False,
+    save_profile: Annotated[
+        bool, typer.Option("--save-profile", help="Keep the device profile: 'run' uses it from now on.")
+    ] = False,
+    save_profile_as: Annotated[
+        Path | None, typer.Option("--save-profile-as", help="Write the device profile to this file (.json).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Picture to write (.png or .svg).")] = None,
+) -> None:
+    """Latency, memory, CPU and energy of every configuration on this device, each in a process of its own.
+
+    Two passes; where they differ by more than 10 %, the figures are marked noisy.
+    """
+    if not seconds > 0:
+        raise UsageError(f"--seconds {seconds} is not above 0")
+    _check_files(out, save_profile_as)
+    from a3d_edge.bench import Failure, Result, measure_all
+    from a3d_edge.cli.bench_output import JsonOutput, Output, TextOutput
+    from a3d_edge.engine.engines import find_engine
+    from a3d_edge.engine.measure_apart import Task
+
+    name, loaded = find_engine(engine).name, load_bundle(bundle)
+    rows, threads = _rows(loaded, configuration), threads or _threads()
+    told = _conditions(loaded, name, threads, windows, seconds)
+
+    def task(row: Row) -> Task:
+        path = str(loaded.path.absolute())
+        return Task(path, row.configuration, name, threads, windows, seconds, paced)
+
+    output: Output = JsonOutput() if json_lines else TextOutput()
+    output.begin(told)
+    measured: list[Result | Failure] = []
+    with progress() as report:
+        for one in measure_all(rows, task, step(report, "measure")):
+            output.found(one)
+            measured.append(one)
+    results = [one for one in measured if isinstance(one, Result)]
+    failed = [one for one in measured if isinstance(one, Failure)]
+    places = [None] * save_profile + [save_profile_as] * (save_profile_as is not None)
+    output.end(told, results, failed, _write(results, loaded, told, out, places))
+    if failed:
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise ResourceError(f"{failed[0].why}{more}")
+
+
+def _check_files(out: Path | None, profile: Path | None) -> None:
+    """Refuse, before minutes of measuring, what could not be written after them."""
+    if out is not None:
+        from a3d_edge.cli.plotting import picture_format
+
+        require("plot", "matplotlib")
+        picture_format(out)
+    for option, path in (("--out", out), ("--save-profile-as", profile)):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"{option} {path}: no such folder {path.parent}; make it first")
+
+
+def _rows(bundle: Bundle, wanted: Sequence[str] | None) -> list[Row]:
+    """The named rows of the table, or all of them, cheapest first. Raises `UsageError`."""
+    from a3d_edge.configuration import Configuration
+
+    if not wanted:
+        return list(bundle.table.rows)
+    chosen = {bundle.table.row(Configuration.parse(text)).configuration for text in wanted}
+    return [row for row in bundle.table.rows if row.configuration in chosen]
+
+
+def _threads() -> int:
+    from a3d_edge.control.cores import available_threads
+
+    return available_threads()
+
+
+def _conditions(bundle: Bundle, engine: str, threads: int, windows: int, seconds: float) -> Conditions:
+    from a3d_edge.bench import PASSES
+    from a3d_edge.cli.bench_output import Conditions
+    from a3d_edge.engine.measure import SIDES, WARM_UP
+    from a3d_edge.engine.measure_paced import PACED_WARM_UP
+    from a3d_edge.profiles import describe_device, fingerprint
+
+    device, sampling = describe_device(engine, threads), bundle.sampling
+    return Conditions(
+        bundle=str(bundle.path),
+        bundle_sha256=bundle.manifest.sha256,
+        fingerprint=fingerprint(device),
+        device=device,
+        passes=PASSES,
+        warm_up_windows=WARM_UP,
+        warm_up_paced=PACED_WARM_UP,
+        windows=windows,
+        seconds=seconds,
+        frame_size=SIDES,
+        frame_rate=sampling.rate,
+        hop_ms=1e3 * sampling.stride / sampling.rate,
+    )
+
+
+def _write(
+    results: Sequence[Result],
+    bundle: Bundle,
+    told: Conditions,
+    out: Path | None,
+    places: Sequence[Path | None],
+) -> list[Path]:
+    """The picture, and the profile in all places (None: where `run` finds it); what was written."""
+    from a3d_edge.bench import device_profile
+    from a3d_edge.profiles import save_profile
+
+    if not results:
+        return []
+    if out is not None:
+        _draw(out, results, told)
+    engine, threads = told.device["engine"], int(told.device["threads"])
+    profile = device_profile(results, bundle, told.device, engine, threads)
+    return ([out] if out else []) + [save_profile(profile, place) for place in places]
+
+
+def _draw(out: Path, results: Sequence[Result], told: Conditions) -> None:
+    from a3d_edge.files import write_atomically
+    from a3d_edge.plots import save
+    from a3d_edge.plots_bench import figure
+
+    device = told.device
+    threads = f"{device['threads']} thread{'s' if device['threads'] != '1' else ''}"
+    title = f"{device['name']}, {device['engine']} {device['engine_version']}, {threads}"
+    drawing = figure([one.row for one in results], title=title, hop_ms=told.hop_ms)
+    write_atomically(out, lambda temporary: save(drawing, temporary, out.suffix[1:].lower()))

@@ -1,0 +1,192 @@
+"""OpenVINO, which reads the bundle's graphs as they are.
+
+It cannot replace stored tensors from outside, so they are exchanged in its own model before it is compiled:
+a stored tensor becomes a constant of the same name. Scales and zero points of `QuantizeLinear` are an
+exception, for OpenVINO turns them into the limits of a FakeQuantize while it reads: a converter of ours puts
+the right ones in there. fp32 is float32 on every processor. In int8, OpenVINO adds one branch of a residual
+sum without rounding it first, so its logits differ from ONNX Runtime's, by no more than int8's from fp32's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+from numpy.typing import NDArray
+from openvino.frontend import FrontEndManager
+from openvino.frontend.onnx import ConversionExtension
+
+from a3d_edge.engine.engines import Tensors, reason, trim_heap
+from a3d_edge.errors import BundleError, ResourceError, UsageError
+
+__all__ = ["OpenVinoEngine", "OpenVinoStage"]
+
+LEVELS = 256
+"""Of a uint8."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVinoEngine:
+    """A device of OpenVINO."""
+
+    name: str
+    device: str
+    core: ov.Core
+
+    @classmethod
+    def of(cls, device: str) -> OpenVinoEngine:
+        """By OpenVINO's name of the device, in any case. Raises `UsageError` when there is no such device."""
+        core, wanted = ov.Core(), device.upper()
+        available = core.available_devices
+        if wanted not in {*available, *(name.partition(".")[0] for name in available)}:
+            here = ", ".join(f"openvino:{name}" for name in available)
+            raise UsageError(
+                f"--engine openvino:{device}: no such device found; install its driver, or take one of {here}"
+            )
+        return cls("openvino" if wanted == "CPU" else f"openvino:{wanted}", wanted, core)
+
+    def open(
+        self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
+    ) -> OpenVinoStage:
+        """See `a3d_edge.engine.engines.Engine.open`.
+
+        A graph with as many output rows as input rows (the frame stage) is compiled for one row and runs row
+        by row: frames come one at a time, and several in one go were not quicker.
+        """
+        try:
+            model = _read(graph, replaced)
+            _thin_first(model)
+            by_row = model.output(0).partial_shape[0].is_dynamic
+            model.reshape({name: [1 if by_row else shape[0], *shape[1:]] for name, shape in shapes.items()})
+            compiled = self.core.compile_model(model, self.device, _properties(self.device, threads))
+            stage = OpenVinoStage(graph.name, compiled.create_infer_request(), by_row)
+        except MemoryError as error:
+            raise ResourceError(f"{graph.name}: not enough memory to load it; pin a narrower one") from error
+        except RuntimeError as error:  # OpenVINO's own all derive from it
+            raise BundleError(f"{graph}: OpenVINO refuses the graph ({reason(error)})") from error
+        del model, compiled
+        trim_heap()
+        return stage
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVinoStage:
+    """A compiled graph; ``by_row``: for one row of its input at a time."""
+
+    name: str
+    request: ov.InferRequest
+    by_row: bool
+
+    def run(self, inputs: Tensors) -> NDArray[Any]:
+        """The first output, in memory of its own."""
+        if not self.by_row:
+            return self._infer(inputs)
+        count = len(next(iter(inputs.values())))
+        rows = [self._infer({name: array[i : i + 1] for name, array in inputs.items()}) for i in range(count)]
+        return rows[0] if count == 1 else np.concatenate(rows)
+
+    def _infer(self, inputs: Tensors) -> NDArray[Any]:
+        try:
+            found = self.request.infer(dict(inputs), share_inputs=True, share_outputs=True)
+        except (RuntimeError, TypeError) as error:
+            raise ResourceError(f"{self.name}: OpenVINO failed ({reason(error)})") from error
+        return np.array(found[0])  # the request writes over its own the next time
+
+
+def _properties(device: str, threads: int) -> dict[str, Any]:
+    """Floats stay float32: processors with bfloat16 (float16 on ARM) would silently compute in it."""
+    found: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    if device == "CPU":
+        found |= {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False}
+    return found
+
+
+def _read(graph: Path, replaced: Tensors) -> ov.Model:
+    """The graph with the replaced tensors in it. Raises `BundleError` when it lacks one of them."""
+    frontend = FrontEndManager().load_by_framework("onnx")
+    used: set[str] = set()
+    frontend.add_extension(ConversionExtension("QuantizeLinear", _quantize_with(replaced, used)))
+    model = frontend.convert(frontend.load(str(graph)))
+    for node in model.get_ops():
+        name = node.get_friendly_name()
+        if node.get_type_name() == "Constant" and name in replaced:
+            _check_same(graph, name, node, replaced[name])
+            node.output(0).replace(_constant(replaced[name], name).output(0))
+            used.add(name)
+    if missing := sorted(set(replaced) - used):
+        raise BundleError(f"{graph}: has no stored tensor {missing[0]}; export the bundle again")
+    return model
+
+
+def _thin_first(model: ov.Model) -> None:
+    """Let strided 1×1 convolutions of quantized values read every n-th of them, with stride 1.
+
+    OpenVINO would thin them out for itself, but between their dequantization's steps: then neither that nor
+    the convolution is an integer one any more. 8 to 9 % of a Slow R-50's time in int8.
+    """
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "Convolution" or list(node.input(1).get_partial_shape())[2:] != [1, 1]:
+            continue
+        attributes, reader = node.get_attributes(), _reader_of_u8(node)
+        strides, padding = attributes["strides"], (*attributes["pads_begin"], *attributes["pads_end"])
+        if max(strides) == 1 or any(padding) or reader is None:
+            continue
+        every = [np.array(values) for values in ([0] * 4, [0] * 4, [1, 1, *strides])]
+        thinned = op.strided_slice(reader.get_source_output(), *every, begin_mask=[1] * 4, end_mask=[1] * 4)
+        reader.replace_source_output(thinned.output(0))
+        node.set_attribute("strides", [1, 1])
+    model.validate_nodes_and_infer_types()
+
+
+def _reader_of_u8(convolution: ov.Node) -> ov.Input | None:
+    """Where the dequantization begins that this convolution alone reads; None if there is none."""
+    reader = convolution.input(0)
+    while (given := reader.get_source_output()).get_element_type() != ov.Type.u8:
+        step = given.get_node()
+        dequantizes = step.get_type_name() in ("Multiply", "Subtract", "Convert")
+        if not dequantizes or len(given.get_target_inputs()) != 1:
+            return None
+        reader = step.input(0)
+    return reader
+
+
+def _check_same(graph: Path, name: str, node: ov.Node, value: NDArray[Any]) -> None:
+    """Raise `BundleError` when a tensor would be replaced by one of another shape or type."""
+    stored = (tuple(node.get_output_shape(0)), node.get_output_element_type(0).to_dtype())
+    if stored != (value.shape, value.dtype):
+        raise BundleError(f"{graph}: {name} is not of the shape that the manifest says; export it again")
+
+
+def _constant(value: NDArray[Any], name: str) -> ov.Node:
+    """With a copy of the value; the name stays, for messages."""
+    constant = op.constant(np.array(value, order="C"))
+    constant.set_friendly_name(name)
+    return constant
+
+
+def _quantize_with(replaced: Tensors, used: set[str]) -> Any:
+    """A converter of `QuantizeLinear` to uint8: x ↦ clip(round(x / scale) + zero, 0, 255)."""
+
+    def value(stored: ov.Output) -> NDArray[Any]:
+        node = stored.get_node()
+        name = node.get_friendly_name()
+        if name in replaced:
+            used.add(name)
+            return replaced[name]
+        found: NDArray[Any] = node.data
+        return found
+
+    def convert(node: Any) -> Any:
+        scale, zero = value(node.get_input(1)), value(node.get_input(2))
+        low = np.float32(scale * (0.0 - zero))
+        high = np.float32(scale * (LEVELS - 1.0 - zero))
+        levels = np.float32(0), np.float32(LEVELS - 1)
+        quantized = op.fake_quantize(node.get_input(0), low, high, *levels, LEVELS)
+        return op.convert(quantized, "u8").outputs()
+
+    return convert

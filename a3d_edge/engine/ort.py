@@ -1,0 +1,103 @@
+"""ONNX Runtime, with any of its execution providers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from a3d_edge.engine.engines import Tensors, reason, trim_heap
+from a3d_edge.errors import BundleError, ResourceError, UsageError
+
+__all__ = ["OrtEngine", "OrtStage"]
+
+SUFFIX = "ExecutionProvider"
+
+PACKAGES = {
+    "CUDA": "onnxruntime-gpu",
+    "TensorRT": "onnxruntime-gpu",
+    "OpenVINO": "onnxruntime-openvino",
+    "Dml": "onnxruntime-directml",
+    "QNN": "onnxruntime-qnn",
+}
+"""Distributions of ONNX Runtime that have a provider; each takes the place of `onnxruntime`."""
+
+ELSEWHERE = {"AzureExecutionProvider"}
+"""Listed by every build, but only runs operators that call a service."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrtEngine:
+    """An execution provider of ONNX Runtime. ``optimize`` False runs graphs as they are written."""
+
+    name: str
+    provider: str
+    optimize: bool = True
+
+    @classmethod
+    def of(cls, device: str) -> OrtEngine:
+        """By the provider's name without ``ExecutionProvider``, in any case.
+
+        Raises `UsageError` when this ONNX Runtime was built without it.
+        """
+        built = [name for name in ort.get_available_providers() if name not in ELSEWHERE]
+        for provider in built:
+            short = provider.removesuffix(SUFFIX)
+            if short.lower() == device.lower():
+                return cls(f"ort:{short}", provider)
+        package = {name.lower(): package for name, package in PACKAGES.items()}.get(device.lower())
+        here = ", ".join(f"ort:{name.removesuffix(SUFFIX)}" for name in built)
+        advice = f"pip install {package} in the place of onnxruntime" if package else f"it has {here}"
+        raise UsageError(f"--engine ort:{device}: this ONNX Runtime has no such execution provider; {advice}")
+
+    def open(
+        self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
+    ) -> OrtStage:
+        """See `a3d_edge.engine.engines.Engine.open`. The optimizer folds the replaced tensors."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.enable_mem_pattern = False  # one more block for all activations: 80 MB of 380, and no quicker
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # paced input: idle is idle
+        if not self.optimize:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # ONNX Runtime reads the replaced tensors while it builds the session: they must live until then.
+        values = [ort.OrtValue.ortvalue_from_numpy(array) for array in replaced.values()]
+        options.add_external_initializers(list(replaced), values)
+        try:
+            session = ort.InferenceSession(str(graph), options, providers=self._providers())
+        except MemoryError as error:
+            raise ResourceError(f"{graph.name}: not enough memory to load it; pin a narrower one") from error
+        except Exception as error:  # ONNX Runtime raises many types without a common base
+            raise BundleError(f"{graph}: ONNX Runtime refuses the graph ({reason(error)})") from error
+        del values
+        if self.provider not in session.get_providers():  # it only warns, and runs on the CPU instead
+            raise ResourceError(
+                f"{self.name}: the execution provider cannot be loaded; install its driver, or take ort:CPU"
+            )
+        trim_heap()
+        return OrtStage(graph.name, session)
+
+    def _providers(self) -> list[str]:
+        return list(dict.fromkeys([self.provider, "CPUExecutionProvider"]))
+
+
+@dataclass(frozen=True, slots=True)
+class OrtStage:
+    """A session."""
+
+    name: str
+    session: ort.InferenceSession
+
+    def run(self, inputs: Tensors) -> NDArray[Any]:
+        """The first output."""
+        try:
+            output: NDArray[Any] = self.session.run(None, dict(inputs))[0]
+        except Exception as error:  # as in `open`; memory for the activations is what may lack here
+            raise ResourceError(f"{self.name}: ONNX Runtime failed ({reason(error)})") from error
+        return output

@@ -1,0 +1,45 @@
+"""A bundle in the place of a PyTorch network, so that what is deployed is measured as what was trained is."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Configuration
+from a3d_edge.engine.engines import Engine
+from a3d_edge.engine.session import BundleNetwork, available_threads
+from a3d_edge.models.network import Clips, fit_pathway
+
+__all__ = ["BundleModel"]
+
+
+class BundleModel(nn.Module):
+    """``model(clips, configuration)`` as `SlimNetwork` answers it, computed by the bundle's graphs.
+
+    Networks stay loaded. Raises what `BundleNetwork` raises.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine | None = None) -> None:
+        super().__init__()
+        self._bundle, self._engine = bundle, engine
+        self._networks: dict[Configuration, BundleNetwork] = {}
+        self.register_parameter("place", nn.Parameter(torch.empty(0)))  # where clips are wanted: the CPU
+
+    def forward(self, clips: Clips, configuration: Configuration) -> Tensor:
+        """Logits ``(N, classes)`` of clips ``(N, 3, T, S, S)``, or ``[slow, fast]``."""
+        network = self._network(configuration)
+        given = [clips] if isinstance(clips, Tensor) else clips
+        fitted = [
+            fit_pathway(x, len(pathway.instants), pathway.size).transpose(1, 2).contiguous().cpu().numpy()
+            for x, pathway in zip(given, network.pathways, strict=True)
+        ]
+        windows = zip(*fitted, strict=True)
+        return torch.from_numpy(np.stack([network.logits(*network.encode_window(w)) for w in windows]))
+
+    def _network(self, configuration: Configuration) -> BundleNetwork:
+        if configuration not in self._networks:
+            threads = available_threads()
+            self._networks[configuration] = BundleNetwork(self._bundle, configuration, threads, self._engine)
+        return self._networks[configuration]

@@ -1,0 +1,36 @@
+"""Pictures of samples in order, each frame fitted once though it may belong to several samples."""
+
+from __future__ import annotations
+
+from a3d_edge.video.frame import Frame
+from a3d_edge.video.preprocess import Fitted, Picture, Preprocessing, fit, picture_of
+from a3d_edge.video.sampler import Sample
+
+__all__ = ["Pictures"]
+
+
+class Pictures:
+    """Makes the pictures of samples. Holds the fitted frames that later samples may share, and no others.
+
+    A frame belongs to two samples where one looks back at what another stands for (motion at hops below τ),
+    and where a slow source's frame stands for two instants.
+    """
+
+    def __init__(self, spec: Preprocessing) -> None:
+        self._spec = spec
+        self._fitted: dict[tuple[int, int], Fitted] = {}  # (frame's index, size)
+
+    def of(self, sample: Sample, size: int) -> Picture:
+        """``(3, S, S)`` float32 of a sample. Raises `SourceError` when one of its frames has no pixels."""
+        frames = sample.frames[: len(self._spec.offsets)]
+        picture = picture_of([self._fit(frame, size) for frame in frames], size, self._spec)
+        oldest = min(frame.index for frame in frames)  # of a later sample no frame is older
+        for key in [key for key in self._fitted if key[0] < oldest]:
+            del self._fitted[key]
+        return picture
+
+    def _fit(self, frame: Frame, size: int) -> Fitted:
+        key = (frame.index, size)
+        if key not in self._fitted:
+            self._fitted[key] = fit(frame.image, size, self._spec)
+        return self._fitted[key]
