@@ -71,8 +71,8 @@ class Runtime:
     ``max_predictions``, ``seconds``: stop after so many. The source is closed at the end. A live source's
     switch is prepared in the background and made when ready; a file, which waits, is switched exactly where
     the controller says. ``latencies``: ms of one prediction that are known beforehand
-    (`a3d_edge.profiles.latencies`): the run starts with the largest that fits. Raises `A3DEdgeError` of
-    every branch.
+    (`a3d_edge.profiles.latencies`): the run starts with the largest that fits. ``memory``: bytes that loaded
+    networks may take, see `SessionPool`. Raises `A3DEdgeError` of every branch.
     """
 
     def __init__(

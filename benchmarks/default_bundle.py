@@ -3,7 +3,8 @@
     python benchmarks/default_bundle.py --data ../shared/data/ut_interaction --work runs [--stage NAME]
 
 Stages, in order: fold0 … fold3 (train without the fold, test on it), final (train on everything), report
-(table, figure and numbers in docs/results), export (a3d_edge/default_bundle).
+(table, figure and numbers in docs/results), int8 (every fold's bundle in both precisions, on its held-out
+clips: the int8 rows of the table), export (a3d_edge/default_bundle, both precisions).
 Every stage prints the commands it runs; they are those of the installed `a3d-edge`.
 """
 
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=ROOT / "runs")
     parser.add_argument("--cache", type=Path)
-    stages = [*(f"fold{k}" for k in FOLDS), "final", "report", "export"]
+    stages = [*(f"fold{k}" for k in FOLDS), "final", "report", "int8", "export"]
     parser.add_argument("--stage", choices=stages, action="append")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
@@ -74,6 +75,8 @@ class Stage:
             self.test(name, fold)
         elif name == "report":
             self.report()
+        elif name == "int8":
+            self.int8()
         else:
             self.export()
 
@@ -116,11 +119,26 @@ class Stage:
             self.evaluate(f"fold{fold}", str(fold), ("--no-calibration", *rows), ".uncalibrated")
         write_report(self.work, full, front)
 
+    def int8(self) -> None:
+        """Each fold's bundle in both precisions, measured as it runs on the clips that the fold left out."""
+        for fold in FOLDS:
+            name, bundle = f"fold{fold}", self.work / f"fold{fold}.both"
+            target = self.work / f"{name}.both.accuracy.jsonl"
+            if not target.exists():
+                self.export_to(name, bundle, "--fold", str(fold))
+                options = ["--fold", str(fold), "--views", "6", "--json", *self.cache]
+                command(["eval", str(bundle), *self.data(), *options], target)
+        write_int8_report(pooled(self.work, ".both"))
+
+    def export_to(self, name: str, out: Path, *extra: str) -> None:
+        options = ["--table", str(RESULTS / "default_bundle_table.json"), "--precision", "both"]
+        options += ["--calibration-clips", CALIBRATION_CLIPS, "--out", str(out), *extra]
+        command(["export", self.path(name), *self.data("--calibration"), *options, *self.cache], None)
+
     def export(self) -> None:
         """Into the work folder first; then its files replace those of the package."""
-        table, new = RESULTS / "default_bundle_table.json", self.work / "default_bundle"
-        options = ["--table", str(table), "--out", str(new), "--calibration-clips", CALIBRATION_CLIPS]
-        command(["export", self.path("final"), *self.data("--calibration"), *options, *self.cache], None)
+        new = self.work / "default_bundle"
+        self.export_to("final", new)
         package = ROOT / "a3d_edge" / "default_bundle"
         for old in package.glob("*.*"):
             if old.suffix in {".json", ".onnx", ".bin"}:
@@ -199,6 +217,50 @@ def write_report(work: Path, full, front) -> None:
     lines = markdown(work, full, front, calibrated, plain)
     (RESULTS / "default_bundle_numbers.md").write_text("\n".join(lines) + "\n")
     plot(full, front, {name: accuracy(classes) for name, classes in plain.items()})
+    print("\n".join(lines))
+
+
+def write_int8_report(measured: dict[str, dict[str, list[int]]]) -> None:
+    """Add the int8 rows, with their own accuracy, to the table; both precisions side by side as a page."""
+    from a3d_edge.table import ConfigurationBudgetTable, Row
+
+    path = RESULTS / "default_bundle_table.json"
+    table = ConfigurationBudgetTable.load(path)
+    fp32 = [row for row in table.rows if row.precision == "fp32"]
+    int8 = [
+        Row(
+            configuration=f"{row.configuration}-int8",
+            accuracy=round(accuracy(measured[f"{row.configuration}-int8"]), 6),
+            gflops=row.gflops,
+            streaming_gflops=row.streaming_gflops,
+            params_m=row.params_m,
+        )
+        for row in fp32
+    ]
+    both = ConfigurationBudgetTable(
+        architecture=table.architecture, measured_on=table.measured_on, rows=(*fp32, *int8)
+    )
+    path.write_text(both.to_json())
+    lines = [
+        "# int8 beside fp32, default bundle",
+        "",
+        "`python benchmarks/default_bundle.py --data ../shared/data/ut_interaction --work runs --stage int8`:",
+        "each fold's network exported in both precisions, activation ranges from its training folds, and",
+        "measured as the bundle runs (ONNX Runtime) on the clips that the fold left out; pooled over the folds.",
+        f"{_processor()}; Python {platform.python_version()}, onnxruntime {version('onnxruntime')}.",
+        "",
+        "| configuration | fp32, six actions | int8 | difference, points | fp32, none kept | int8 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in reversed(fp32):
+        one, other = measured[row.configuration], measured[f"{row.configuration}-int8"]
+        points = 100 * (accuracy(other) - accuracy(one))
+        none = [f"{found['none'][0]}/{found['none'][1]}" for found in (one, other)]
+        lines.append(
+            f"| {row.configuration} | {accuracy(one):.1%} | {accuracy(other):.1%} | {points:+.1f} | "
+            f"{none[0]} | {none[1]} |"
+        )
+    (RESULTS / "default_bundle_int8.md").write_text("\n".join([*lines, ""]))
     print("\n".join(lines))
 
 

@@ -32,5 +32,6 @@ def _row(checkpoint: Checkpoint, configuration: Configuration, scores: Scores) -
         configuration=str(configuration),
         accuracy=round(scores.accuracy, 6),
         gflops=cost.gflops,
+        streaming_gflops=cost.streaming_gflops,
         params_m=cost.params_m,
     )

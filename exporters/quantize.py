@@ -15,7 +15,7 @@ convolutions and sums; any other engine that knows QDQ computes the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,17 +115,22 @@ def convolution_scales(
 
 
 def quantize(
-    model: ir.Model, stage: str, int8: Mapping[str, ir.TensorProtocol], *, float_input: bool = False
+    model: ir.Model,
+    stage: str,
+    int8: Mapping[str, ir.TensorProtocol],
+    *,
+    float_input: bool = False,
+    keep: Collection[str] = (),
 ) -> tuple[ir.Graph, Plan]:
     """The int8 graph of a lowered fp32 ``stage``, and what it needs.
 
     ``float_input``: what reads the pictures, and what reads the stem, stays fp32: for pictures that 256 steps
-    do not suit.
+    do not suit. ``keep``: names of convolutions that stay fp32.
 
     ``int8``: the shared weights by the fp32 tensors' names. The graph's own tensors are named but hold
     placeholders (`Plan.tensors`); a frame stage's output and a clip stage's ``features`` are uint8.
     """
-    rewriter = _Rewriter(model.graph, stage, int8, float_input)
+    rewriter = _Rewriter(model.graph, stage, int8, float_input, keep)
     return rewriter.run(), rewriter.plan
 
 
@@ -141,7 +146,12 @@ class _Rewriter:
     """Walks the fp32 nodes in order and writes the int8 ones."""
 
     def __init__(
-        self, graph: ir.Graph, stage: str, int8: Mapping[str, ir.TensorProtocol], float_input: bool
+        self,
+        graph: ir.Graph,
+        stage: str,
+        int8: Mapping[str, ir.TensorProtocol],
+        float_input: bool,
+        keep: Collection[str],
     ) -> None:
         self.graph, self.stage, self.int8 = graph, stage, int8
         self.plan = Plan()
@@ -154,7 +164,7 @@ class _Rewriter:
         self.convolutions = {
             norm: convolution
             for norm, convolution in _foldable(graph, int8)
-            if self._root(_input_of(convolution, 0)) not in early
+            if self._root(_input_of(convolution, 0)) not in early and _name_of(norm) not in keep
         }
         self.folded = set(self.convolutions.values())
         self.points = set(self._points())
@@ -176,9 +186,10 @@ class _Rewriter:
     # --- what is quantized
 
     def _points(self) -> Iterator[ir.Value]:
-        """Values with a scale of their own: what convolutions read and what residual sums add."""
-        for convolution in self.convolutions.values():
+        """Values with a scale of their own: what convolutions read and give, and what residual sums add."""
+        for norm, convolution in self.convolutions.items():
             yield self._root(_input_of(convolution, 0))
+            yield _given_by(norm)  # also where only floats are computed of it: no integer kernel otherwise
         folded = {node.outputs[0] for node in self.convolutions}
         for node in self.graph:
             if node.op_type == "Add" and all(
@@ -236,7 +247,8 @@ class _Rewriter:
             moved = self._emit(node.op_type, inputs, dict(node.attributes))
             self.quantized[node.outputs[0]] = _Quantized(moved, self._activation(root))
         else:
-            inputs = [None if v is None else self._as_float(v) for v in node.inputs]
+            read = self._unrounded if node.op_type == "Conv" else self._as_float
+            inputs = [None if v is None else read(v) for v in node.inputs]
             news = self._emit(node.op_type, inputs, dict(node.attributes), len(node.outputs))
             for old, new in zip(node.outputs, news if isinstance(news, list) else [news], strict=True):
                 self.float[old] = new
@@ -308,6 +320,26 @@ class _Rewriter:
             return self._as_float_of(self._as_u8(value))
         return self.float[value] if value in self.float else self._again(value)
 
+    def _unrounded(self, value: ir.Value) -> ir.Value:
+        """A value as a convolution that stays fp32 reads it: not quantized, though others quantize it."""
+        producer = value.producer()
+        if value in self.float or producer is None or value not in self.quantized:
+            return self.float[value] if value in self.float else self._as_float(value)
+        inputs = [self._unrounded_operand(v, v in _moved(producer)) for v in producer.inputs if v is not None]
+        self.float[value] = self._emit(producer.op_type, inputs, dict(producer.attributes))
+        return self.float[value]
+
+    def _unrounded_operand(self, value: ir.Value, is_moved: bool) -> ir.Value:
+        if not is_moved:
+            return self._as_float(value)
+        if not _is_zeros(value):
+            return self._unrounded(value)
+        shape = self._emit("Shape", [self._unrounded(_zeros_like(value))], {})
+        producer = value.producer()
+        assert producer is not None
+        zeros: ir.Value = self._emit("ConstantOfShape", [shape], dict(producer.attributes))
+        return zeros
+
     def _as_float_of(self, quantized: _Quantized) -> ir.Value:
         return self._emit("DequantizeLinear", [quantized.value, *self._scale(quantized.activation)], {})
 
@@ -365,12 +397,23 @@ def _foldable(graph: ir.Graph, int8: Mapping[str, ir.TensorProtocol]) -> Iterato
             yield node, convolution
 
 
+def _given_by(norm: ir.Node) -> ir.Value:
+    """What a fused convolution gives: after the ReLU if nothing else reads the batch norm, else its own sums."""
+    readers = norm.outputs[0].consumers()
+    relu = len(readers) == 1 and readers[0].op_type == "Relu"
+    return readers[0].outputs[0] if relu else norm.outputs[0]
+
+
 def _early(graph: ir.Graph) -> Iterator[ir.Value]:
     """The pictures, and what the stem makes of them before pooling."""
     for value in graph.inputs:
         if value.name != "features":
             yield value
-            while value.consumers() and value.consumers()[0].op_type in ("Conv", "BatchNormalization", "Relu"):
+            while value.consumers() and value.consumers()[0].op_type in (
+                "Conv",
+                "BatchNormalization",
+                "Relu",
+            ):
                 value = value.consumers()[0].outputs[0]
             yield value
 

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from a3d_edge.exporters.onnx_graph import float32, save_graph
 from a3d_edge.exporters.quantize import Plan, convolution_scales, quantize, quantize_weights
 from a3d_edge.exporters.ranges import Ranges, measure_ranges, scale_of
+from a3d_edge.exporters.sensitivity import kept_in_float
 from a3d_edge.exporters.store import ALIGNMENT, append, external
 from a3d_edge.exporters.subgraphs import Stage, lower_width
 from numpy.typing import NDArray
@@ -70,10 +71,12 @@ def write_int8(
             statistics = work / ".statistics.bin"
             models = dict(lower_width(checkpoint, width, stored, (statistics, 0)))
             # Differences between frames are mostly near zero, with a few large: 256 even steps lose them, and
-            # the stem's features of them too. All other layers together matter less than these two.
+            # the stem's features of them too.
             motion = checkpoint.preprocessing.input == "motion"
+            ends = {c: clips[c.size] for c in (min(here), max(here))}
+            keep = kept_in_float(checkpoint, list(ends), ends)
             rewritten = {
-                stage: quantize(model, stage, shared.weights, float_input=motion)
+                stage: quantize(model, stage, shared.weights, float_input=motion, keep=keep)
                 for stage, model in models.items()
             }
             plans = {stage: plan for stage, (_, plan) in rewritten.items()}

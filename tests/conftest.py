@@ -34,6 +34,12 @@ CLASSES = ("right", "down", "still")
 WIDTH, HEIGHT, RATE, FRAMES = 48, 40, 30.0, 24
 
 
+@pytest.fixture(autouse=True)
+def _no_saved_profiles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own device profiles do not change what `run` does in a test."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
+
+
 @pytest.fixture
 def tiny_description() -> SlowDescription:
     """The smallest useful member of the Slow family: windows of 4 frames, 2 apart, of 32×32."""

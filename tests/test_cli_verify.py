@@ -130,5 +130,5 @@ def test_what_is_the_same(bundle: Path, parity: EngineParity, passes: bool) -> N
     if passes:
         _require_same(loaded, "other", parity)
         return
-    with pytest.raises(BundleError, match="other differs from ort:CPU at w0.50-s32-t2"):
+    with pytest.raises(BundleError, match=r"other differs from ort:CPU at w0\.50-s32-t2"):
         _require_same(loaded, "other", parity)

@@ -128,18 +128,20 @@ def test_statistics_are_replaced(bundle: Bundle, suffix: str) -> None:
     assert relative_error(after, ORT.open(graph, changed, {"pictures": (1, 3, 37, 37)}, 1).run(given)) < 1e-4
 
 
-@pytest.mark.parametrize("kind", [".scale", ".zero", ".weight_scale", ".bias", ".bias_scale"])
-def test_scales_zero_points_and_biases_are_replaced(int8: Bundle, kind: str) -> None:
-    """Of one tensor of each kind: an integer part of the features follows, as in ONNX Runtime."""
+@pytest.mark.parametrize(
+    "name", ["features.scale", "features.zero", "stem.weight_scale", "stem.bias", "stem.bias_scale"]
+)
+def test_scales_zero_points_and_biases_are_replaced(int8: Bundle, name: str) -> None:
+    """Of every kind one changed: the features move by many steps, to within a step of ONNX Runtime's."""
     own = int8.replaced(INT8[0])["frame"]
-    name = next(name for name in own if name.endswith(kind))
-    other = own[name] + own[name].dtype.type(9) if kind == ".zero" else own[name] * own[name].dtype.type(2)
-    changed = {**own, name: np.asarray(other, own[name].dtype).reshape(own[name].shape)}
+    other = own[name] + 9 if name.endswith(".zero") else own[name] * 2
+    changed = {**own, name: np.asarray(other, own[name].dtype)}
     given = {"pictures": np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype(np.float32)}
     before, after = (frame_stage(int8, INT8[0], one).run(given).astype(int) for one in (own, changed))
     graph = int8.graphs_of(INT8[0])["frame"]
     expected = ORT.open(graph, changed, {"pictures": (1, 3, 32, 32)}, 1).run(given).astype(int)
-    assert np.abs(after - expected).mean() < 0.5 < np.abs(after - before).mean()
+    assert np.abs(after - before).mean() > 5
+    assert np.abs(after - expected).mean() < 1
 
 
 def test_statistics_of_another_configuration_are_noticed(bundle: Bundle) -> None:
@@ -225,7 +227,7 @@ def test_an_input_that_does_not_fit_is_an_error_of_ours(bundle: Bundle) -> None:
 def test_devices_go_by_openvinos_names() -> None:
     """In any case; one that is not here names those that are."""
     assert find_engine("openvino").name == find_engine("OpenVINO:cpu").name == "openvino"
-    with pytest.raises(UsageError, match="openvino:toaster: no such device found; .* one of openvino:CPU"):
+    with pytest.raises(UsageError, match=r"openvino:toaster: no such device found; .* one of openvino:CPU"):
         find_engine("openvino:toaster")
 
 

@@ -10,14 +10,14 @@ import pytest
 from fixtures_bundle import TWO_PATHWAYS, pictures, shared_slowfast
 from numpy.typing import NDArray
 
-import a3d_edge.engine.stream as stream_module
+import a3d_edge.video.pictures as pictures_module
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.engine.session import Network, open_network
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing, preprocess
+from a3d_edge.video.preprocess import MOTION_OFFSETS, Fitted, Preprocessing, fit, preprocess
 from a3d_edge.video.sampler import Pathway, Sampler, Sampling, pathways
 
 SAMPLING = Sampling(4, 2)
@@ -288,6 +288,33 @@ def test_motion_input_looks_back_beyond_the_window() -> None:
     assert len(results) > 3
 
 
+@pytest.mark.parametrize(("hop", "fitted"), [(1, 1), (2, 1), (4, 2), (8, 3)])
+def test_a_frame_that_samples_share_is_fitted_once(
+    hop: int, fitted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Motion looks back 2 and 6: at hop 4 the sample 4 later looks at one of the same frames. Per sample
+    ``fitted`` frames are new, and what was kept from earlier ones does not pile up."""
+    taken: Counter[int] = Counter()
+
+    def counting(image: np.ndarray, size: int, spec: Preprocessing) -> Fitted:
+        taken[id(image)] += 1
+        return fit(image, size, spec)
+
+    monkeypatch.setattr(pictures_module, "fit", counting)
+    eight = Sampling(2, 8)
+    network = FakeNetwork("w1.00-s16-t2", eight)
+    stream = WindowStream(eight, Preprocessing("motion", 1.0, MOTION_OFFSETS), hop, network)
+    sampler, source = Sampler(eight, hop, MOTION_OFFSETS), frames(120)
+    for frame in source:
+        for sample in sampler.push(frame):
+            before = sum(taken.values())
+            stream.add(sample)
+            run_ready(stream)
+            assert sum(taken.values()) - before <= (fitted if sample.instant > 8 else 3)
+            assert len(stream._pictures._fitted) <= 7
+    assert set(taken.values()) == {1}
+
+
 def test_work_is_counted_since_the_prediction_before() -> None:
     """Encoding on arrival and classifying both count, once; time that is waited does not."""
     ticks = iter(range(1000))
@@ -427,18 +454,18 @@ def from_scratch(bundle: Bundle, network: Network, source: list[Frame], start: i
 def test_every_window_equals_a_whole_window_computation(
     slowfast: Bundle, hop: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the real SlowFast, switched every third window; between two switches no frame is prepared twice for
-    one pathway."""
+    """On the real SlowFast, switched every third window; between two switches no frame is prepared twice at
+    one size, also not for two pathways."""
     networks = [
         open_network(slowfast, c, threads=1) for c in (TWO_PATHWAYS[1], TWO_PATHWAYS[4], TWO_PATHWAYS[2])
     ]
     prepared: Counter[tuple[int, int]] = Counter()
 
-    def counting(images: list[np.ndarray], size: int, spec: Preprocessing) -> np.ndarray:
-        prepared[id(images[0]), size] += 1
-        return preprocess(images, size, spec)
+    def counting(image: np.ndarray, size: int, spec: Preprocessing) -> Fitted:
+        prepared[id(image), size] += 1
+        return fit(image, size, spec)
 
-    monkeypatch.setattr(stream_module, "preprocess", counting)
+    monkeypatch.setattr(pictures_module, "fit", counting)
     source = video(64)
     stream = WindowStream(slowfast.sampling, slowfast.preprocessing, hop, networks[0])
     sampler = Sampler(slowfast.sampling, hop)
@@ -454,16 +481,15 @@ def test_every_window_equals_a_whole_window_computation(
                 spread.append(expected)
                 starts.append(window.start)
                 if len(starts) % 3 == 0:
-                    sizes = [pathway.size for pathway in stream.network.pathways]
-                    assert all(times <= sizes.count(size) for (_, size), times in prepared.items())
+                    assert set(prepared.values()) == {1}
                     prepared.clear()
                     stream.switch(networks[len(starts) // 3 % 3])
     assert starts == list(range(0, 64 - 15, hop))
     assert len({tuple(np.round(scores, 3)) for scores in spread}) == len(spread), "windows that look alike"
 
 
-def test_pathways_of_one_size_share_no_picture(slowfast: Bundle) -> None:
-    """The slow pathway's frames are some of the Fast one's; at one size each is still handed to both."""
+def test_pathways_of_one_size_share_pictures(slowfast: Bundle) -> None:
+    """The slow pathway's frames are some of the Fast one's; at one size each is made once, for both."""
     network = open_network(slowfast, TWO_PATHWAYS[3], threads=1)
     assert network.pathways == (Pathway((0, 4, 8, 12), 32), Pathway(tuple(range(16)), 32))
     source = video(17)

@@ -86,6 +86,15 @@ def test_the_softmax_head_s_scores_are_the_mean_of_the_windows_scores(
     assert not torch.allclose(scores, expected.mean(dim=1).softmax(dim=1), rtol=1e-2)
 
 
+def test_a_very_sure_softmax_head_stays_finite(linear: SlimLinear) -> None:
+    """Scores that round to 0 still have a logit: nothing is minus infinity."""
+    both = tuple(x * 500 for x in features(8))
+    logits, scores = logits_of(both, linear, "softmax_windows"), logits_by_window(both, linear).softmax(dim=2)
+    assert (scores.mean(dim=1) == 0).any()
+    assert torch.isfinite(logits).all()
+    torch.testing.assert_close(logits.softmax(dim=1), scores.mean(dim=1), rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize(("height", "width"), [(7, 7), (5, 5), (4, 6), (1, 1)])
 def test_one_window_gives_its_own_logits(head: str, height: int, width: int, linear: SlimLinear) -> None:

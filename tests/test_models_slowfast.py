@@ -368,9 +368,9 @@ def test_a_description_that_cannot_be_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "frames", "alpha"), [("slowfast_r50_4x16", 4, 8), ("slowfast_r50_8x8", 8, 4)]
+    ("name", "frames", "alpha", "kernel"), [("slowfast_r50_4x16", 4, 8, 5), ("slowfast_r50_8x8", 8, 4, 7)]
 )
-def test_r50_is_the_original_s(name: str, frames: int, alpha: int) -> None:
+def test_r50_is_the_original_s(name: str, frames: int, alpha: int, kernel: int) -> None:
     """β = 1/8, lateral convolutions of 2βC filters; the stages after them see 80, 320, 640, 1280 channels."""
     description = describe(name)
     with torch.device("meta"):
@@ -382,7 +382,7 @@ def test_r50_is_the_original_s(name: str, frames: int, alpha: int) -> None:
     assert shapes["slow.stem.conv.weight"] == (64, 3, 1, 7, 7)
     assert shapes["fast.stem.conv.weight"] == (8, 3, 5, 7, 7)
     for k, width in enumerate((8, 32, 64, 128)):
-        assert shapes[f"{LATERALS[k]}.conv.weight"] == (2 * width, width, 5, 1, 1)
+        assert shapes[f"{LATERALS[k]}.conv.weight"] == (2 * width, width, kernel, 1, 1)
         first = f"slow.{STAGES[k]}.blocks.0"
         assert shapes[f"{first}.a.conv.weight"][1:3] == (10 * width, 1 if k < 2 else 3)
         assert shapes[f"{first}.shortcut.conv.weight"][1] == 10 * width

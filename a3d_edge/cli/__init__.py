@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from a3d_edge.cli import eval as eval_command
-from a3d_edge.cli import explain, export, flops, import_, info, run, table, train, verify
+from a3d_edge.cli import bench, explain, export, flops, import_, info, run, table, train, verify
 from a3d_edge.errors import A3DEdgeError
 
 __all__ = ["app", "main"]
@@ -48,6 +48,7 @@ app.command("export")(export.export)
 app.command("import")(import_.import_checkpoint)
 app.command("info")(info.info)
 app.command("verify")(verify.verify)
+app.command("bench")(bench.bench)
 app.command("flops")(flops.flops)
 app.command("train")(train.train)
 app.command("eval")(eval_command.evaluate)

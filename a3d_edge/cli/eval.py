@@ -20,12 +20,14 @@ from a3d_edge.cli.measuring import (
     ProtocolOption,
     ScoresOption,
     ViewsOption,
+    all_of,
+    load_subject,
     measure,
 )
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint (.pth).")],
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint (.pth) or bundle directory.")],
     data: DataOption,
     configuration: Annotated[
         list[str] | None,
@@ -48,14 +50,13 @@ def evaluate(
     """
     require("train", "torch", "av")
     from a3d_edge.configuration import Configuration
-    from a3d_edge.models.checkpoint import load
 
     options = Measuring(
         data, fold, calibration, calibration_clips, no_calibration, views, protocol, scores, device, cache
     )
     wanted = [Configuration.parse(name) for name in configuration or []]
-    loaded = load(checkpoint)
-    found = measure(checkpoint, loaded, wanted or loaded.grid(), options, log=not json_lines)
+    loaded = load_subject(checkpoint)
+    found = measure(checkpoint, loaded, wanted or all_of(checkpoint, loaded), options, log=not json_lines)
     for c, of in (found or {}).items():
         fields = {
             "configuration": str(c),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from a3d_edge.cli.common import (
+    Report,
     choose,
     emit,
     progress,
@@ -16,12 +18,15 @@ from a3d_edge.cli.common import (
     step,
     unlabelled_set,
     warn_if_untrained,
+    window_set,
 )
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
-    from a3d_edge.configuration import Configuration
+    from a3d_edge.bundle import Bundle
+    from a3d_edge.configuration import Configuration, Precision
     from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.models.network import Clips
     from a3d_edge.table import ConfigurationBudgetTable
     from a3d_edge.training.clips import Clip
 
@@ -44,17 +49,27 @@ def export(
     fold: int = typer.Option(None, "--fold", help="Leave this fold of the calibration data out."),
     calibration_clips: int = typer.Option(256, "--calibration-clips", help="Clips to calibrate on.", min=1),
     parity_clips: int = typer.Option(8, "--parity-clips", help="Clips to compare with PyTorch on.", min=1),
-    precision: str = typer.Option("fp32", "--precision", help="fp32."),
+    precision: str = typer.Option("fp32", "--precision", help="fp32, int8, or both in one bundle."),
+    range_clips: int = typer.Option(
+        48, "--range-clips", help="Clips to measure int8's activation ranges on.", min=1
+    ),
+    validation: list[Path] = typer.Option(
+        None, "--validation", help="Labelled clips to measure the accuracy of every exported row on."
+    ),
     cache: Path = typer.Option(None, "--cache", help="Folder of decoded frames."),
     json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
 ) -> None:
     """Write one bundle: a subgraph per width over one weights file, calibrated and proved on real clips."""
-    if precision != "fp32":
-        raise UsageError(f"unknown --precision '{precision}'; only fp32 is in this version")
+    precisions = _precisions(precision)
     require("export", "torch", "onnx_ir")
     from a3d_edge.exporters.calibrate import calibrate
     from a3d_edge.exporters.parity import sizes_of
-    from a3d_edge.exporters.write_bundle import export_bundle, require_calibrated, require_replaceable
+    from a3d_edge.exporters.write_bundle import (
+        export_bundle,
+        in_precisions,
+        require_calibrated,
+        require_replaceable,
+    )
     from a3d_edge.models.checkpoint import load
     from a3d_edge.models.ranges import find_range
     from a3d_edge.training.clips import list_clips
@@ -70,38 +85,92 @@ def export(
         if calibration
         else []
     )
-    rows = _rows(loaded, table, configuration)
+    rows = in_precisions(_rows(loaded, table, configuration), precisions)
+    fp32 = sorted({c.at("fp32") for c in rows.configurations})
+    labelled = choose(list_clips(validation), fold, held_out=True) if validation else []
     if not clips:
         require_calibrated(loaded, rows)
     with progress() as report:
         if clips:
             calibrate(
                 loaded.model,
-                rows.configurations,
+                fp32,
                 unlabelled_set(loaded, clips, cache, 1),
                 step(report, "calibrate"),
             )
-        few = unlabelled_set(loaded, clips[:parity_clips] or _rendered(parity_clips), cache, 1)
-        windows = {size: next(iter(few.at_size(size)))[1] for size in sizes_of(rows.configurations)}
-        bundle = export_bundle(loaded, rows, windows, out, report)
+        sizes = sizes_of(rows.configurations)
+        few = _windows(loaded, clips[:parity_clips] or _rendered(parity_clips), sizes, cache)
+        more = {}
+        if "int8" in precisions:
+            more = _windows(loaded, clips[:range_clips] or _rendered(range_clips), sizes, cache)
+        measured = _measured(loaded, rows, labelled, validation, cache, report) if labelled else None
+        bundle = export_bundle(loaded, rows, few, out, report, range_clips=more, measured=measured)
     entries = bundle.manifest.configurations
     for name, entry in entries.items():
         if json_lines:
             emit("parity", {"configuration": name, **entry.parity.model_dump()})
     total = sum(entry.bytes for entry in bundle.manifest.files.values())
-    worst = max(entry.parity.relative_error for entry in entries.values())
+    errors = {
+        kind: max(
+            e.parity.relative_error for n, e in entries.items() if n.endswith("-int8") == (kind == "int8")
+        )
+        for kind in precisions
+    }
+    worst = " and ".join(f"{error:.1e} ({kind})" for kind, error in errors.items())
     fields = {
         "path": str(bundle.path),
         "configurations": len(entries),
         "bytes": total,
-        "relative_error": worst,
+        "relative_error": max(errors.values()),
+        "relative_error_by_precision": errors,
     }
     if json_lines:
         emit("exported", fields)
     else:
         typer.echo(
-            f"{bundle.path}: {len(entries)} configurations, {total / 1e6:.2f} MB, parity within {worst:.1e}"
+            f"{bundle.path}: {len(entries)} configurations, {total / 1e6:.2f} MB, parity within {worst}"
         )
+
+
+def _precisions(text: str) -> tuple[Precision, ...]:
+    known: dict[str, tuple[Precision, ...]] = {
+        "fp32": ("fp32",), "int8": ("int8",), "both": ("fp32", "int8"), "fp32,int8": ("fp32", "int8"),
+    }  # fmt: skip
+    if text.lower() not in known:
+        raise UsageError(f"unknown --precision '{text}'; there are fp32, int8 and both")
+    return known[text.lower()]
+
+
+def _windows(loaded: Checkpoint, clips: list[Clip], sizes: list[int], cache: Path | None) -> dict[int, Clips]:
+    """The most central window of every clip, at every size; as many as one batch holds."""
+    few = unlabelled_set(loaded, clips, cache, 1)
+    return {size: next(iter(few.at_size(size)))[1] for size in sizes}
+
+
+def _measured(
+    loaded: Checkpoint,
+    rows: ConfigurationBudgetTable,
+    clips: list[Clip],
+    places: list[Path],
+    cache: Path | None,
+    report: Report,
+) -> Callable[[Bundle], ConfigurationBudgetTable]:
+    """The table with the accuracy of every row as its own graphs compute it, in both precisions alike."""
+    from a3d_edge.training.bundle_model import BundleModel
+    from a3d_edge.training.evaluation import evaluate
+
+    windows = window_set(loaded, clips, cache, 4)
+
+    def measure(bundle: Bundle) -> ConfigurationBudgetTable:
+        model = BundleModel(bundle)
+        scores = evaluate(model, rows.configurations, windows, loaded.classes, step(report, "accuracy"))
+        measured = tuple(
+            row.model_copy(update={"accuracy": round(scores[row.parsed].accuracy, 6)}) for row in rows.rows
+        )
+        where = f"{len(clips)} clips of {', '.join(str(place) for place in places)}, 4 views (runtime)"
+        return rows.model_copy(update={"rows": measured, "measured_on": where})
+
+    return measure
 
 
 def _rows(loaded: Checkpoint, table: str | None, names: list[str] | None) -> ConfigurationBudgetTable:

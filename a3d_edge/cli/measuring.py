@@ -116,6 +116,10 @@ def prepare(
     from a3d_edge.exporters.calibrate import calibrate
     from a3d_edge.models.checkpoint import forget_statistics, statistics
 
+    if _is_bundle(checkpoint):
+        if options.calibration or options.no_calibration:
+            raise UsageError("a bundle has its statistics built in; calibrate its checkpoint instead")
+        return
     if options.no_calibration:
         forget_statistics(checkpoint.model)
         return
@@ -151,6 +155,32 @@ def measure(
         return evaluate_shared(checkpoint.model, wanted, windows, checkpoint.classes, share, kept, shown)
 
 
+def load_subject(path: Path, engine: str | None = None) -> Checkpoint:
+    """A checkpoint, or a bundle in the place of one: then what is measured are its own graphs."""
+    if not path.is_dir():
+        from a3d_edge.models.checkpoint import load
+
+        return load(path)
+    from a3d_edge.bundle import Bundle
+    from a3d_edge.engine.engines import DEFAULT, find_engine
+    from a3d_edge.training.bundle_model import as_checkpoint
+
+    return as_checkpoint(Bundle.load(path), find_engine(engine or DEFAULT))
+
+
+def all_of(path: Path, checkpoint: Checkpoint) -> list[Configuration]:
+    """Every configuration of a bundle, or of the range a checkpoint was trained over."""
+    from a3d_edge.bundle import Bundle
+
+    return list(Bundle.load(path).configurations) if path.is_dir() else checkpoint.grid()
+
+
+def _is_bundle(checkpoint: Checkpoint) -> bool:
+    from a3d_edge.training.bundle_model import BundleModel
+
+    return isinstance(checkpoint.model, BundleModel)
+
+
 def _what(share: Share) -> str:
     return "evaluate" if share.size == 1 else f"evaluate (process 1 of {share.size}, its share)"
 
@@ -175,7 +205,7 @@ def _scores_file(
     if not options.scores.parent.is_dir():
         raise UsageError(f"--scores {options.scores}: no such folder {options.scores.parent}")
     header: dict[str, Any] = {
-        "checkpoint": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "checkpoint": hashlib.sha256(_identity(path).read_bytes()).hexdigest(),
         "calibration": _calibration(options),
         "protocol": windows.protocol,
         "views": windows.views,
@@ -183,6 +213,13 @@ def _scores_file(
         "configurations": [str(c) for c in wanted],
     }
     return ScoresFile(options.scores, header, (len(windows.clips), len(wanted), len(checkpoint.classes)))
+
+
+def _identity(path: Path) -> Path:
+    """The file whose digest tells checkpoints and bundles apart."""
+    from a3d_edge.bundle import MANIFEST
+
+    return path / MANIFEST if path.is_dir() else path
 
 
 def _calibration(options: Measuring) -> str:

@@ -46,7 +46,7 @@ def run(
     memory: str = typer.Option(
         None,
         "--memory",
-        help="What loaded networks may take, such as 200MB (default: a quarter of the free).",
+        help="What loaded networks may take: 200MB (default: a quarter of what is free).",
     ),
     profile: str = typer.Option(
         "auto", "--profile", help="Device profile: auto (as 'bench --save-profile' kept it), none, or a file."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["cpu_quota", "group_directories", "memory_limit"]
+__all__ = ["cpu_quota", "group_directories", "memory_free"]
 
 
 def group_directories(root: Path, controller: str) -> list[Path]:
@@ -40,15 +40,23 @@ def cpu_quota(directories: list[Path]) -> tuple[float | None, float | None]:
     return quota, None if used is None else used / 1e9
 
 
-def memory_limit(directory: Path) -> tuple[float | None, float | None]:
-    """Limit and use of a memory cgroup in bytes; file cache that the kernel drops first is not in use."""
-    limit, used, cache = _text(directory / "memory.max"), _text(directory / "memory.current"), "inactive_file"
+def memory_free(directory: Path, machine: float) -> tuple[float, float] | None:
+    """Bytes that a memory cgroup leaves us, and its limit; None where it has none below the ``machine``'s.
+
+    File cache that the kernel drops first is free. What is in use is read only where there is a limit: for
+    memory.stat the kernel adds up counters of all processors.
+    """
+    limit, current, cache = _number(_text(directory / "memory.max")), "memory.current", "inactive_file"
     if limit is None:
-        limit, used = (_text(directory / f"memory.{name}_in_bytes") for name in ("limit", "usage"))
+        limit, current = _number(_text(directory / "memory.limit_in_bytes")), "memory.usage_in_bytes"
         cache = "total_inactive_file"
-    total = _number(used)
+    if limit is None or not 0 < limit < machine:
+        return None
+    used = _number(_text(directory / current))
+    if used is None:
+        return None
     reclaimable = _key(directory / "memory.stat", cache) or 0.0
-    return _number(limit), None if total is None else max(0.0, total - reclaimable)
+    return limit - max(0.0, used - reclaimable), limit
 
 
 def _quota(directory: Path) -> float | None:

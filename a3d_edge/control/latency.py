@@ -22,14 +22,14 @@ NOISE = 0.2  # a change of the median below this is averaged; a larger one is th
 SMOOTHING = 0.25
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Measured:
     """The running median of one configuration, smoothed, and its recent latencies, all in ms."""
 
     typical: float
     recent: tuple[float, ...]
 
-    @property
+    @cached_property
     def expected(self) -> float:
         """A recent high percentile, or the typical value where that has risen since."""
         if not self.recent:
@@ -138,6 +138,7 @@ class LatencyModel:
 def _scaled_from_nearest(cost: float, costs: Sequence[float], known: Sequence[tuple[float, float]]) -> float:
     """The latency at a cost, from the (cost, latency) whose cost is nearest by ratio; all sorted by cost."""
     place = bisect(costs, cost)
-    around = known[max(0, place - 1) : place + 1]
-    nearest, ms = min(around, key=lambda pair: max(pair[0] / cost, cost / pair[0]))
+    if place == len(known) or (place > 0 and cost / costs[place - 1] <= costs[place] / cost):
+        place -= 1
+    nearest, ms = known[place]
     return ms * cost / nearest

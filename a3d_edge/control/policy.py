@@ -62,7 +62,7 @@ class PolicyState:
         return next((bar for bar in self.bars if bar.configuration == configuration), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # told apart by identity: fields are slow to compare
 class _Option:
     configuration: Configuration
     share: float

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import psutil
 
-from a3d_edge.control.cgroups import cpu_quota, group_directories, memory_limit
+from a3d_edge.control.cgroups import cpu_quota, group_directories, memory_free
 from a3d_edge.control.cores import affinity
 
 __all__ = ["DeviceSensors", "Signals"]
@@ -103,9 +103,9 @@ class DeviceSensors:
         machine = self._source.virtual_memory()
         shares = [float(machine.available / machine.total)]
         for directory in self._memory_groups:
-            limit, used = memory_limit(directory)
-            if limit is not None and used is not None and 0 < limit < machine.total:
-                shares.append((limit - used) / limit)
+            if (found := memory_free(directory, machine.total)) is not None:
+                free, limit = found
+                shares.append(free / limit)
         return min(1.0, max(0.0, min(shares)))
 
     def _read_cpu_others(self) -> float | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.control.cgroups import group_directories, memory_limit
+from a3d_edge.control.cgroups import group_directories, memory_free
 from a3d_edge.engine.engines import trim_heap
 from a3d_edge.errors import UsageError
 from a3d_edge.table import ConfigurationBudgetTable
@@ -49,10 +49,9 @@ def default_memory(root: Path = Path("/")) -> int:
     machine = psutil.virtual_memory()
     free = [float(machine.available)]
     for directory in group_directories(root, "memory"):
-        limit, used = memory_limit(directory)
-        if limit is not None and used is not None and 0 < limit < machine.total:
-            free.append(max(0.0, limit - used))
-    return int(SHARE_OF_FREE * min(free))
+        if (found := memory_free(directory, machine.total)) is not None:
+            free.append(found[0])
+    return max(0, int(SHARE_OF_FREE * min(free)))
 
 
 def anonymous_bytes() -> int | None:

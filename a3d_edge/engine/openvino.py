@@ -67,7 +67,9 @@ class OpenVinoEngine:
             stage = OpenVinoStage(graph.name, compiled.create_infer_request(), by_row)
         except MemoryError as error:
             raise ResourceError(f"{graph.name}: not enough memory to load it; pin a narrower one") from error
-        except RuntimeError as error:  # OpenVINO's own all derive from it
+        except BundleError:
+            raise
+        except Exception as error:  # as ONNX Runtime's: many types without a common base
             raise BundleError(f"{graph}: OpenVINO refuses the graph ({reason(error)})") from error
         del model, compiled
         trim_heap()
@@ -93,7 +95,7 @@ class OpenVinoStage:
     def _infer(self, inputs: Tensors) -> NDArray[Any]:
         try:
             found = self.request.infer(dict(inputs), share_inputs=True, share_outputs=True)
-        except (RuntimeError, TypeError) as error:
+        except Exception as error:  # as in `open`
             raise ResourceError(f"{self.name}: OpenVINO failed ({reason(error)})") from error
         return np.array(found[0])  # the request writes over its own the next time
 

@@ -65,6 +65,7 @@ class WindowStream:
         self._pictures = Pictures(preprocessing)
         self._samples: dict[int, Sample] = {}
         self._features: dict[tuple[int, int], Features] = {}  # (pathway, instant)
+        self._windows: dict[int, Features] = {}  # by pathway: one window's features, written anew for each
         self._next_start = 0
         self._epoch = 0
         self._latest = -1
@@ -75,6 +76,7 @@ class WindowStream:
         """Run the next windows on another network."""
         self.network = network
         self._features.clear()
+        self._windows.clear()
 
     def add(self, sample: Sample) -> None:
         """Take a sample; it is encoded now if the current configuration will look at it."""
@@ -82,8 +84,7 @@ class WindowStream:
             self._begin(sample.epoch)
         self._samples[sample.instant] = sample
         self._latest = sample.instant
-        wanted = [self._is_wanted(pathway, sample.instant) for pathway in self.network.pathways]
-        self._encode(sample.instant, [place for place, is_wanted in enumerate(wanted) if is_wanted])
+        self._encode(sample.instant, self._wanting(sample.instant))
 
     def next_ready(self) -> ReadyWindow | None:
         """The next window if its last picked frame has arrived."""
@@ -114,13 +115,11 @@ class WindowStream:
             for pathway in self.network.pathways
         ]
         for instant in sorted({i for instants in looked_at for i in instants}):
-            wanted = [place for place, instants in enumerate(looked_at) if instant in instants]
-            self._encode(instant, [place for place in wanted if (place, instant) not in self._features])
+            now = {place for place, instants in enumerate(looked_at) if instant in instants}
+            if any((place, instant) not in self._features for place in now):  # after a switch, or at the end
+                self._encode(instant, sorted(now.union(self._wanting(instant))))
         begun = self._clock()
-        features = [
-            np.concatenate([self._features[place, i] for i in instants])
-            for place, instants in enumerate(looked_at)
-        ]
+        features = [self._gathered(place, instants) for place, instants in enumerate(looked_at)]
         scores = self.network.classify(*features)
         self._work_s += self._clock() - begun
         newest = self._samples[max(instants[-1] for instants in looked_at)].frames[0]
@@ -130,8 +129,21 @@ class WindowStream:
         self._advance(window)
         return result
 
+    def _gathered(self, place: int, instants: list[int]) -> Features:
+        """Features ``(T, …)`` of a window, in memory that the next window uses again."""
+        found = [self._features[place, i] for i in instants]
+        if place not in self._windows:
+            self._windows[place] = np.empty((len(found), *found[0].shape[1:]), found[0].dtype)
+        return np.concatenate(found, out=self._windows[place])
+
     def _last_pick(self, start: int) -> int:
         return start + max(pathway.instants[-1] for pathway in self.network.pathways)
+
+    def _wanting(self, instant: int) -> list[int]:
+        """Places of the pathways that will look at an instant."""
+        return [
+            place for place, pathway in enumerate(self.network.pathways) if self._is_wanted(pathway, instant)
+        ]
 
     def _is_wanted(self, pathway: Pathway, instant: int) -> bool:
         """Whether the next window, or one that starts by then, looks at this instant in this pathway."""
@@ -140,11 +152,12 @@ class WindowStream:
 
     def _encode(self, instant: int, places: list[int]) -> None:
         """What the pathways at these places keep of an instant; those of one size share its picture."""
-        if not places:
+        missing = [place for place in places if (place, instant) not in self._features]
+        if not missing:
             return
         begun = self._clock()
         made: dict[int, NDArray[np.float32]] = {}
-        for place in places:
+        for place in missing:
             size = self.network.pathways[place].size
             if size not in made:
                 made[size] = self._pictures.of(self._samples[instant], size)[np.newaxis]

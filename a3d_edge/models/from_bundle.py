@@ -17,7 +17,7 @@ from a3d_edge.models.network import NetworkDescription, SlimNetwork
 from a3d_edge.models.registry import describe, read_description
 from a3d_edge.video.sampler import pathways
 
-__all__ = ["checkpoint_of"]
+__all__ = ["checkpoint_of", "description_of"]
 
 ALIGNMENT = 64  # bytes, as `export` aligns the tensors of weights.bin
 
@@ -33,23 +33,31 @@ def checkpoint_of(bundle: Bundle, proved: Sequence[Configuration] | None = None)
     probe input of the configurations ``proved``, by default all. Raises `UsageError` when the architecture
     is not known, `BundleError` when the files do not hold the network or a proof fails.
     """
-    description = _description(bundle)
+    description = description_of(bundle)
     if description.sampling != bundle.sampling:
         raise BundleError(
             f"{bundle.path}: {bundle.sampling} is not that of {description.name}; "
             "name the checkpoint it was exported from with --checkpoint"
         )
+    if not _fp32(bundle):
+        raise BundleError(
+            f"{bundle.path}: holds int8 alone, whose weights are rounded; "
+            "name the checkpoint it was exported from with --checkpoint"
+        )
     model = description.build().eval()
     _read_weights(bundle, model)
     _read_statistics(bundle, model)
-    for configuration in bundle.configurations if proved is None else proved:
+    for configuration in _fp32(bundle) if proved is None else proved:
         _prove(bundle, model, configuration)
     manifest = bundle.manifest
     return Checkpoint(model, bundle.classes, bundle.preprocessing, manifest.range, dict(manifest.origin))
 
 
-def _description(bundle: Bundle) -> NetworkDescription:
-    """The one in the manifest; bundles of version 0.1 name a registered architecture instead."""
+def description_of(bundle: Bundle) -> NetworkDescription:
+    """The description in the manifest; bundles of version 0.1 name a registered architecture instead.
+
+    Raises `BundleError` or `UsageError` for one that this version does not have.
+    """
     content = bundle.manifest.description
     if not content:
         return describe(bundle.manifest.architecture, len(bundle.classes))
@@ -61,6 +69,10 @@ def _description(bundle: Bundle) -> NetworkDescription:
             f"{bundle.path}: its description does not fit this version ({reason}); "
             "name the checkpoint it was exported from with --checkpoint"
         ) from error
+
+
+def _fp32(bundle: Bundle) -> list[Configuration]:
+    return [c for c in bundle.configurations if c.precision == "fp32"]
 
 
 def _read_weights(bundle: Bundle, model: SlimNetwork) -> None:
@@ -89,13 +101,13 @@ def _read_statistics(bundle: Bundle, model: SlimNetwork) -> None:
             name: [_tensor(mean), _tensor(variance)]
             for name, (mean, variance) in bundle.statistics(configuration).items()
         }
-        for configuration in bundle.configurations
+        for configuration in _fp32(bundle)
     }
     try:
         set_statistics(model, found)
     except ValueError as error:
         raise BundleError(f"{bundle.path / STATISTICS}: {error}; export the bundle again") from error
-    full = [c for c in bundle.configurations if c.width == 1.0]
+    full = [c for c in _fp32(bundle) if c.width == 1.0]
     for norm in norms(model).values() if full else ():
         mean, variance = norm.calibrated[str(full[-1])]
         norm.running_mean.copy_(mean)

@@ -28,7 +28,7 @@ def resize_like(x: Tensor, like: Tensor) -> Tensor:
     if x.shape[3:] == like.shape[3:]:
         return x
     flat = F.interpolate(x.transpose(1, 2).flatten(0, 1), size=like.shape[3:], mode="bilinear")
-    return flat.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+    return flat.reshape(x.shape[0], x.shape[2], *flat.shape[1:]).transpose(1, 2)
 
 
 def pick_frames_like(x: Tensor, like: Tensor) -> Tensor:

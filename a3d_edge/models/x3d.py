@@ -137,7 +137,7 @@ class _Excitation(nn.Module):
         self.expand = SlimConv(inner, channels, (1, 1, 1), bias=True)
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        weights = self.expand(F.relu(self.reduce(_mean(x), run)), run)
+        weights: Tensor = self.expand(F.relu(self.reduce(_mean(x), run)), run)
         return x * weights.sigmoid()
 
 

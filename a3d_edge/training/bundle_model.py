@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,9 +12,18 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.engines import Engine
 from a3d_edge.engine.session import BundleNetwork, available_threads
+from a3d_edge.models.checkpoint import Checkpoint
+from a3d_edge.models.from_bundle import description_of
 from a3d_edge.models.network import Clips, fit_pathway
 
-__all__ = ["BundleModel"]
+__all__ = ["BundleModel", "as_checkpoint"]
+
+
+def as_checkpoint(bundle: Bundle, engine: Engine | None = None) -> Checkpoint:
+    """A bundle as what `evaluate` and the command line take: its own graphs are the model."""
+    manifest = bundle.manifest
+    model: Any = BundleModel(bundle, engine)  # answers as a SlimNetwork does; it has no weights to change
+    return Checkpoint(model, bundle.classes, bundle.preprocessing, manifest.range, dict(manifest.origin))
 
 
 class BundleModel(nn.Module):
@@ -23,6 +34,7 @@ class BundleModel(nn.Module):
 
     def __init__(self, bundle: Bundle, engine: Engine | None = None) -> None:
         super().__init__()
+        self.description = description_of(bundle)
         self._bundle, self._engine = bundle, engine
         self._networks: dict[Configuration, BundleNetwork] = {}
         self.register_parameter("place", nn.Parameter(torch.empty(0)))  # where clips are wanted: the CPU

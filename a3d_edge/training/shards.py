@@ -15,8 +15,8 @@ from datetime import timedelta
 from typing import Any
 
 import torch
-from torch import nn
 import torch.distributed as dist
+from torch import nn
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, UsageError

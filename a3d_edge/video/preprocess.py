@@ -132,7 +132,7 @@ def fit(image: Image, size: int, spec: Preprocessing, place: float = 0.5) -> Fit
 
 
 def picture_of(fitted: Sequence[Fitted], size: int, spec: Preprocessing) -> Picture:
-    """The picture ``(3, S, S)`` of a sample's fitted frames, one per offset; zero outside the visible part."""
+    """The picture ``(3, S, S)`` of a sample's fitted frames, one per offset; zero around the visible part."""
     box = fitted[0].box
     if (box.width, box.height) == (size, size):
         out = np.empty((3, size, size), np.float32)
@@ -159,9 +159,8 @@ def _resized(part: Any, width: int, height: int) -> Any:
 
 def _write_rgb(part: Any, spec: Preprocessing, out: Picture) -> None:
     """One look-up a value: the 256 results of each channel are worked out once."""
-    for table, plane, channel in zip(
-        _normalised(spec.mean, spec.std), cv2.split(part)[::-1], out, strict=True
-    ):
+    planes, tables = cv2.split(part)[::-1], _normalised(spec.mean, spec.std)
+    for plane, table, channel in zip(planes, tables, out, strict=True):
         channel[...] = cv2.LUT(plane, table)
 
 

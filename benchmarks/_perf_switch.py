@@ -1,0 +1,231 @@
+"""What a switch costs: by loading one file per configuration, as a user would, and in a running loop."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+
+from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Configuration
+from a3d_edge.control.policy import Decision
+from a3d_edge.engine.engines import find_engine, trim_heap
+from a3d_edge.engine.pool import SessionPool
+from a3d_edge.engine.session import open_network
+from a3d_edge.events import Prediction, Summary
+from a3d_edge.rendered import RenderedStream
+from a3d_edge.runtime import Runtime
+from a3d_edge.video.files import VideoFile
+from a3d_edge.video.paced import Paced
+
+__all__ = ["loading_ms", "running", "write_video"]
+
+SIDES = (640, 480)
+RATE = 30.0
+HOLD = 6
+"""Windows before the script asks for the other configuration; more if that is not ready by then."""
+WARM_UP = 2
+"""The first windows of a run fill the ring."""
+
+
+def loading_ms(
+    plain: Path, bundle: Bundle, configuration: Configuration, threads: int, rounds: int
+) -> dict[str, float]:
+    """Medians until a configuration can answer: a file of its own opened, ours cold, ours prepared."""
+    int8 = configuration.at("int8")
+    pool = SessionPool(bundle, memory=2**40, threads=threads)
+    pool.take(configuration)
+    ways: dict[str, Callable[[], Any]] = {
+        "file of its own": lambda: _plain(plain, threads),
+        "ours cold, fp32": lambda: open_network(bundle, configuration, threads=threads),
+        "ours cold, int8": lambda: open_network(bundle, int8, threads=threads),
+        "ours prepared": lambda: pool.take(configuration),
+    }
+    if (engine := _openvino()) is not None:
+        ways["ours cold, OpenVINO int8"] = lambda: open_network(bundle, int8, threads=threads, engine=engine)
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(-1, rounds):
+        for name, load in ways.items():
+            begun = time.perf_counter()
+            loaded = load()
+            if number >= 0:
+                taken[name].append(1e3 * (time.perf_counter() - begun))
+            del loaded
+            gc.collect()
+    pool.close()
+    trim_heap()
+    return {name: float(np.median(values)) for name, values in taken.items()}
+
+
+def _plain(path: Path, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _openvino() -> Any:
+    try:
+        return find_engine("openvino")
+    except Exception:
+        return None
+
+
+def write_video(path: Path, seconds: float) -> Path:
+    """A drawn scene, 640×480, 30 frames a second."""
+    scene = RenderedStream(width=SIDES[0], height=SIDES[1])
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, SIDES)
+    for index in range(int(seconds * RATE)):
+        writer.write(scene.frame(index)[0])
+    writer.release()
+    return path
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A prediction: when it came (s), how old its newest frame was, which window, and whether another
+    configuration was being loaded."""
+
+    at_s: float
+    age_ms: float
+    configuration: str
+    start_s: float
+    newest_s: float
+    loading: bool
+
+
+@dataclass
+class _Script:
+    """A controller that goes to and fro between two configurations; and the events of the run."""
+
+    pair: Sequence[Configuration]
+    stop_after: int
+    stop: Any = None
+    at: int = 0
+    held: int = 0
+    switches: int = 0
+    shown: list[_Shown] = field(default_factory=list)
+
+    def decide(self) -> Decision:
+        changed = self.held >= HOLD
+        if changed:
+            self.at, self.held = 1 - self.at, 0
+        return Decision(self.pair[self.at], changed, "the script's", "none")
+
+    def observe(self, configuration: Configuration, latency_ms: float) -> None:
+        """A window counts for the configuration that is wanted only once that one runs."""
+        self.held += configuration == self.pair[self.at]
+
+    def refuse(self, configuration: Configuration) -> None:
+        raise RuntimeError(f"{configuration} could not be loaded")
+
+    def prediction(self, one: Prediction) -> None:
+        """Note it."""
+        loading, name = one.configuration != self.pair[self.at], str(one.configuration)
+        self.shown.append(
+            _Shown(time.monotonic(), one.age_ms, name, one.window_start_s, one.stream_time_s, loading)
+        )
+
+    def switch(self, switch: Any) -> None:
+        self.switches += 1
+        if self.switches >= self.stop_after:
+            self.stop()
+
+    def frame(self, frame: Any, latest: Any) -> None:
+        """Not used."""
+
+    def warning(self, message: str) -> None:
+        raise RuntimeError(message)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def running(
+    bundle: Bundle, video: Path, pair: Sequence[Configuration], *, hot: bool, switches: int, threads: int
+) -> dict[str, Any]:
+    """Figures of a run on a camera-paced video that switches between two configurations.
+
+    ``hot``: both fit the memory that is allowed, so that all switches but the first are to a loaded network;
+    else nothing fits but what is in use, and every switch loads anew in the background.
+    """
+    script = _Script(pair, switches + hot)
+    runtime = Runtime(
+        bundle,
+        Paced(VideoFile(str(video.absolute()), video.name)),
+        controller=script,
+        events=(script,),
+        threads=threads,
+        memory=2**40 if hot else 1,
+    )
+    script.stop = runtime.stop
+    load = os.getloadavg()[0]
+    summary = runtime.run()
+    return {
+        "pair": [str(one) for one in pair],
+        "hot": hot,
+        "load": load,
+        "switches": summary.switches,
+        "predictions": len(script.shown),
+        **_accounts(summary, script.shown, hop_s := bundle.sampling.stride / bundle.sampling.rate),
+        **_delays(script.shown[WARM_UP:], 1e3 * hop_s, skip=1 if hot else 0),
+        **_intervals(script.shown[WARM_UP:], 1e3 * hop_s),
+    }
+
+
+def _accounts(summary: Summary, shown: Sequence[_Shown], hop_s: float) -> dict[str, Any]:
+    """What became of every frame and every window."""
+    dropped = summary.dropped
+    missing = round((shown[-1].start_s - shown[0].start_s) / hop_s) + 1 - len(shown)
+    return {
+        "frames_captured": summary.frames_captured,
+        "frames_lost": dropped["overrun"] + dropped["unreadable"],
+        "frames_unaccounted": summary.frames_captured - summary.frames_used - sum(dropped.values()),
+        "windows_skipped": summary.windows_skipped,
+        "windows_missing": missing - summary.windows_skipped,
+    }
+
+
+def _delays(shown: Sequence[_Shown], hop_ms: float, skip: int) -> dict[str, Any]:
+    """By how many hops the first prediction after a switch is older than that configuration's usual one."""
+    usual: dict[str, list[float]] = {}
+    first: list[_Shown] = []
+    for before, one in pairwise(shown):
+        if one.configuration != before.configuration:
+            first.append(one)
+        elif not one.loading:
+            usual.setdefault(one.configuration, []).append(one.age_ms)
+    median = {name: float(np.median(values)) for name, values in usual.items()}
+    extra = [(one.age_ms - median[one.configuration]) / hop_ms for one in first[skip:]]
+    return {
+        "usual_age_ms": median,
+        "extra_hops_median": float(np.median(extra)),
+        "extra_hops_worst": float(np.max(extra)),
+    }
+
+
+def _intervals(shown: Sequence[_Shown], hop_ms: float) -> dict[str, Any]:
+    """Milliseconds between predictions: while another configuration is loaded, and otherwise.
+
+    The interval that ends with the first prediction after a switch belongs to it: there the new configuration
+    encodes its window. A window of more frames ends later, by the stream's time; that is not counted.
+    """
+    during, usual = [], []
+    for before, one in pairwise(shown):
+        interval = 1e3 * (one.at_s - before.at_s) - (1e3 * (one.newest_s - before.newest_s) - hop_ms)
+        switching = one.loading or one.configuration != before.configuration
+        (during if switching else usual).append(interval)
+    return {
+        "intervals_during": len(during),
+        "p95_during_ms": float(np.percentile(during, 95)),
+        "p95_usual_ms": float(np.percentile(usual, 95)),
+        "p50_usual_ms": float(np.median(usual)),
+    }

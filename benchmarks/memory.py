@@ -1,0 +1,249 @@
+"""Memory with the whole table available, against what a user would load instead.
+
+    python benchmarks/memory.py [--bundle DIR] [--configuration w1.00-s224-t8] [--seconds 8] [--rows N]
+
+Each side is a process of its own that loads what it needs, runs it, and is then watched every 2 ms:
+
+    run, active only   `a3d-edge run` at its own pace on a 640×480 video, after it went through --rows
+                       configurations of the table, with room for the active one alone
+    run, default       the same with the memory that the device gives (a quarter of what is free)
+    one plain session  ONNX Runtime as it comes, on the plain rank-5 export of the configuration
+    every row loaded   one network of ours for each row of the table, all at once, each run once
+
+Anonymous memory of the whole process, MB of 1e6 bytes: the median while running, and the peak from the start.
+Without --bundle: Slow R-50 with random weights and the 14 rows of the paper's [0.016, 1] table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from a3d_edge.configuration import Configuration
+
+ARCHITECTURE, TABLE = "slow_r50", "a3d_slow_8x8_0.016"
+ALONE = 1  # byte: nothing fits but what is in use
+SAMPLE_S = 0.002
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--configuration", default="w1.00-s224-t8")
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rows", type=int, default=3)
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--files", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.side:
+        SIDES[arguments.side](arguments)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        arguments.files = Path(folder)
+        prepare(arguments)
+        found = {side: watch(side, arguments) for side in SIDES if side != "export"}
+    report(found)
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Files that the sides read, made by processes of their own."""
+    from overhead import write_video
+
+    if arguments.bundle is None:
+        from a3d_edge.table import find_table
+
+        arguments.bundle = arguments.files / "bundle"
+        random_bundle(arguments.bundle, find_table(TABLE).configurations)
+    write_video(arguments.files / "video.mp4", arguments.seconds)
+    subprocess.run(command("export", arguments), check=True)
+
+
+def command(side: str, arguments: argparse.Namespace) -> list[str]:
+    given = vars(arguments) | {"side": side}
+    options = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, str(Path(__file__).resolve()), *options]
+
+
+def watch(side: str, arguments: argparse.Namespace) -> dict[str, float]:
+    """Run a side and read its memory from outside, once it says ``running`` until it ends."""
+    process = subprocess.Popen(command(side, arguments), stdout=subprocess.PIPE, text=True)
+    running = threading.Event()
+    reader = threading.Thread(target=lambda: process.stdout.readline() and running.set())  # type: ignore[union-attr]
+    reader.start()
+    peak, steady = 0.0, []
+    while process.poll() is None:
+        now = anonymous_mb(process.pid)
+        peak = max(peak, now)
+        if running.is_set() and now:
+            steady.append(now)
+        time.sleep(SAMPLE_S)
+    reader.join()
+    if process.returncode or not steady:
+        raise SystemExit(f"{side}: ended with {process.returncode}")
+    return {"steady": median(steady), "peak": peak}
+
+
+def anonymous_mb(process: int) -> float:
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) * 1.024e-3 for line in lines if line.startswith("RssAnon")), 0.0)
+
+
+def report(found: dict[str, dict[str, float]]) -> None:
+    plain, every = found["plain"]["steady"], found["every"]["steady"]
+    print(json.dumps(found))
+    print(f"{'':20} {'steady':>8} {'peak':>8}   of one plain session   of every row loaded")
+    for side, values in found.items():
+        steady, peak = values["steady"], values["peak"]
+        print(f"{NAMES[side]:20} {steady:8.0f} {peak:8.0f}   {steady / plain:20.2f} {steady / every:21.2f}")
+
+
+# The sides
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """The plain rank-5 graph of the configuration, at full width."""
+    import torch
+
+    from a3d_edge.bundle import Bundle
+    from a3d_edge.configuration import Configuration
+    from a3d_edge.models.registry import describe
+
+    configuration = Configuration.parse(arguments.configuration)
+    if configuration.width != 1.0:
+        raise SystemExit("the plain export here is of full-width configurations")
+    bundle = Bundle.load(arguments.bundle)
+    model = describe(bundle.manifest.architecture, len(bundle.classes)).build().eval()
+    clip = torch.zeros(1, 3, configuration.frames, configuration.size, configuration.size)
+    torch.onnx.export(model, (clip,), str(arguments.files / "plain.onnx"), dynamo=True, optimize=True)
+
+
+def plain(arguments: argparse.Namespace) -> None:
+    """The plain graph in ONNX Runtime, window after window."""
+    import numpy as np
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(arguments.files / "plain.onnx"))
+    clip = np.zeros(session.get_inputs()[0].shape, np.float32)
+    for _ in range(3):
+        session.run(None, {session.get_inputs()[0].name: clip})
+    started()
+    until = time.monotonic() + arguments.seconds / 2
+    while time.monotonic() < until:
+        session.run(None, {session.get_inputs()[0].name: clip})
+
+
+def every(arguments: argparse.Namespace) -> None:
+    """A network for every row of the table; then the configuration's runs."""
+    import numpy as np
+
+    from a3d_edge.bundle import Bundle
+
+    bundle = Bundle.load(arguments.bundle)
+    networks = {str(configuration): bundle.open(configuration) for configuration in bundle.configurations}
+    shown = networks[arguments.configuration]
+    pictures = [np.zeros((1, 3, one.size, one.size), np.float32) for one in shown.pathways]
+    started()
+    until = time.monotonic() + arguments.seconds / 2
+    while time.monotonic() < until:
+        window = [
+            np.concatenate([shown.encode(picture, place)] * len(shown.pathways[place].instants))
+            for place, picture in enumerate(pictures)
+        ]
+        shown.classify(*window)
+
+
+def run_alone(arguments: argparse.Namespace) -> None:
+    """The loop, with room for one network."""
+    _run(arguments, ALONE)
+
+
+def run_default(arguments: argparse.Namespace) -> None:
+    """The loop, with the room that the device gives."""
+    _run(arguments, None)
+
+
+def _run(arguments: argparse.Namespace, memory: int | None) -> None:
+    from a3d_edge.bundle import Bundle
+    from a3d_edge.configuration import Configuration
+    from a3d_edge.control.policy import Decision
+    from a3d_edge.runtime import Runtime
+    from a3d_edge.video.source import open_source
+
+    bundle, last = Bundle.load(arguments.bundle), Configuration.parse(arguments.configuration)
+    others = [configuration for configuration in bundle.configurations if configuration != last]
+    order = [*others[:: max(1, len(others) // arguments.rows)][: arguments.rows], last]
+
+    class InTurn:
+        """Every configuration until it has run, the last one from then on."""
+
+        def decide(self) -> Decision:
+            return Decision(order[0], False, "in turn", "none")
+
+        def observe(self, configuration: Configuration, latency_ms: float) -> None:
+            if configuration == order[0] and len(order) > 1:
+                order.pop(0)
+            elif configuration == last:
+                started()
+
+        def refuse(self, configuration: Configuration) -> None:
+            raise SystemExit(f"{configuration} could not be loaded")
+
+    video = open_source(str(arguments.files / "video.mp4"), realtime=True)
+    Runtime(bundle, video, controller=InTurn(), memory=memory).run()
+
+
+def started() -> None:
+    print("running", flush=True)
+
+
+SIDES = {
+    "export": export,
+    "alone": run_alone,
+    "default": run_default,
+    "plain": plain,
+    "every": every,
+}
+NAMES = {
+    "alone": "run, active only",
+    "default": "run, default",
+    "plain": "one plain session",
+    "every": "every row loaded",
+}
+
+
+def random_bundle(folder: Path, configurations: Sequence[Configuration]) -> None:
+    """A bundle of Slow R-50 with random weights, calibrated on noise."""
+    import torch
+    from a3d_edge.exporters.calibrate import calibrate_together
+    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from slowfast_bundle import alive
+
+    from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.rendered import CLASSES
+
+    checkpoint = Checkpoint(alive(ARCHITECTURE), CLASSES, range_name="0.016")
+    clips = {}
+    for size in sorted({configuration.size for configuration in configurations}):
+        clips[size] = torch.randn(1, 3, checkpoint.description.frames, size, size)
+        here = [configuration for configuration in configurations if configuration.size == size]
+        calibrate_together(checkpoint.model, here, [clips[size]])
+    export_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, folder)
+
+
+if __name__ == "__main__":
+    main()

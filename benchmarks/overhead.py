@@ -1,0 +1,239 @@
+"""Everything that is not the network: what it takes per prediction, and the CPU between paced predictions.
+
+    python benchmarks/overhead.py [--bundle DIR] [--configuration w0.50-s128-t2] [--seconds 20] [--hop N]
+
+A 640×480 video that is written here is played at its own speed through the loop of ``a3d-edge run``; the
+controller decides in full, and its answer is then replaced by the configuration. Without --bundle: Slow R-50
+with random weights and only that configuration. Times are wall-clock, medians over the predictions; the
+machine should be at rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import cv2
+
+from a3d_edge import runtime as loop
+from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Configuration
+from a3d_edge.control.controller import BudgetController
+from a3d_edge.control.policy import Decision
+from a3d_edge.engine.session import BundleNetwork
+from a3d_edge.rendered import CLASSES, render_clip
+from a3d_edge.table import ConfigurationBudgetTable
+from a3d_edge.video import pictures
+from a3d_edge.video.reader import Reader
+from a3d_edge.video.sampler import Sampler
+from a3d_edge.video.source import open_source
+
+WARM_UP = 3
+"""Predictions that do not count: the first ones allocate."""
+PARTS = ("resize", "normalise", "controller", "sampler", "bookkeeping")
+
+
+class Stopwatch:
+    """Wall-clock seconds by part, prediction by prediction; a part inside another is not counted twice."""
+
+    def __init__(self) -> None:
+        self.predictions: list[dict[str, float]] = []
+        self._now: dict[str, float] = defaultdict(float)
+        self._inside: list[float] = []
+
+    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run(*args: Any, **options: Any) -> Any:
+            begun = time.perf_counter()
+            self._inside.append(0.0)
+            try:
+                return function(*args, **options)
+            finally:
+                taken = time.perf_counter() - begun
+                self._now[part] += taken - self._inside.pop()
+                if self._inside:
+                    self._inside[-1] += taken
+
+        return run
+
+    def end_of_prediction(self) -> None:
+        self.predictions.append(dict(self._now))
+        self._now.clear()
+
+    def median_ms(self, part: str) -> float:
+        return 1e3 * statistics.median(one.get(part, 0.0) for one in self.predictions[WARM_UP:])
+
+
+class Pinned:
+    """The real controller, whose decision is made and then replaced."""
+
+    def __init__(self, table: ConfigurationBudgetTable, configuration: Configuration, hop_s: float) -> None:
+        self._real, self._configuration = BudgetController(table, hop_s=hop_s), configuration
+
+    def decide(self) -> Decision:
+        return replace(self._real.decide(), configuration=self._configuration)
+
+    def observe(self, configuration: Configuration, latency_ms: float) -> None:
+        self._real.observe(configuration, latency_ms)
+
+    def refuse(self, configuration: Configuration) -> None:
+        raise SystemExit(f"{configuration} could not be loaded")
+
+
+class Processor:
+    """CPU seconds of this process, of its capture threads, and of all of it while the network runs."""
+
+    def __init__(self) -> None:
+        self.capture: set[int] = set()
+        self.network_s = 0.0
+
+    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run(*args: Any, **options: Any) -> Any:
+            begun = time.process_time() - self.capture_s()
+            try:
+                return function(*args, **options)
+            finally:
+                self.network_s += time.process_time() - self.capture_s() - begun
+
+        return run
+
+    def capture_s(self) -> float:
+        return sum(_thread_s(thread) for thread in self.capture)
+
+
+def threads() -> set[int]:
+    return {int(path.name) for path in Path("/proc/self/task").iterdir()}
+
+
+def _thread_s(thread: int) -> float:
+    try:
+        return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:  # it has ended
+        return 0.0
+
+
+class Ages:
+    """Events that keep how old each answer is, less nothing: capture to prediction."""
+
+    def __init__(self) -> None:
+        self.age_ms: list[float] = []
+
+    def prediction(self, prediction: Any) -> None:
+        self.age_ms.append(prediction.age_ms)
+
+    def frame(self, *_: Any) -> None: ...
+    def switch(self, *_: Any) -> None: ...
+    def warning(self, message: str) -> None: ...
+    def close(self) -> None: ...
+
+
+@contextmanager
+def watched(watch: Stopwatch, processor: Processor) -> Iterator[None]:
+    """Every part of the loop with a stopwatch on it."""
+
+    def ending(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any) -> None:
+            function(*args)
+            watch.end_of_prediction()
+
+        return run
+
+    with ExitStack() as stack:
+        for owner, name, part in (
+            (pictures, "fit", "resize"),
+            (pictures, "picture_of", "normalise"),
+            (Pinned, "decide", "controller"),
+            (Pinned, "observe", "controller"),
+            (Sampler, "push", "sampler"),
+            (Reader, "get", "waiting"),
+            (loop.Runtime, "_take", "bookkeeping"),
+            (loop.Runtime, "_answer", "bookkeeping"),
+        ):
+            stack.enter_context(patch.object(owner, name, watch.timed(part, getattr(owner, name))))
+        for name in ("encode", "classify"):
+            function = processor.timed(getattr(BundleNetwork, name))
+            stack.enter_context(patch.object(BundleNetwork, name, watch.timed("network", function)))
+        stack.enter_context(patch.object(loop.Runtime, "_predict", ending(loop.Runtime._predict)))
+        yield
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--configuration", default="w0.50-s128-t2")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--hop", type=int)
+    arguments = parser.parse_args()
+    configuration = Configuration.parse(arguments.configuration)
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.bundle is None:
+            from memory import random_bundle
+
+            random_bundle(Path(folder) / "bundle", [configuration])
+        bundle = Bundle.load(arguments.bundle or Path(folder) / "bundle")
+        video = write_video(Path(folder) / "video.mp4", arguments.seconds)
+        measure(bundle, configuration, video, arguments.hop or bundle.sampling.stride)
+
+
+def measure(bundle: Bundle, configuration: Configuration, video: Path, hop: int) -> None:
+    watch, processor, ages = Stopwatch(), Processor(), Ages()
+    before = threads()
+    source = open_source(str(video), realtime=True)
+    processor.capture = threads() - before
+    controller = Pinned(bundle.table, configuration, hop / bundle.sampling.rate)
+    with watched(watch, processor):
+        runtime = loop.Runtime(bundle, source, hop=hop, controller=controller, events=[ages])
+        begun: list[float] = []
+        starting = loop.Runtime._loop
+
+        def start(self: Any, reader: Reader, *rest: Any) -> None:
+            processor.capture.add(reader._thread.native_id or 0)
+            begun.extend([time.monotonic(), time.process_time() - processor.capture_s()])
+            processor.network_s = 0.0
+            starting(self, reader, *rest)
+            begun.extend([time.monotonic(), time.process_time() - processor.capture_s()])
+
+        with patch.object(loop.Runtime, "_loop", start):
+            runtime.run()
+    report(bundle, configuration, watch, ages)
+    wall, used = begun[2] - begun[0], begun[3] - begun[1] - processor.network_s
+    print(f"CPU between predictions, beyond capture: {100 * used / wall:.2f} % of a core")
+
+
+def report(bundle: Bundle, configuration: Configuration, watch: Stopwatch, ages: Ages) -> None:
+    network = watch.median_ms("network")
+    count = len(watch.predictions) - WARM_UP
+    print(f"{bundle.manifest.architecture} {configuration}, 640×480 at 30 fps, {count} predictions")
+    print(f"{'network':28} {network:8.2f} ms")
+    for part in PARTS:
+        print(f"{part:28} {watch.median_ms(part):8.2f} ms {100 * watch.median_ms(part) / network:6.1f} %")
+    rest = [sum(one.get(part, 0.0) for part in PARTS) for one in watch.predictions[WARM_UP:]]
+    other = 1e3 * statistics.median(rest)
+    print(f"{'all but the network':28} {other:8.2f} ms {100 * other / network:6.1f} %")
+    print(f"{'capture to prediction':28} {statistics.median(ages.age_ms[WARM_UP:]):8.2f} ms")
+
+
+def write_video(path: Path, seconds: float) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (640, 480))
+    for scene in range(-(-int(seconds) // 4)):
+        for picture in render_clip(CLASSES[scene % len(CLASSES)], scene, frames=120, width=640, height=480):
+            writer.write(picture)
+    writer.release()
+    return path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,406 @@
+"""The int8 graph: closed forms of its tensors, exact integer arithmetic, and which convolutions it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx_ir")
+
+import onnx_ir as ir  # noqa: E402
+import onnxruntime as ort  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from a3d_edge.exporters.onnx_graph import float32, lower_stage  # noqa: E402
+from a3d_edge.exporters.quantize import (  # noqa: E402
+    Plan,
+    Tensor,
+    convolution_scales,
+    quantize,
+    quantize_weights,
+)
+from a3d_edge.exporters.ranges import best_range, scale_of  # noqa: E402
+from fixtures_bundle import lively, tiny_slow  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+from a3d_edge.models.checkpoint import norms  # noqa: E402
+from a3d_edge.models.layers import Run  # noqa: E402
+from a3d_edge.models.slow import Bottleneck, Slow  # noqa: E402
+
+Arrays = dict[str, NDArray[Any]]
+
+
+# --- the shared weights
+
+
+def test_every_filter_has_its_own_scale() -> None:
+    """The largest weight of a filter is ±127 steps, and no weight is off by more than half a step."""
+    weight = np.random.default_rng(0).normal(size=(4, 3, 1, 5, 5)).astype(np.float32)
+    weight *= np.array([1e-4, 0.1, 1.0, 300.0], np.float32).reshape(4, 1, 1, 1, 1)
+    int8, scale = quantize_weights(weight, np.ones(4, np.float32))
+    assert (int8.dtype, int8.shape, scale.dtype) == (np.int8, weight.shape, np.float32)
+    np.testing.assert_array_equal(np.abs(int8.astype(int)).reshape(4, -1).max(axis=1), 127)
+    np.testing.assert_allclose(scale, np.abs(weight).reshape(4, -1).max(axis=1) / 127, rtol=1e-6)
+    steps = scale.reshape(4, 1, 1, 1, 1)
+    assert (np.abs(int8 * steps - weight) <= 0.5001 * steps).all()
+
+
+def test_the_sign_of_gamma_is_in_the_weights() -> None:
+    """Scales are positive, so a filter whose γ is negative is stored negated; γ = 0 counts as positive."""
+    weight = np.array([[1.0, -0.5], [1.0, -0.5], [1.0, -0.5]], np.float32).reshape(3, 2, 1, 1, 1)
+    int8, scale = quantize_weights(weight, np.array([2.0, -2.0, 0.0], np.float32))
+    assert int8.reshape(3, 2).tolist() == [[127, -64], [-127, 64], [127, -64]]
+    assert (scale > 0).all()
+
+
+def test_a_filter_of_zeros_stays_zero() -> None:
+    """It has some scale, and nothing is divided by zero."""
+    int8, scale = quantize_weights(np.zeros((2, 3, 1, 1, 1), np.float32), np.ones(2, np.float32))
+    assert not int8.any()
+    assert (np.isfinite(scale) & (scale > 0)).all()
+
+
+# --- a configuration's own vectors
+
+
+def folded(
+    filter_scale: float, gamma: float, beta: float, mean: float, variance: float, x: float = 0.02
+) -> tuple[float, float, float]:
+    """Weight scale, bias in float and bias scale of one channel."""
+    vectors = (np.array([v], np.float32) for v in (filter_scale, gamma, beta, mean, variance))
+    found = convolution_scales(*vectors, np.float32(x))
+    assert (found.weight_scale.dtype, found.bias.dtype, found.bias_scale.dtype) == (
+        np.dtype(np.float32), np.dtype(np.int32), np.dtype(np.float32)
+    )  # fmt: skip
+    weight_scale, bias_scale = float(found.weight_scale[0]), float(found.bias_scale[0])
+    return weight_scale, int(found.bias[0]) * bias_scale, bias_scale
+
+
+@pytest.mark.parametrize("gamma", [1.3, -0.7])
+def test_the_scales_are_batch_norm_folded(gamma: float) -> None:
+    """filter scale · |γ| / √(variance + ε), and β − γ·mean / √(variance + ε) within half a step."""
+    g = gamma / np.sqrt(0.25 + 1e-5)
+    weight_scale, bias, bias_scale = folded(0.004, gamma, 0.3, -1.7, 0.25)
+    assert weight_scale == pytest.approx(0.004 * abs(g), rel=1e-6)
+    assert bias_scale == pytest.approx(0.02 * weight_scale, rel=1e-6)
+    assert abs(bias - (0.3 + g * 1.7)) <= 0.51 * bias_scale
+
+
+def test_a_quantized_convolution_is_batch_norm_of_the_convolution() -> None:
+    """On inputs that are steps already, what differs is the rounding of weights and bias alone."""
+    rng = np.random.default_rng(1)
+    channels, taps, step = 16, 24, np.float32(0.05)
+    weight = rng.normal(size=(channels, taps)).astype(np.float32)
+    gamma, beta, mean = (rng.normal(size=channels).astype(np.float32) for _ in range(3))
+    variance = rng.uniform(0.2, 2.0, channels).astype(np.float32)
+    steps = rng.integers(-128, 128, (taps, 50))
+    int8, filter_scale = quantize_weights(weight, gamma)
+    found = convolution_scales(filter_scale, gamma, beta, mean, variance, step)
+    got = (int8.astype(np.int64) @ steps + found.bias[:, None]) * found.bias_scale[:, None].astype(np.float64)
+    g = gamma / np.sqrt(variance + 1e-5)
+    expected = (weight @ (steps * step)) * g[:, None] + (beta - g * mean)[:, None]
+    off = 0.5 * (np.abs(steps).sum(axis=0) + 1) * found.bias_scale[:, None]
+    assert (np.abs(got - expected) <= off * 1.001 + 1e-5).all()
+    assert np.abs(got - expected).max() < 0.02 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1e-12, -1e-9])
+@pytest.mark.parametrize("beta", [0.8, -3.0])
+def test_the_bias_of_a_dead_filter_survives(gamma: float, beta: float) -> None:
+    """Where γ is almost 0, |γ| alone would make the bias more steps than int32 has."""
+    weight_scale, bias, _ = folded(0.004, gamma, beta, 0.5, 1.0)
+    assert bias == pytest.approx(beta, rel=1e-6)
+    assert 127 * 255 * 0.02 * weight_scale < 1e-4 * abs(beta)  # and one product stays negligible beside it
+
+
+def test_a_filter_of_zeros_gives_its_bias() -> None:
+    """The same where the weights are what is almost 0."""
+    assert folded(1e-12 / 127, 1.0, 0.25, 0.0, 1.0)[1] == pytest.approx(0.25, rel=1e-6)
+
+
+# --- the arithmetic of a block
+
+
+def stored_of(module: Any, width: float) -> dict[str, ir.TensorProtocol]:
+    """Parameters at full width; statistics, which every width has of its own, at that width."""
+    stored = {name: float32(tensor) for name, tensor in [*module.named_parameters(), *module.named_buffers()]}
+    for name, norm in norms(module).items():
+        for one in (f"{name}.running_mean", f"{name}.running_var"):
+            stored[one] = stored[one][: norm.channels_at(width)]
+    return {name: ir.tensor(array, name=name) for name, array in stored.items()}
+
+
+class Block:
+    """A bottleneck as `res4` begins with one (3×1×1, 3×3 at stride 2, 1×1, and its projection), quantized."""
+
+    def __init__(self, width: float) -> None:
+        torch.manual_seed(0)
+        self.run = Run(width)
+        self.inputs = 16 if width == 1.0 else 8
+        self.module = Bottleneck(16, 32, kernel=3, stride=2).eval()
+        for name, tensor in [*self.module.named_parameters(), *self.module.named_buffers()]:
+            if tensor.dim() == 1:
+                tensor.data.uniform_(-0.5, 1.0)
+                if name.endswith("running_var"):
+                    tensor.data.uniform_(0.5, 1.5)
+        self.weights: Arrays = {}
+        self.scales: Arrays = {}
+        for name in ("a", "b", "c", "shortcut"):
+            conv, norm = self.module.get_submodule(f"{name}.conv"), self.module.get_submodule(f"{name}.norm")
+            self.weights[name], self.scales[name] = quantize_weights(
+                float32(conv.weight), float32(norm.weight)
+            )
+        self.graph, self.plan = self._quantized()
+
+    def _quantized(self) -> tuple[ir.Graph, Plan]:
+        stored = stored_of(self.module, self.run.width)
+        example = torch.zeros(3, self.inputs, 6, 6)
+        lowered = lower_stage(
+            lambda x: self.module(x, self.run),
+            self.module,
+            [example],
+            name="block",
+            inputs=[("features", ("frames", self.inputs, "height", "width"))],
+            outputs=("logits", tuple(f"d{i}" for i in range(4))),
+            stored=stored,
+        )
+        int8 = {f"{n}.conv.weight": ir.tensor(q, name=f"{n}.int8") for n, q in self.weights.items()}
+        return quantize(lowered, "clip", int8)
+
+    def values(self, activations: Mapping[str, tuple[float, int]]) -> Arrays:
+        """A configuration's tensors for scales and zero points of the activations, by their names."""
+        found: Arrays = {}
+        for name, (scale, zero) in activations.items():
+            found |= {f"{name}.scale": np.float32(scale), f"{name}.zero": np.uint8(zero)}
+        for one in self.plan.convolutions:
+            norm = self.module.get_submodule(f"{one.name}.norm")
+            vectors = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+            cut = [float32(v)[: one.channels] for v in vectors]
+            scales = convolution_scales(
+                self.scales[one.name][: one.channels], *cut, np.float32(activations[one.reads][0])
+            )
+            found[f"{one.name}.weight_scale"] = scales.weight_scale
+            found[f"{one.name}.bias"], found[f"{one.name}.bias_scale"] = scales.bias, scales.bias_scale
+        return found
+
+    def computed(self, values: Arrays, features: NDArray[np.uint8], *, optimized: bool) -> NDArray[Any]:
+        """What ONNX Runtime makes of the graph with these tensors."""
+        for name, array in values.items():
+            self.graph.initializers[name].const_value = ir.tensor(np.asarray(array), name=name)
+        proto = ir.to_proto(ir.Model(self.graph, ir_version=10))
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 1, 3
+        if not optimized:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = ort.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+        output: NDArray[Any] = session.run(None, {"features": features})[0]
+        return output
+
+
+@cache
+def block(width: float) -> Block:
+    """Built once a width."""
+    return Block(width)
+
+
+class Emulated:
+    """The same in whole numbers, over a rank-5 clip: nothing of the graph's rank-4 form is in it."""
+
+    def __init__(self, block: Block, values: Arrays) -> None:
+        self.block, self.values = block, values
+
+    def convolved(self, name: str, steps: Any, stride: int) -> NDArray[Any]:
+        """``(1, C, T, H, W)`` steps from the zero point -> floats: Σ steps · int8 weights + bias, exactly."""
+        scale = self.values[f"{name}.bias_scale"].astype(np.float64)
+        weight = self.block.weights[name][: len(scale), : steps.shape[1]].astype(np.float64)
+        pads = tuple(k // 2 for k in weight.shape[2:])  # a step of 0 is 0: so are the frames beyond the ends
+        total = F.conv3d(
+            torch.from_numpy(steps.astype(np.float64)),
+            torch.from_numpy(weight),
+            torch.from_numpy(self.values[f"{name}.bias"].astype(np.float64)),
+            (1, stride, stride),
+            pads,
+        )
+        return total.numpy() * scale.reshape(1, -1, 1, 1, 1)  # type: ignore[no-any-return]
+
+    def steps(self, activation: str, x: NDArray[Any]) -> NDArray[Any]:
+        """Rounded to the activation's steps, counted from its zero point."""
+        scale, zero = float(self.values[f"{activation}.scale"]), int(self.values[f"{activation}.zero"])
+        return np.clip(np.rint(x / scale) + zero, 0, 255) - zero
+
+    def rounded(self, activation: str, x: NDArray[Any]) -> NDArray[Any]:
+        return self.steps(activation, x) * float(self.values[f"{activation}.scale"])
+
+    def output(self, features: NDArray[np.uint8], reads: Mapping[str, str], sums: list[str]) -> NDArray[Any]:
+        """``(T, C, H, W)``; ``reads``: the activation that each convolution reads, ``sums``: what is added."""
+        x = features.astype(int).transpose(1, 0, 2, 3)[None] - int(self.values["features.zero"])
+        a = np.maximum(self.convolved("a", x, 1), 0)
+        b = np.maximum(self.convolved("b", self.steps(reads["b"], a), 2), 0)
+        c = self.rounded(sums[0], self.convolved("c", self.steps(reads["c"], b), 1))
+        shortcut = self.rounded(sums[1], self.convolved("shortcut", x, 2))
+        return np.maximum(c + shortcut, 0)[0].transpose(1, 0, 2, 3)
+
+
+def float_ranges(block: Block, features: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """What the float block computes at every activation, by the plan's names."""
+    x = torch.from_numpy(features.transpose(1, 0, 2, 3)[None].astype(np.float32))
+    m, run = block.module, block.run
+    with torch.inference_mode():
+        a = F.relu(m.a(x, run))
+        b = F.relu(m.b(a, run))
+        c, shortcut = m.c(b, run), m.shortcut(x, run)
+    reads = {one.name: one.reads for one in block.plan.convolutions}
+    sums = [name for name in block.plan.activations if name not in reads.values()]
+    return {reads["b"]: a.numpy(), reads["c"]: b.numpy(), sums[0]: c.numpy(), sums[1]: shortcut.numpy()}
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+@pytest.mark.parametrize(
+    ("width", "zero", "frames"), [(1.0, 0, 4), (1.0, 37, 3), (0.5, 200, 2), (0.5, 128, 1)]
+)
+def test_a_block_computes_whole_numbers(width: float, zero: int, frames: int, optimized: bool) -> None:
+    """As written and as optimized, equal to integer arithmetic at the same scales: also with a zero point
+    other than 0, which pads the picture's rim and stands for the frames before the first and after the last."""
+    one = block(width)
+    rng = np.random.default_rng(zero + frames)
+    features = rng.integers(0, 256, (frames, one.inputs, 6, 7), np.uint8)
+    step = 0.03
+    real = (features.astype(np.float32) - zero) * step
+    ranges = {name: best_range(x) for name, x in float_ranges(one, real).items()}
+    activations = {name: scale_of(*limits) for name, limits in ranges.items()} | {"features": (step, zero)}
+    assert set(activations) == set(one.plan.activations)
+    values = one.values(activations)
+    reads = {conv.name: conv.reads for conv in one.plan.convolutions}
+    assert (reads["a"], reads["shortcut"]) == ("features", "features")
+    sums = list(float_ranges(one, real))[2:]
+    assert all(activations[name][1] > 0 for name in sums)  # what is added has zero points within the range too
+    expected = Emulated(one, values).output(features, reads, sums)
+    got = one.computed(values, features, optimized=optimized)
+    assert got.shape == expected.shape == (frames, expected.shape[1], 3, 4)
+    assert expected.max() > 10 * max(activations[name][0] for name in sums)
+    print(np.isclose(got, expected, atol=1e-4 * expected.max()).mean(), np.abs(got - expected).max()/max(activations[name][0] for name in sums))
+    # A float that lies between two steps may be rounded to the other one, and no more than a few do.
+    assert np.isclose(got, expected, atol=1e-4 * expected.max()).mean() > 0.98
+    assert np.abs(got - expected).max() <= 4 * max(activations[name][0] for name in sums)
+
+
+def test_it_is_near_the_float_block() -> None:
+    """Within a few of 255 steps of the largest value."""
+    one = block(1.0)
+    features = np.random.default_rng(5).integers(0, 256, (4, one.inputs, 6, 6), np.uint8)
+    real = (features.astype(np.float32) - 90) * 0.03
+    ranges = {name: best_range(x) for name, x in float_ranges(one, real).items()}
+    activations = {name: scale_of(*limits) for name, limits in ranges.items()} | {"features": (0.03, 90)}
+    got = one.computed(one.values(activations), features, optimized=True)
+    with torch.inference_mode():
+        expected = one.module(torch.from_numpy(real), one.run).numpy()
+    assert np.abs(got - expected).max() < 0.05 * expected.max()
+    assert np.abs(got - expected).mean() < 0.01 * expected.max()
+
+
+# --- what is quantized
+
+
+@cache
+def tiny_frame_stage() -> tuple[Slow, ir.Model]:
+    """The tiny network and its frame stage, lowered at half width."""
+    model: Any = lively(tiny_slow())
+    lowered = lower_stage(
+        lambda x: model.frame_stage(x, Run(0.5)),
+        model,
+        [torch.zeros(2, 3, 32, 32)],
+        name="frame",
+        inputs=[("pictures", ("frames", 3, "size", "size"))],
+        outputs=("features", ("frames", 32, "height", "width")),
+        stored=stored_of(model, 0.5),
+    )
+    return model, lowered
+
+
+def quantized_frame_stage(float_input: bool) -> tuple[ir.Graph, Plan]:
+    model, lowered = tiny_frame_stage()
+    int8 = {
+        name: ir.tensor(quantize_weights(float32(p), np.ones(len(p), np.float32))[0], name=f"{name}.int8")
+        for name, p in model.named_parameters()
+        if name.endswith("conv.weight")
+    }
+    return quantize(lowered, "frame", int8, float_input=float_input)
+
+
+FRAME_STAGE = {"stem", *(f"res{k}.blocks.0.{name}" for k in (2, 3) for name in ("a", "b", "c", "shortcut"))}
+READ_THE_STEM = {"res2.blocks.0.a", "res2.blocks.0.shortcut"}
+
+
+def convolutions_of(plan: Plan) -> set[str]:
+    return {one.name for one in plan.convolutions}
+
+
+def test_every_convolution_of_pictures_is_quantized() -> None:
+    """Of the frame stage all nine, the stem too; no statistic is left, for batch norm is folded."""
+    graph, plan = quantized_frame_stage(float_input=False)
+    assert convolutions_of(plan) == FRAME_STAGE
+    assert plan.statistics == {}
+    kinds = [node.op_type for node in graph]
+    assert kinds.count("Conv") == 9
+    assert "BatchNormalization" not in kinds
+    assert graph.outputs[0].type == ir.TensorType(ir.DataType.UINT8)
+    assert graph.inputs[0].type == ir.TensorType(ir.DataType.FLOAT)
+
+
+def test_of_motion_the_stem_and_what_reads_it_stay_float() -> None:
+    """Differences between frames are mostly near zero, which 256 even steps lose."""
+    graph, plan = quantized_frame_stage(float_input=True)
+    assert convolutions_of(plan) == FRAME_STAGE - READ_THE_STEM - {"stem"}
+    left = {name.rpartition(".norm.")[0] for name in plan.statistics}
+    assert left == READ_THE_STEM | {"stem"}
+    assert [node.op_type for node in graph].count("BatchNormalization") == 3
+    assert set(plan.activations.values()).isdisjoint({"pictures"})
+    assert "stem.conv.weight" in graph.initializers
+    assert "stem.conv.weight.int8" not in graph.initializers.keys() | {t.name for t in plan.tensors}
+    assert graph.outputs[0].type == ir.TensorType(ir.DataType.UINT8)
+
+
+@pytest.mark.parametrize("float_input", [False, True])
+def test_a_plan_lists_what_the_graph_wants(float_input: bool) -> None:
+    """Every tensor of a configuration's own is an initializer of its type and shape, and named once."""
+    graph, plan = quantized_frame_stage(float_input)
+    names = [tensor.name for tensor in plan.tensors]
+    assert len(set(names)) == len(names)
+    for tensor in plan.tensors:
+        value = graph.initializers[tensor.name].const_value
+        assert value is not None
+        assert tensor == Tensor(tensor.name, value.numpy().dtype.name, tuple(value.shape.numpy()))
+    model, _ = tiny_frame_stage()
+    for name, norm in norms(model).items():
+        if (conv := name.removesuffix(".norm")) in convolutions_of(plan):
+            assert Tensor(f"{conv}.bias", "int32", (norm.channels_at(0.5),)) in plan.tensors
+    stored = {name for name in graph.initializers if name.endswith(".int8")}
+    assert stored == {f"{name}.conv.weight.int8" for name in convolutions_of(plan)}
+
+
+def test_a_convolution_that_nothing_integer_follows_is_quantized_to_its_end() -> None:
+    """Its result gets a scale of its own: without, the integer kernel could not be fused, and the convolution
+    would be a float one over rounded numbers."""
+    module = torch.nn.ModuleDict({"only": Bottleneck(8, 32, 1, 1).a}).eval()
+    conv: Any = module["only"]
+
+    def lowered(after: Callable[[Any], Any]) -> ir.Model:
+        return lower_stage(
+            lambda x: after(conv(x, Run())), module, [torch.zeros(1, 8, 4, 4)], name="one",
+            inputs=[("features", ("frames", 8, "height", "width"))], outputs=("logits", ("n", 8, "h", "w")),
+            stored=stored_of(module, 1.0),
+        )  # fmt: skip
+
+    int8 = {"only.conv.weight": ir.tensor(np.zeros((8, 8, 1, 1, 1), np.int8), name="q")}
+    for after, last in ((lambda x: F.relu(x).sigmoid(), "Relu"), (torch.sigmoid, "Conv")):
+        graph, _ = quantize(lowered(after), "clip", int8)
+        (end,) = [node for node in graph if node.op_type == "QuantizeLinear"]
+        value = end.inputs[0]
+        assert value is not None
+        producer = value.producer()
+        assert producer is not None
+        assert producer.op_type == last
