@@ -31,8 +31,8 @@ __all__ = [
 
 
 INT8_COST = 0.3
-"""What an int8 multiply–accumulate costs of an fp32 one (0.23 to 0.33 measured, docs/results/performance.md):
-by it configurations of both precisions are ordered, until latencies are measured."""
+"""What int8 costs of the same configuration in fp32 where it was not measured: Slow R-50's, see
+docs/results/performance.md. A small network gains less, so an export measures it (`Row.int8_cost`)."""
 
 
 class _Named(BaseModel):
@@ -66,12 +66,19 @@ class _Named(BaseModel):
 class Row(_Named):
     """One configuration: accuracy in [0, 1] on a validation list (None: not measured), GFLOPs, those of one
     prediction when every sampled frame is encoded once, and parameters in millions. ``precision`` is the
-    configuration's, as a column."""
+    configuration's, as a column; ``int8_cost`` the time of an int8 row over that of the same in fp32, as
+    measured at export."""
 
     precision: Precision = "fp32"
+    int8_cost: float | None = Field(default=None, gt=0.0)
     accuracy: float | None = Field(default=None, ge=0.0, le=1.0)
     streaming_gflops: float | None = Field(default=None, gt=0.0)
     params_m: float = Field(gt=0.0)
+
+    @property
+    def cost(self) -> float:
+        """GFLOPs in fp32 terms, by the measured share where there is one."""
+        return super().cost if self.int8_cost is None else self.gflops * self.int8_cost
 
     @model_validator(mode="before")
     @classmethod
@@ -85,6 +92,8 @@ class Row(_Named):
     def _agrees(self) -> Row:
         if self.parsed.precision != self.precision:
             raise ValueError(f"precision {self.precision} is not that of {self.configuration}")
+        if self.int8_cost is not None and self.precision != "int8":
+            raise ValueError(f"int8_cost is given for {self.configuration}, which is not int8")
         return self
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from a3d_edge.exporters.int8_cost import with_int8_costs
 from a3d_edge.exporters.parity import check_parity
 from a3d_edge.exporters.store import write_statistics, write_weights
 from a3d_edge.exporters.subgraphs import write_width
@@ -137,7 +138,7 @@ def export_bundle(
             name: entry.model_copy(update={"parity": found[Configuration.parse(name)]})
             for name, entry in entries.items()
         }
-        final = table if measured is None else measured(bundle)
+        final = with_int8_costs(bundle, table if measured is None else measured(bundle))
         (work / TABLE).write_text(final.to_json(), encoding="utf-8")
         _write_manifest(_manifest(checkpoint, widths, entries, work), work / MANIFEST)
         Bundle.load(work)

@@ -282,10 +282,9 @@ def test_a_block_computes_whole_numbers(width: float, zero: int, frames: int, op
     got = one.computed(values, features, optimized=optimized)
     assert got.shape == expected.shape == (frames, expected.shape[1], 3, 4)
     assert expected.max() > 10 * max(activations[name][0] for name in sums)
-    print(np.isclose(got, expected, atol=1e-4 * expected.max()).mean(), np.abs(got - expected).max()/max(activations[name][0] for name in sums))
-    # A float that lies between two steps may be rounded to the other one, and no more than a few do.
-    assert np.isclose(got, expected, atol=1e-4 * expected.max()).mean() > 0.98
-    assert np.abs(got - expected).max() <= 4 * max(activations[name][0] for name in sums)
+    # Half-way between two steps, another processor's float may be rounded to the other one; here none is.
+    assert np.isclose(got, expected, atol=1e-4 * expected.max()).mean() > 0.99
+    assert np.abs(got - expected).max() <= 2 * max(activations[name][0] for name in sums)
 
 
 def test_it_is_near_the_float_block() -> None:

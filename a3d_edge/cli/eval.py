@@ -71,6 +71,6 @@ def evaluate(
             emit("accuracy", fields)
         else:
             typer.echo(
-                f"{c!s:16} top-1 {of.accuracy:6.1%}  top-5 {of.top(5):6.1%}  {len(of.truth)} clips, "
+                f"{c!s:20} top-1 {of.accuracy:6.1%}  top-5 {of.top(5):6.1%}  {len(of.truth)} clips, "
                 f"{options.views_in_words}"
             )

@@ -110,10 +110,10 @@ def _print(table: ConfigurationBudgetTable, json_lines: bool) -> None:
         for row in table.rows:
             emit("row", row.model_dump(mode="json"))
         return
-    largest = max(row.gflops for row in table.rows)
+    largest = max(row.cost for row in table.rows)
     typer.echo(f"{table.architecture}{': accuracy on ' + table.measured_on if table.measured_on else ''}")
-    typer.echo(f"{'configuration':16} {'GFLOPs':>9} {'budget':>7} {'params M':>9} {'accuracy':>9}")
+    typer.echo(f"{'configuration':20} {'GFLOPs':>9} {'budget':>7} {'params M':>9} {'accuracy':>9}")
     for row in table.rows:
         accuracy = f"{row.accuracy:9.1%}" if row.accuracy is not None else f"{'-':>9}"
-        cost = f"{row.gflops:9.4f} {row.gflops / largest:7.3f} {row.params_m:9.3f}"
-        typer.echo(f"{row.configuration:16} {cost} {accuracy}")
+        cost = f"{row.gflops:9.4f} {row.cost / largest:7.3f} {row.params_m:9.3f}"
+        typer.echo(f"{row.configuration:20} {cost} {accuracy}")
