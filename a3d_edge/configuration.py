@@ -24,7 +24,8 @@ _AMOUNT = re.compile(r"(?P<amount>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[a-z]*)", re.I
 class Configuration:
     """One way to run the network: width factor γw, input side S in pixels, frames T, precision.
 
-    Written ``w0.50-s224-t4``, with int8 ``w0.50-s224-t4-int8``. Raises `UsageError` when a value is outside what any network takes.
+    Written ``w0.50-s224-t4``, with int8 ``w0.50-s224-t4-int8``. Raises `UsageError` when a
+    value is outside what any network takes.
     Source: paper §3 (γw, γs, γt).
     """
 

@@ -195,7 +195,7 @@ def _memory_gb(root: Path) -> str:
     total = next((1024.0 * float(words[1]) for words in lines if words[:1] == ["MemTotal:"]), None)
     if total is None:
         return UNKNOWN
-    limits = [memory_limit(group)[0] for group in group_directories(root, "memory")]
+    limits = [memory_limit(group) for group in group_directories(root, "memory")]
     return f"{min([total, *(limit for limit in limits if limit is not None)]) / 1e9:.1f}"
 
 

@@ -244,9 +244,9 @@ def write_int8_report(measured: dict[str, dict[str, list[int]]]) -> None:
     lines = [
         "# int8 beside fp32, default bundle",
         "",
-        "`python benchmarks/default_bundle.py --data ../shared/data/ut_interaction --work runs --stage int8`:",
-        "each fold's network exported in both precisions, activation ranges from its training folds, and",
-        "measured as the bundle runs (ONNX Runtime) on the clips that the fold left out; pooled over the folds.",
+        "`python benchmarks/default_bundle.py --data ../shared/data/ut_interaction --work runs --stage",
+        "int8`: each fold's network exported in both precisions, activation ranges from its training folds,",
+        "and measured as the bundle runs (ONNX Runtime) on the clips that the fold left out; pooled.",
         f"{_processor()}; Python {platform.python_version()}, onnxruntime {version('onnxruntime')}.",
         "",
         "| configuration | fp32, six actions | int8 | difference, points | fp32, none kept | int8 |",

@@ -1,4 +1,4 @@
-"""What int8 gains on this machine, configuration by configuration: the table's prior until a device measures."""
+"""What int8 gains on this machine, by configuration: the table's prior until a device measures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUNDS = 7
 
 
 def with_int8_costs(bundle: Bundle, table: ConfigurationBudgetTable) -> ConfigurationBudgetTable:
-    """The table with ``int8_cost`` of every int8 row whose fp32 twin is there: medians of interleaved windows."""
+    """The table with ``int8_cost`` of every int8 row whose fp32 twin is there: medians, interleaved."""
     here = set(table.configurations)
     rows = []
     for row in table.rows:

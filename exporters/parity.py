@@ -17,8 +17,8 @@ from a3d_edge.models.network import Clips, SlimNetwork
 __all__ = ["TOLERANCE", "check_parity"]
 
 TOLERANCE = {"fp32": 1e-3, "int8": 0.5}
-"""Relative. fp32 differs by rounding alone. int8 is another computation, whose accuracy is measured on labelled
-clips; beyond this it is not a coarser network but a broken one."""
+"""Relative. fp32 differs by rounding alone. int8 is another computation, whose accuracy is measured on
+labelled clips; beyond this it is not a coarser network but a broken one."""
 
 
 def check_parity(

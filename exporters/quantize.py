@@ -79,7 +79,7 @@ class Plan:
 def quantize_weights(
     weight: NDArray[np.float32], gamma: NDArray[np.float32]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Full-width weights ``(O, I, …)`` as int8, and the scale of each filter ``(O,)``; signs of γ taken in."""
+    """Full-width weights ``(O, I, …)`` as int8, and the scale of each filter ``(O,)``; with γ's signs."""
     rows = weight.reshape(len(weight), -1)
     scale = np.maximum(np.abs(rows).max(axis=1), np.float32(1e-12)) / np.float32(127)
     signed = rows / scale[:, None] * np.where(gamma < 0, -1, 1)[:, None]
@@ -104,7 +104,7 @@ def convolution_scales(
     input_scale: np.float32,
     eps: float = 1e-5,
 ) -> ConvolutionScales:
-    """Batch norm folded: weight scale = filter scale · |g|, bias = β − g·mean, with g = γ / √(variance + ε)."""
+    """Batch norm folded: weight scale = filter scale · |g|, bias = β − g·mean; g = γ / √(variance + ε)."""
     g = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + eps)
     bias = beta.astype(np.float64) - g * mean.astype(np.float64)
     least = np.maximum(np.abs(bias) / (float(input_scale) * LEAST_BIAS_STEP), 1e-30)
@@ -277,7 +277,8 @@ class _Rewriter:
             return self._as_u8(value).value
         like = self._as_u8(_zeros_like(value)).value
         zero = self._parameter(f"{self._activation(root)}.zero")
-        return self._emit("Expand", [zero, self._emit("Shape", [like], {})], {})
+        padding: ir.Value = self._emit("Expand", [zero, self._emit("Shape", [like], {})], {})
+        return padding
 
     def _convolution(self, norm: ir.Node, convolution: ir.Node) -> ir.Value:
         """Conv and batch norm: DequantizeLinear of input, weight and bias into one Conv."""
@@ -294,7 +295,8 @@ class _Rewriter:
             self._emit("DequantizeLinear", [weight, scale], {"axis": ir.AttrInt64("axis", 0)}),
             self._emit("DequantizeLinear", [bias, bias_scale], {"axis": ir.AttrInt64("axis", 0)}),
         ]
-        return self._emit("Conv", operands, dict(convolution.attributes))
+        convolved: ir.Value = self._emit("Conv", operands, dict(convolution.attributes))
+        return convolved
 
     def _again(self, value: ir.Value, int8: bool = False) -> ir.Value:
         """The slices, transposes and reshapes of a stored tensor once more, or over its int8 counterpart."""
@@ -315,7 +317,7 @@ class _Rewriter:
         return self.quantized[value]
 
     def _as_float(self, value: ir.Value) -> ir.Value:
-        """A value as float: with the rounding of its scale where it has one, as the integer kernels see it."""
+        """A value as float: with its scale's rounding where it has one, as the integer kernels see it."""
         if value in self.quantized or (value in self.points and value in self.float):
             return self._as_float_of(self._as_u8(value))
         return self.float[value] if value in self.float else self._again(value)
@@ -341,7 +343,9 @@ class _Rewriter:
         return zeros
 
     def _as_float_of(self, quantized: _Quantized) -> ir.Value:
-        return self._emit("DequantizeLinear", [quantized.value, *self._scale(quantized.activation)], {})
+        operands = [quantized.value, *self._scale(quantized.activation)]
+        value: ir.Value = self._emit("DequantizeLinear", operands, {})
+        return value
 
     def _activation(self, value: ir.Value) -> str:
         """A new name for a quantized activation: shared between the stages for the features."""
@@ -371,7 +375,10 @@ class _Rewriter:
     def _initializer(self, name: str, tensor: ir.TensorProtocol) -> ir.Value:
         if name not in self.initializers:
             self.initializers[name] = ir.Value(
-                name=name, shape=ir.Shape(tensor.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
+                name=name,
+                shape=ir.Shape(tensor.shape.numpy()),
+                type=ir.TensorType(tensor.dtype),
+                const_value=tensor,
             )
         return self.initializers[name]
 
@@ -398,7 +405,7 @@ def _foldable(graph: ir.Graph, int8: Mapping[str, ir.TensorProtocol]) -> Iterato
 
 
 def _given_by(norm: ir.Node) -> ir.Value:
-    """What a fused convolution gives: after the ReLU if nothing else reads the batch norm, else its own sums."""
+    """What a fused convolution gives: after the ReLU if nothing else reads the batch norm."""
     readers = norm.outputs[0].consumers()
     relu = len(readers) == 1 and readers[0].op_type == "Relu"
     return readers[0].outputs[0] if relu else norm.outputs[0]
@@ -425,8 +432,8 @@ def _name_of(norm: ir.Node) -> str:
 
 def _channels(norm: ir.Node) -> int:
     mean = _source(_input_of(norm, 3))
-    assert mean.shape is not None
-    return int(mean.shape[0])  # type: ignore[call-overload, no-any-return]
+    assert mean.const_value is not None
+    return int(mean.const_value.shape.numpy()[0])
 
 
 def _source(value: ir.Value) -> ir.Value:

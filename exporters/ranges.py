@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -68,7 +67,7 @@ def _sample(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def best_range(values: NDArray[np.float32]) -> tuple[float, float]:
-    """The range, of those that are the whole one made smaller, whose u8 steps have the least squared error."""
+    """The range, of those that are the whole one made smaller, whose u8 steps err least (squares)."""
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     if not np.isfinite([low, high]).all() or low == high:
         return low, high

@@ -1,7 +1,7 @@
 """Checkpoint to bundle: a chain of steps, each of which leaves what the next one needs or stops the export.
 
-    configurations → weights.bin → statistics.bin → subgraphs → (int8: weights_int8.bin → ranges → scales.bin →
-    subgraphs) → probes → parity → table → manifest → verify
+    configurations → weights.bin → statistics.bin → subgraphs → (int8: weights_int8.bin → ranges →
+    scales.bin → subgraphs) → probes → parity → table → manifest → verify
 
 Everything is written to a temporary directory beside the target, flushed to disk and renamed; an export that
 is interrupted or fails leaves an older bundle as it was.

@@ -1,4 +1,4 @@
-"""The int8 part of a bundle: shared weights, and scales calibrated on real clips configuration by configuration.
+"""The int8 part of a bundle: shared weights, and each configuration's scales, calibrated on real clips.
 
 fp32 graphs of a width ─ quantize ─► int8 graphs, plan
          │ with every quantized activation as an output

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
@@ -47,7 +47,7 @@ def restored(values: NDArray[Any], low: float, high: float) -> NDArray[Any]:
     [
         (0.0, 255.0, 1.0, 0),
         (-255.0, 0.0, 1.0, 255),
-        (-1.0, 1.0, 2 / 255, 128),
+        (-1.0, 1.04, 0.008, 125),
         (-51.0, 204.0, 1.0, 51),
         (3.0, 5.1, 5.1 / 255, 0),  # a range that lies above zero reaches down to it …
         (-5.1, -3.0, 5.1 / 255, 255),  # … and one below up to it
@@ -97,20 +97,21 @@ def test_evenly_spread_values_keep_their_range() -> None:
 
 
 def test_a_heavy_tail_is_cut() -> None:
-    """One value of 30 among 100 000 of around 1 costs less cut off than it costs all others."""
-    values = np.abs(np.random.default_rng(0).normal(size=100_000)).astype(np.float32)
+    """One value of 30 among 400 000 of around 1 costs less cut off than it costs all others."""
+    values = np.abs(np.random.default_rng(0).normal(size=400_000)).astype(np.float32)
     values[7] = 30.0
     low, high = best_range(values)
     assert low == 0.0
-    assert 6.0 <= high < 24.0
+    assert 15.0 < high < 23.0
     assert quantization_error(values, low, high) < 0.75 * quantization_error(values, 0.0, 30.0)
 
 
+@settings(max_examples=50)
 @given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=40))
 def test_it_is_never_worse_than_the_whole_range(values: list[float]) -> None:
     """And never beyond it; it holds zero."""
     array = np.array(values, np.float32)
-    low, high = min(array.min(), 0.0), max(array.max(), 0.0)
+    low, high = min(float(array.min()), 0.0), max(float(array.max()), 0.0)
     found = best_range(array)
     assert low <= found[0] <= 0.0 <= found[1] <= high
     assert quantization_error(array, *found) <= quantization_error(array, low, high)

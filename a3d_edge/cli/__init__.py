@@ -11,8 +11,8 @@ from types import FrameType
 import typer
 from typer.core import TyperGroup
 
-from a3d_edge.cli import eval as eval_command
 from a3d_edge.cli import bench, explain, export, flops, import_, info, run, table, train, verify
+from a3d_edge.cli import eval as eval_command
 from a3d_edge.errors import A3DEdgeError
 
 __all__ = ["app", "main"]

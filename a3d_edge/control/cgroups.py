@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["cpu_quota", "group_directories", "memory_free"]
+__all__ = ["cpu_quota", "group_directories", "memory_free", "memory_limit"]
 
 
 def group_directories(root: Path, controller: str) -> list[Path]:
@@ -38,6 +38,12 @@ def cpu_quota(directories: list[Path]) -> tuple[float | None, float | None]:
         return quota, used / 1e6
     used = _number(_text(path / "cpuacct.usage"))
     return quota, None if used is None else used / 1e9
+
+
+def memory_limit(directory: Path) -> float | None:
+    """Bytes that a memory cgroup (v2 or v1) may use; None without a limit."""
+    limit = _number(_text(directory / "memory.max"))
+    return _number(_text(directory / "memory.limit_in_bytes")) if limit is None else limit
 
 
 def memory_free(directory: Path, machine: float) -> tuple[float, float] | None:

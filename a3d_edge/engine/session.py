@@ -19,7 +19,14 @@ from a3d_edge.video.sampler import Pathway, pathways
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
 
-__all__ = ["BundleNetwork", "Network", "available_threads", "open_network", "probe_pictures", "relative_error"]
+__all__ = [
+    "BundleNetwork",
+    "Network",
+    "available_threads",
+    "open_network",
+    "probe_pictures",
+    "relative_error",
+]
 
 Features = NDArray[Any]  # float32, or uint8 of an int8 network
 
@@ -162,5 +169,6 @@ def relative_error(got: NDArray[Any], expected: NDArray[Any]) -> float:
     """Largest absolute difference over the largest absolute expected value."""
     scale = max(float(np.abs(expected).max()), 1e-6)
     return float(np.abs(np.asarray(got, np.float64) - np.asarray(expected, np.float64)).max()) / scale
+
 
 OrtNetwork = BundleNetwork
