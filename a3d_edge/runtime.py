@@ -122,8 +122,13 @@ class Runtime:
         try:
             first = self._controller.decide()
             self._decision = self._wanted = first
-            network = self._pool.take(first.configuration)
-            self._stream = WindowStream(self._bundle.sampling, self._bundle.preprocessing, self._hop, network)
+            # No name for the network here: it would keep the first one in memory to the end of the run.
+            self._stream = WindowStream(
+                self._bundle.sampling,
+                self._bundle.preprocessing,
+                self._hop,
+                self._pool.take(first.configuration),
+            )
             reader = Reader(self._source)
             self._loop(reader, begun)
         finally:

@@ -21,6 +21,7 @@ __all__ = [
     "EAGER",
     "GEMM",
     "GEMM_INT8",
+    "GEMM_SIDE",
     "OURS",
     "OV_PLAIN",
     "OV_PLAIN_INT8",

@@ -184,13 +184,13 @@ def running(
 def _accounts(summary: Summary, shown: Sequence[_Shown], hop_s: float) -> dict[str, Any]:
     """What became of every frame and every window."""
     dropped = summary.dropped
-    missing = round((shown[-1].start_s - shown[0].start_s) / hop_s) + 1 - len(shown)
+    begun = round(shown[-1].start_s / hop_s) + 1
     return {
         "frames_captured": summary.frames_captured,
         "frames_lost": dropped["overrun"] + dropped["unreadable"],
         "frames_unaccounted": summary.frames_captured - summary.frames_used - sum(dropped.values()),
         "windows_skipped": summary.windows_skipped,
-        "windows_missing": missing - summary.windows_skipped,
+        "windows_missing": begun - len(shown) - summary.windows_skipped,
     }
 
 
@@ -215,17 +215,19 @@ def _delays(shown: Sequence[_Shown], hop_ms: float, skip: int) -> dict[str, Any]
 def _intervals(shown: Sequence[_Shown], hop_ms: float) -> dict[str, Any]:
     """Milliseconds between predictions: while another configuration is loaded, and otherwise.
 
-    The interval that ends with the first prediction after a switch belongs to it: there the new configuration
-    encodes its window. A window of more frames ends later, by the stream's time; that is not counted.
+    ``during`` has the intervals that end with the first prediction after a switch too: there the new
+    configuration encodes its window. A window of more frames ends later, by the stream's time; that is not
+    counted.
     """
-    during, usual = [], []
+    loading, swaps, usual = [], [], []
     for before, one in pairwise(shown):
         interval = 1e3 * (one.at_s - before.at_s) - (1e3 * (one.newest_s - before.newest_s) - hop_ms)
-        switching = one.loading or one.configuration != before.configuration
-        (during if switching else usual).append(interval)
+        swap = one.configuration != before.configuration
+        (swaps if swap else loading if one.loading else usual).append(interval)
     return {
-        "intervals_during": len(during),
-        "p95_during_ms": float(np.percentile(during, 95)),
+        "intervals_loading": len(loading),
+        "p95_loading_ms": float(np.percentile(loading, 95)) if loading else None,
+        "p95_during_ms": float(np.percentile(loading + swaps, 95)),
         "p95_usual_ms": float(np.percentile(usual, 95)),
         "p50_usual_ms": float(np.median(usual)),
     }

@@ -96,6 +96,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         "rows": len(rows),
         "configurations": configurations,
         "disk": disk(subject),
+        "openvino_precisions": _openvino_precisions(),
     }
     data["loading"] = {
         str(one): loading_ms(subject.plain[one], subject.bundle, one, arguments.threads, 5)
@@ -173,6 +174,15 @@ def _running(bundle: Bundle, arguments: argparse.Namespace, work: Path) -> list[
             )
             say("switched", *pair, "hot" if hot else "cold")
     return found
+
+
+def _openvino_precisions() -> list[str]:
+    """What OpenVINO says that this processor computes in."""
+    try:
+        import openvino as ov
+    except ImportError:
+        return []
+    return [str(one) for one in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")]
 
 
 def _version(package: str) -> str:

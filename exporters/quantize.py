@@ -125,7 +125,7 @@ def quantize(
     """The int8 graph of a lowered fp32 ``stage``, and what it needs.
 
     ``float_input``: what reads the pictures, and what reads the stem, stays fp32: for pictures that 256 steps
-    do not suit. ``keep``: names of convolutions that stay fp32.
+    do not suit. ``keep``: names of convolutions that stay fp32, and with them those whose results they read.
 
     ``int8``: the shared weights by the fp32 tensors' names. The graph's own tensors are named but hold
     placeholders (`Plan.tensors`); a frame stage's output and a clip stage's ``features`` are uint8.
@@ -161,10 +161,18 @@ class _Rewriter:
         self.quantized: dict[ir.Value, _Quantized] = {}
         self.names: dict[ir.Value, str] = {}
         early = set(_early(graph)) if float_input else set()
+        foldable = dict(_foldable(graph, int8))
+        self.exact = {
+            convolution
+            for norm, convolution in foldable.items()
+            if self._root(_input_of(convolution, 0)) in early or _name_of(norm) in keep
+        }
+        # What gives them their floats cannot be an integer convolution, and would be one in name alone.
+        read = {self._root(_input_of(convolution, 0)) for convolution in self.exact}
         self.convolutions = {
             norm: convolution
-            for norm, convolution in _foldable(graph, int8)
-            if self._root(_input_of(convolution, 0)) not in early and _name_of(norm) not in keep
+            for norm, convolution in foldable.items()
+            if convolution not in self.exact and _given_by(norm) not in read
         }
         self.folded = set(self.convolutions.values())
         self.points = set(self._points())
@@ -247,7 +255,7 @@ class _Rewriter:
             moved = self._emit(node.op_type, inputs, dict(node.attributes))
             self.quantized[node.outputs[0]] = _Quantized(moved, self._activation(root))
         else:
-            read = self._unrounded if node.op_type == "Conv" else self._as_float
+            read = self._unrounded if node in self.exact else self._as_float
             inputs = [None if v is None else read(v) for v in node.inputs]
             news = self._emit(node.op_type, inputs, dict(node.attributes), len(node.outputs))
             for old, new in zip(node.outputs, news if isinstance(news, list) else [news], strict=True):

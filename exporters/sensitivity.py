@@ -11,6 +11,7 @@ from a3d_edge.exporters.ranges import best_range, scale_of
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration
+from a3d_edge.errors import A3DEdgeError
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.network import Clips
 
@@ -41,7 +42,7 @@ def kept_in_float(
 
 def shifts(checkpoint: Checkpoint, configuration: Configuration, clips: Clips) -> dict[str, float]:
     """By how much of the largest logit each convolution's quantized input moves the logits: the median of
-    the windows' largest shifts."""
+    the windows' largest shifts. Raises `A3DEdgeError` for an input that is not finite."""
     model = checkpoint.model
     few = clips[:WINDOWS] if isinstance(clips, Tensor) else [x[:WINDOWS] for x in clips]
     blocks = {name.removesuffix(".norm") for name in norms(model)}
@@ -53,6 +54,9 @@ def shifts(checkpoint: Checkpoint, configuration: Configuration, clips: Clips) -
         expected = model(few, at)
         for hook in hooks:
             hook.remove()
+        for name, seen in inputs.items():
+            if not torch.isfinite(seen).all():
+                raise A3DEdgeError(f"int8: the range of {name}'s input at {at} is not finite; train again")
         return {
             name: _shift(expected, _with_quantized_input(model, convolution, inputs[name], few, at))
             for name, convolution in convolutions.items()

@@ -94,7 +94,7 @@ def test_without_a_terminal_progress_is_a_line_a_tenth(here: Here, command: tupl
     """On stderr, with the time that is left; the last says that all are done."""
     code, out, err = here(*command)
     assert code == 0
-    assert out.splitlines()[0].startswith(f"{CONFIGURATIONS[1]!s:16} top-1 ")
+    assert out.splitlines()[0].startswith(f"{CONFIGURATIONS[1]!s:20} top-1 ")
     assert out.splitlines()[0].endswith("12 clips, 4 views (runtime)")
     lines = err.splitlines()
     tenths = (2, 3, 4, 5, 6, 8, 9, 10, 11, 12)  # of 12 clips: 1 is not yet one, 7 no further one

@@ -87,7 +87,8 @@ def test_plot_overlays_tables(here: Here, tmp_path: Path, name: str) -> None:
     (tmp_path / "mine.json").write_text(find_table(NAME).pareto().to_json(), encoding="utf-8")
     code, out, err = here("table", "plot", NAME, "mine.json", DEFAULT.path, "--out", name, "--title", "Three")
     assert (code, err) == (0, "")
-    assert out == f"{name}: 22 configurations of {NAME}, mine.json, {DEFAULT.path}\n"
+    count = len(find_table(NAME).rows) + len(find_table(NAME).pareto().rows) + len(DEFAULT.configurations)
+    assert out == f"{name}: {count} configurations of {NAME}, mine.json, {DEFAULT.path}\n"
     content = (tmp_path / name).read_bytes()
     assert content.startswith(b"\x89PNG" if name.endswith("png") else b"<?xml")
     assert {path.name for path in tmp_path.iterdir()} == {"mine.json", name}

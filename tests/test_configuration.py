@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a3d_edge.configuration import Budget, BudgetKind, Configuration, format_width, pick_frames
+from a3d_edge.configuration import (
+    Budget,
+    BudgetKind,
+    Configuration,
+    Precision,
+    format_width,
+    pick_frames,
+)
 from a3d_edge.errors import UsageError
 
 
@@ -20,17 +28,20 @@ from a3d_edge.errors import UsageError
         ("w0.5-s16-t1", Configuration(0.5, 16, 1)),
         ("w0.625-s112-t2", Configuration(0.625, 112, 2)),
         ("  w0.63-s142-t3\n", Configuration(0.63, 142, 3)),
+        ("w0.50-s224-t4-int8", Configuration(0.5, 224, 4, "int8")),
+        (" w1.0-s16-t1-int8 ", Configuration(1.0, 16, 1, "int8")),
     ],
 )
 def test_a_name_is_read(text: str, expected: Configuration) -> None:
-    """Width, size and frames come back as they were written; spaces around the name do not matter."""
+    """Width, size, frames and precision come back as they were written; without one it is fp32. Spaces around
+    the name do not matter."""
     assert Configuration.parse(text) == expected
 
 
-@given(st.integers(1, 10_000), st.integers(16, 9_999), st.integers(1, 999))
-def test_a_written_name_is_read_back(width: int, size: int, frames: int) -> None:
-    """Format then parse gives the same configuration, for every width of four decimals."""
-    configuration = Configuration(width / 10_000, size, frames)
+@given(st.integers(1, 10_000), st.integers(16, 9_999), st.integers(1, 999), st.sampled_from(["fp32", "int8"]))
+def test_a_written_name_is_read_back(width: int, size: int, frames: int, precision: Precision) -> None:
+    """Format then parse gives the same configuration, for every width of four decimals, in fp32 and int8."""
+    configuration = Configuration(width / 10_000, size, frames, precision)
     assert Configuration.parse(str(configuration)) == configuration
 
 
@@ -44,7 +55,20 @@ def test_a_width_has_two_decimals_or_as_many_as_it_needs(width: float, text: str
 
 @pytest.mark.parametrize(
     "text",
-    ["", "w0.5", "0.5-224-4", "w.5-s224-t4", "w0.50-s224-t4-int8", "w0.50_s224_t4", "w0.50-s22.4-t4", "wx"],
+    [
+        "",
+        "w0.5",
+        "0.5-224-4",
+        "w.5-s224-t4",
+        "w0.50_s224_t4",
+        "w0.50-s22.4-t4",
+        "wx",
+        "w0.50-s224-t4-fp32",
+        "w0.50-s224-t4-int4",
+        "w0.50-s224-t4-",
+        "w0.50-s224-t4-int8-int8",
+        "int8",
+    ],
 )
 def test_another_text_is_refused_with_the_form(text: str) -> None:
     """The message quotes what was given and shows how a name is written."""
@@ -63,9 +87,10 @@ def test_another_text_is_refused_with_the_form(text: str) -> None:
         ((math.nan, 224, 4), "width nan of a configuration is outside (0, 1]"),
         ((0.5, 15, 4), "size 15 of a configuration is below 16 pixels"),
         ((0.5, 224, 0), "frames 0 of a configuration is below 1"),
+        ((0.5, 224, 4, "int4"), "precision 'int4' of a configuration is neither fp32 nor int8"),
     ],
 )
-def test_values_no_network_takes_are_refused(values: tuple[float, int, int], message: str) -> None:
+def test_values_no_network_takes_are_refused(values: tuple[Any, ...], message: str) -> None:
     """Each field has its own bound and its own words."""
     with pytest.raises(UsageError) as caught:
         Configuration(*values)
@@ -80,10 +105,20 @@ def test_widths_are_the_same_to_four_decimals() -> None:
 
 
 def test_configurations_are_ordered_and_hashable() -> None:
-    """By width, then size, then frames; equal ones are one key."""
+    """By width, then size, then frames, fp32 before int8; equal ones are one key."""
     a, b, c = Configuration(0.5, 224, 8), Configuration(0.5, 256, 2), Configuration(1.0, 128, 2)
-    assert sorted([c, b, a]) == [a, b, c]
-    assert len({a, Configuration(0.5, 224, 8)}) == 1
+    a8 = Configuration(0.5, 224, 8, "int8")
+    assert sorted([c, b, a8, a]) == [a, a8, b, c]
+    assert len({a, Configuration(0.5, 224, 8), a8}) == 2
+
+
+def test_the_same_in_another_precision() -> None:
+    """Nothing else changes, and back again it is equal."""
+    fp32 = Configuration(0.63, 142, 3)
+    assert str(fp32.at("int8")) == "w0.63-s142-t3-int8"
+    assert fp32.at("int8") != fp32
+    assert fp32.at("int8").at("fp32") == fp32 == fp32.at("fp32")
+    assert fp32.at("int8").at("int8") == fp32.at("int8")
 
 
 @pytest.mark.parametrize(
@@ -135,11 +170,14 @@ def test_every_form_of_budget_is_read(text: str, kind: BudgetKind, amount: float
 
 def test_a_configuration_s_name_pins_it() -> None:
     """A budget may be a configuration."""
-    budget = Budget.parse("w0.5-s224-t4")
-    assert (budget.kind, budget.configuration) == (BudgetKind.PINNED, Configuration(0.5, 224, 4))
+    both: tuple[tuple[str, Precision], ...] = (("w0.5-s224-t4", "fp32"), ("w0.5-s224-t4-int8", "int8"))
+    for text, precision in both:
+        budget = Budget.parse(text)
+        assert budget.kind is BudgetKind.PINNED
+        assert budget.configuration == Configuration(0.5, 224, 4, precision)
 
 
-@pytest.mark.parametrize("text", ["auto", "0.25", "5GFLOPs", "80ms", "w0.50-s224-t4"])
+@pytest.mark.parametrize("text", ["auto", "0.25", "5GFLOPs", "80ms", "w0.50-s224-t4", "w0.50-s224-t4-int8"])
 def test_a_budget_is_written_as_it_is_read(text: str) -> None:
     """``str`` gives a form that parses to the same budget."""
     assert str(Budget.parse(text)) == text

@@ -130,3 +130,17 @@ def test_a_configuration_that_the_table_lacks_is_refused() -> None:
         observed((stranger, 5.0))
     with pytest.raises(UsageError, match=r"w0\.60-s224-t8, which is not in the table"):
         LatencyModel.of(table(), {stranger: 5.0})
+
+
+def test_int8_is_scaled_by_what_it_costs() -> None:
+    """Unmeasured, its latency is 0.3 of its twin's, or the share that was measured at export."""
+    rows = [*table().rows]
+    rows += [Row(configuration=f"{one}-int8", gflops=10.0, params_m=1.0) for one in (LARGE,)]
+    rows += [Row(configuration=f"{MIDDLE}-int8", gflops=4.0, params_m=1.0, int8_cost=0.8)]
+    both = ConfigurationBudgetTable(architecture="test", rows=tuple(rows))
+    model = LatencyModel.of(both, {LARGE: 100.0})
+    assert model.estimate(LARGE.at("int8")) == pytest.approx(30.0)
+    assert model.estimate(MIDDLE.at("int8")) == pytest.approx(32.0)
+    assert model.estimate(MIDDLE) == pytest.approx(40.0)
+    assert not model.measured(LARGE.at("int8"))
+    assert model.observe(LARGE.at("int8"), 26.0).estimate(LARGE.at("int8")) == pytest.approx(26.0)

@@ -124,6 +124,66 @@ def test_of_several_caps_the_tightest_is_named() -> None:
         assert (decision.configuration, decision.limiting_signal) == (ALL[1], "temperature")
 
 
+# --- both precisions ---
+
+FAST = tuple(one.at("int8") for one in ALL)
+
+
+def both(accuracies: tuple[float, ...] | None = None) -> ConfigurationBudgetTable:
+    """The rows of `TABLE` and their int8 twins, at 0.3 of their cost: 0.3, 0.6, 1.2, 2.1, 3 in fp32 terms."""
+    every = table().rows + tuple(
+        Row(configuration=str(one), gflops=cost, params_m=1.0) for one, cost in zip(FAST, COSTS, strict=True)
+    )
+    if accuracies is not None:
+        every = tuple(
+            row.model_copy(update={"accuracy": accuracy})
+            for row, accuracy in zip(every, accuracies, strict=True)
+        )
+    return ConfigurationBudgetTable(architecture="test", rows=every)
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        ("0.31", FAST[4]),  # full width in int8, instead of 2 GFLOPs in fp32
+        ("0.25", FAST[3]),
+        ("0.2", ALL[1]),  # dearer than what 0.12 buys in int8: without accuracies, cost is what is compared
+        ("0.01", FAST[0]),
+        ("1.0", ALL[4]),
+        ("3.1GFLOPs", FAST[4]),
+        ("0.1GFLOPs", FAST[0]),
+    ],
+)
+def test_int8_is_chosen_when_its_cost_fits(budget: str, expected: Configuration) -> None:
+    """A budget is in fp32 terms, a share of the dearest row's cost."""
+    assert choose(budget=budget, rows=both())[0].configuration == expected
+
+
+def test_of_what_fits_the_most_accurate_runs() -> None:
+    """Where accuracies are known, the front is what is chosen from: it mixes precisions."""
+    fp32, int8 = (0.5, 0.6, 0.65, 0.7, 0.75), (0.48, 0.58, 0.66, 0.69, 0.74)
+    rows = both(fp32 + int8)
+    chosen = {budget: choose(budget=budget, rows=rows)[0].configuration for budget in ("1.0", "0.99", "0.2")}
+    assert chosen == {"1.0": ALL[4], "0.99": FAST[4], "0.2": FAST[2]}
+
+
+def test_a_deadline_that_fp32_misses_is_kept_in_int8() -> None:
+    """Down at once from 50 ms to its twin's 15 ms; a measured twin is entered directly."""
+    latencies = {**IDLE, **{one: 0.3 * ms for one, ms in zip(FAST, IDLE.values(), strict=True)}}
+    decision, _ = choose(at(LARGEST), hop_s=0.025, latencies=latencies, rows=both())
+    assert (decision.configuration, decision.limiting_signal) == (FAST[4], "deadline")
+    assert decision.reason == "latency 50 ms is over the deadline of 20 ms"
+
+
+def test_a_refused_twin_does_not_bar_the_other() -> None:
+    """They are two configurations."""
+    state = refuse(at(FAST[4], previous=SMALLEST), FAST[4], 0.0, SETTINGS)
+    assert choose(state, budget="1.0", rows=both())[0].configuration == SMALLEST
+    assert (
+        choose(at(SMALLEST, bars=state.bars), budget="1.0", rows=both(), now=10.0)[0].configuration == LARGEST
+    )
+
+
 # --- down ---
 
 

@@ -10,9 +10,11 @@ import pytest
 from fixtures_bundle import main_here, run_cli
 
 from a3d_edge import Bundle, Runtime
+from a3d_edge.configuration import Configuration, Precision
 from a3d_edge.control.policy import Decision
 from a3d_edge.rendered import CLASSES, render_clip
 from a3d_edge.runtime import Cycle
+from a3d_edge.table import Row
 from a3d_edge.video.frame import Frame
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +34,7 @@ def test_it_knows_the_default_classes(bundle: Bundle) -> None:
 
 
 def test_it_is_small(bundle: Bundle) -> None:
-    """At most 8 MB with everything in it."""
+    """At most 8 MB with everything in it, both precisions."""
     files = [file for file in bundle.path.iterdir() if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= MOST_BYTES
 
@@ -44,28 +46,49 @@ def test_the_wheel_takes_every_file_of_it(bundle: Bundle) -> None:
 
 
 def test_every_configuration_opens(bundle: Bundle) -> None:
-    """Each computes what it computed at the export, and there is something to choose from."""
-    assert len(bundle.configurations) >= 4
+    """Each computes what it computed at the export, and there is something to choose from,
+    every configuration in both precisions."""
+    fp32 = [c for c in bundle.configurations if c.precision == "fp32"]
+    assert len(fp32) >= 4
+    assert set(bundle.configurations) == {c.at(precision) for c in fp32 for precision in ("fp32", "int8")}
     for configuration in bundle.configurations:
         bundle.open(configuration, threads=1)
     cheapest, dearest = bundle.table.rows[0], bundle.table.rows[-1]
-    assert cheapest.gflops < 0.25 * dearest.gflops
+    assert cheapest.cost < 0.25 * dearest.cost
 
 
 def test_its_table_is_measured_and_selected(bundle: Bundle) -> None:
-    """Every row has an accuracy far above chance; a cheaper one beats none, but perhaps the largest."""
+    """Every row has an accuracy far above chance; in fp32 a cheaper one beats at most the largest."""
     assert bundle.table.measured_on
-    front = set(bundle.table.pareto().rows)
-    assert set(bundle.table.rows) - front <= {bundle.table.rows[-1]}
+    fp32 = bundle.table.model_copy(update={"rows": tuple(of_precision(bundle, "fp32").values())})
+    front = set(fp32.pareto().rows)
+    assert set(fp32.rows) - front <= {fp32.rows[-1]}
     assert bundle.table.rows[-1].accuracy >= 0.7  # type: ignore[operator]
     assert bundle.table.rows[0].accuracy >= 0.5  # type: ignore[operator]
 
 
+def of_precision(bundle: Bundle, precision: Precision) -> dict[Configuration, Row]:
+    """The rows of a precision, by their configuration in fp32."""
+    return {row.parsed.at("fp32"): row for row in bundle.table.rows if row.precision == precision}
+
+
+def test_int8_names_the_actions_that_fp32_names(bundle: Bundle) -> None:
+    """Each int8 row was measured and lost at most two of the 90 clips; on the average of the rows, none to
+    speak of. What it gains in time was measured too."""
+    fp32, int8 = of_precision(bundle, "fp32"), of_precision(bundle, "int8")
+    changes = [(int8[c].accuracy or 0.0) - (fp32[c].accuracy or 0.0) for c in fp32]
+    assert min(changes) >= -2.01 / 90
+    assert sum(changes) / len(changes) >= -0.01
+    assert all(row.int8_cost is not None for row in int8.values())
+    largest = max(int8)
+    assert (int8[largest].int8_cost or 1.0) < 1.0
+
+
 def test_parity_was_proved(bundle: Bundle) -> None:
-    """On clips, of every configuration."""
+    """On clips, of every configuration; int8 rounds, and still names the same class."""
     for name, entry in bundle.manifest.configurations.items():
         assert entry.parity.clips > 0, name
-        assert entry.parity.relative_error <= 1e-3, name
+        assert entry.parity.relative_error <= (0.15 if name.endswith("-int8") else 1e-3), name
         assert entry.parity.same_top1, name
 
 

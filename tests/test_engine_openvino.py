@@ -104,7 +104,10 @@ def test_int8_is_that_of_onnx_runtime(int8: Bundle, configuration: Configuration
 def test_every_convolution_of_int8_is_an_integer_one(int8: Bundle) -> None:
     """Also those with a stride, before which OpenVINO would dequantize."""
     network = BundleNetwork(int8, INT8[0], 1, OPENVINO)
-    for stage, count in ((network._frame, 9), (network._clip, 8)):
+    names = set(int8.replaced(INT8[0])["frame"]) | set(int8.replaced(INT8[0])["clip"])
+    quantized = sum(name.endswith(".weight_scale") for name in names)
+    found = 0
+    for stage in (network._frame, network._clip):
         assert isinstance(stage, OpenVinoStage)
         runtime = stage.request.get_compiled_model().get_runtime_model()
         facts = [operator.get_rt_info() for operator in runtime.get_ops()]
@@ -113,7 +116,8 @@ def test_every_convolution_of_int8_is_an_integer_one(int8: Bundle) -> None:
             for fact in facts
             if fact["layerType"].astype(str) == "Convolution"
         )
-        assert kinds == {"u8": count}
+        found += kinds["u8"]
+    assert found == quantized > 10
 
 
 @pytest.mark.parametrize("suffix", ["stem.norm.running_mean", "res3.blocks.0.shortcut.norm.running_var"])
@@ -129,7 +133,7 @@ def test_statistics_are_replaced(bundle: Bundle, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["features.scale", "features.zero", "stem.weight_scale", "stem.bias", "stem.bias_scale"]
+    "name", ["features.scale", "features.zero", "res3.blocks.0.c.weight_scale", "res3.blocks.0.c.bias"]
 )
 def test_scales_zero_points_and_biases_are_replaced(int8: Bundle, name: str) -> None:
     """Of every kind one changed: the features move by many steps, to within a step of ONNX Runtime's."""

@@ -6,6 +6,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,22 @@ class Loader:
         return Loaded(configuration)
 
 
+class Sizes:
+    """Footprints that are told."""
+
+    def __init__(self, sizes: dict[Configuration, int] | None = None, loaded: int | None = None) -> None:
+        self.sizes, self.loaded = sizes or {}, loaded
+
+    def of(self, configuration: Configuration) -> int:
+        return self.sizes.get(configuration, 100)
+
+    @contextmanager
+    def measuring(self, configuration: Configuration) -> Iterator[None]:
+        yield
+        if self.loaded is not None:
+            self.sizes[configuration] = self.loaded
+
+
 class Loaded:
     """A network that only knows what it is."""
 
@@ -63,6 +80,7 @@ def make(loader: Loader) -> Iterator[Callable[..., SessionPool]]:
     pools: list[SessionPool] = []
 
     def build(**options: Any) -> SessionPool:
+        options = {"memory": 10**9, "footprints": Sizes(), **options}
         pools.append(SessionPool(None, **options))  # type: ignore[arg-type]
         return pools[-1]
 
@@ -95,19 +113,65 @@ def test_a_configuration_is_loaded_once(loader: Loader, make: Callable[..., Sess
     assert loader.loaded == [A]
 
 
-def test_the_one_asked_for_least_recently_goes(loader: Loader, make: Callable[..., SessionPool]) -> None:
-    """Taking or preparing again makes a configuration recent."""
-    pool = make(capacity=3)
+def test_what_fits_is_kept_and_the_least_recent_goes(
+    loader: Loader, make: Callable[..., SessionPool]
+) -> None:
+    """Taking or preparing again makes a configuration recent; three of 100 fit 300."""
+    pool = make(memory=300)
     for configuration in (A, B, C, A, D):
         pool.take(configuration)
-    assert [pool.is_ready(c) for c in (A, B, C, D)] == [True, False, True, True]
+    assert pool.kept == (C, A, D)
     pool.take(B)
     assert loader.loaded == [A, B, C, D, B]
 
 
+@pytest.mark.parametrize("memory", [0, 100, 199])
+def test_the_two_of_a_swap_are_kept_until_it_is_made(memory: int, make: Callable[..., SessionPool]) -> None:
+    """The one in use and the one prepared, whatever is allowed; once it is taken the old one goes."""
+    pool = make(memory=memory)
+    pool.take(A)
+    pool.prepare(B)
+    assert pool.kept == (A, B)
+    pool.prepare(C)
+    assert pool.kept == (A, C)
+    pool.take(C)
+    assert pool.kept == (C,)
+
+
+def test_room_is_made_before_loading_begins(loader: Loader, make: Callable[..., SessionPool]) -> None:
+    """What is let go is gone when the new one begins to take memory, not only when it has it all."""
+    pool = make(memory=300)
+    gone = weakref.ref(pool.take(A))
+    pool.take(B)
+    pool.take(C)
+    loader.go.clear()
+    pool.prepare(D)
+    gc.collect()
+    assert gone() is None
+    assert not pool.is_ready(D)
+
+
+def test_a_large_one_displaces_several(make: Callable[..., SessionPool]) -> None:
+    """It is the bytes that count, not how many there are."""
+    pool = make(memory=300, footprints=Sizes({A: 100, B: 100, C: 50, D: 200}))
+    for configuration in (A, B, C):
+        pool.take(configuration)
+    assert pool.kept == (A, B, C)
+    pool.take(D)
+    assert pool.kept == (C, D)
+
+
+def test_what_loading_shows_to_be_larger_is_believed(make: Callable[..., SessionPool]) -> None:
+    """Estimated at 10 each all four would fit; loaded, each turns out to take 100."""
+    pool = make(memory=250, footprints=Sizes(dict.fromkeys((A, B, C, D), 10), loaded=100))
+    for configuration in (A, B, C, D):
+        pool.take(configuration)
+    assert pool.kept == (C, D)
+
+
 def test_what_is_let_go_is_freed(make: Callable[..., SessionPool]) -> None:
     """Nothing else holds a network that the pool dropped."""
-    pool = make(capacity=2)
+    pool = make(memory=200)
     network = weakref.ref(pool.take(A))
     pool.take(B)
     assert network() is not None
@@ -116,19 +180,11 @@ def test_what_is_let_go_is_freed(make: Callable[..., SessionPool]) -> None:
     assert network() is None
 
 
-def test_there_is_room_to_prepare_beside_the_one_in_use(make: Callable[..., SessionPool]) -> None:
-    """Whatever capacity is asked for, it is at least two."""
-    pool = make(capacity=0)
-    pool.take(A)
-    pool.take(B)
-    assert pool.is_ready(A)
-
-
 def test_what_nobody_waits_for_any_more_is_not_loaded(
     loader: Loader, make: Callable[..., SessionPool]
 ) -> None:
     """Decisions that change faster than loading do not pile up: of many, only the latest few are loaded."""
-    pool = make(capacity=2)
+    pool = make(memory=200)
     loader.go.clear()
     pool.prepare(A)
     assert loader.begun.acquire(timeout=10)

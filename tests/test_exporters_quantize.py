@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -236,7 +236,7 @@ class Emulated:
         return self.steps(activation, x) * float(self.values[f"{activation}.scale"])
 
     def output(self, features: NDArray[np.uint8], reads: Mapping[str, str], sums: list[str]) -> NDArray[Any]:
-        """``(T, C, H, W)``; ``reads``: the activation that each convolution reads, ``sums``: what is added."""
+        """``(T, C, H, W)``; ``reads``: the activation a convolution reads, ``sums``: what is added."""
         x = features.astype(int).transpose(1, 0, 2, 3)[None] - int(self.values["features.zero"])
         a = np.maximum(self.convolved("a", x, 1), 0)
         b = np.maximum(self.convolved("b", self.steps(reads["b"], a), 2), 0)
@@ -264,7 +264,7 @@ def float_ranges(block: Block, features: NDArray[Any]) -> dict[str, NDArray[Any]
 )
 def test_a_block_computes_whole_numbers(width: float, zero: int, frames: int, optimized: bool) -> None:
     """As written and as optimized, equal to integer arithmetic at the same scales: also with a zero point
-    other than 0, which pads the picture's rim and stands for the frames before the first and after the last."""
+    other than 0, which pads the picture's rim and stands for frames before the first and after the last."""
     one = block(width)
     rng = np.random.default_rng(zero + frames)
     features = rng.integers(0, 256, (frames, one.inputs, 6, 7), np.uint8)
@@ -277,7 +277,7 @@ def test_a_block_computes_whole_numbers(width: float, zero: int, frames: int, op
     reads = {conv.name: conv.reads for conv in one.plan.convolutions}
     assert (reads["a"], reads["shortcut"]) == ("features", "features")
     sums = list(float_ranges(one, real))[2:]
-    assert all(activations[name][1] > 0 for name in sums)  # what is added has zero points within the range too
+    assert all(activations[name][1] > 0 for name in sums)  # summands have zero points other than 0 too
     expected = Emulated(one, values).output(features, reads, sums)
     got = one.computed(values, features, optimized=optimized)
     assert got.shape == expected.shape == (frames, expected.shape[1], 3, 4)
@@ -320,14 +320,14 @@ def tiny_frame_stage() -> tuple[Slow, ir.Model]:
     return model, lowered
 
 
-def quantized_frame_stage(float_input: bool) -> tuple[ir.Graph, Plan]:
+def quantized_frame_stage(float_input: bool, keep: Collection[str] = ()) -> tuple[ir.Graph, Plan]:
     model, lowered = tiny_frame_stage()
     int8 = {
         name: ir.tensor(quantize_weights(float32(p), np.ones(len(p), np.float32))[0], name=f"{name}.int8")
         for name, p in model.named_parameters()
         if name.endswith("conv.weight")
     }
-    return quantize(lowered, "frame", int8, float_input=float_input)
+    return quantize(lowered, "frame", int8, float_input=float_input, keep=keep)
 
 
 FRAME_STAGE = {"stem", *(f"res{k}.blocks.0.{name}" for k in (2, 3) for name in ("a", "b", "c", "shortcut"))}
@@ -361,6 +361,41 @@ def test_of_motion_the_stem_and_what_reads_it_stay_float() -> None:
     assert "stem.conv.weight" in graph.initializers
     assert "stem.conv.weight.int8" not in graph.initializers.keys() | {t.name for t in plan.tensors}
     assert graph.outputs[0].type == ir.TensorType(ir.DataType.UINT8)
+
+
+@pytest.mark.parametrize(
+    ("kept", "with_it"),
+    [
+        ("res3.blocks.0.b", {"res3.blocks.0.a"}),  # which gives it its input
+        ("res3.blocks.0.shortcut", set()),  # it reads a sum: all before the sum stays integer
+        ("res2.blocks.0.a", {"stem"}),  # the pooled stem, here and in the next
+        ("res2.blocks.0.shortcut", {"stem"}),
+    ],
+)
+def test_what_is_kept_reads_what_was_not_rounded(kept: str, with_it: set[str]) -> None:
+    """Its input quantized is what hurts. A convolution that gives it its input stays float as well: it could
+    not be an integer one."""
+    graph, plan = quantized_frame_stage(float_input=False, keep=[kept])
+    assert convolutions_of(plan) == FRAME_STAGE - with_it - {kept}
+    assert {f"{kept}.norm.running_mean", f"{kept}.norm.running_var"} <= plan.statistics.keys()
+    (convolution,) = (
+        node for node in graph if node.op_type == "Conv" and f"{kept}.conv.weight" in sources(node.inputs[1])
+    )
+    value = convolution.inputs[0]
+    assert value is not None
+    producer = value.producer()
+    assert producer is not None
+    assert producer.op_type in ("Relu", "MaxPool")
+    assert producer.op_type == "Relu" or sources(producer.inputs[0]) >= {"stem.conv.weight"}
+
+
+def sources(value: ir.Value | None) -> set[str]:
+    """The initializers and inputs that a value is computed from."""
+    assert value is not None
+    producer = value.producer()
+    if producer is None:
+        return {str(value.name)}
+    return set().union(*(sources(one) for one in producer.inputs if one is not None))
 
 
 @pytest.mark.parametrize("float_input", [False, True])

@@ -148,9 +148,7 @@ class Half:
         self.plans: dict[Stage, Plan] = {s: quantize(m, s, int8)[1] for s, m in self.models.items()}
 
     def ranges(self, configuration: Configuration, clips: Any) -> Ranges:
-        return measure_ranges(
-            self.checkpoint, configuration, self.models, self.plans, clips, self.statistics
-        )
+        return measure_ranges(self.checkpoint, configuration, self.models, self.plans, clips, self.statistics)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +171,9 @@ def expected_of(values: Any) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("configuration", HALF[1:], ids=str)
-def test_ranges_are_those_of_the_network_in_pytorch(half: Half, clips: Any, configuration: Configuration) -> None:
+def test_ranges_are_those_of_the_network_in_pytorch(
+    half: Half, clips: Any, configuration: Configuration
+) -> None:
     """At the configuration's frames, width and statistics: of the pictures, of the features between the
     stages, and of the first block's output."""
     found = half.ranges(configuration, clips)
@@ -186,7 +186,7 @@ def test_ranges_are_those_of_the_network_in_pytorch(half: Half, clips: Any, conf
     assert found["features"] == pytest.approx(expected_of(features), rel=1e-3)
     (pictures,) = (n for n, value in half.plans["frame"].activations.items() if value == "pictures")
     low, high = found[pictures]
-    assert 0 < min(-low, high)
+    assert min(-low, high) > 0
     assert max(-low, high) <= max(float(w.abs().max()) for w in windows)
     wanted = expected_of(res4)
     assert any(one == pytest.approx(wanted, rel=1e-3) for name, one in found.items() if name[:4] == "clip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_every_parameter_is_written_whole(tmp_path: Path) -> None:
     parameters = dict(checkpoint.model.named_parameters())
     assert list(stored) == list(parameters)
     places = [(tensor.offset, tensor.length) for tensor in stored.values()]
-    for (offset, length), (after, _) in zip(places, places[1:], strict=False):
+    for (offset, length), (after, _) in pairwise(places):
         assert offset + length <= after < offset + length + ALIGNMENT
     for name, parameter in parameters.items():
         np.testing.assert_array_equal(stored[name].numpy(), float32(parameter))

@@ -78,7 +78,9 @@ def test_a_graph_says_what_it_takes_and_gives(written: Written) -> None:
 
 def test_statistics_are_those_at_the_place_given(written: Written) -> None:
     """Mean and variance of every batch norm are this width's configuration's, not the first in the file."""
-    found = {name: v.const_value for s in ("frame", "clip") for name, v in graph(written, s).initializers.items()}
+    found = {
+        name: v.const_value for s in ("frame", "clip") for name, v in graph(written, s).initializers.items()
+    }
     for name, norm in norms(written.checkpoint.model).items():
         mean, variance = norm.calibrated[str(TWO[1])]
         for suffix, vector in (("running_mean", mean), ("running_var", variance)):

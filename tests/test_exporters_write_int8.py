@@ -26,7 +26,6 @@ from a3d_edge.exporters.write_bundle import (  # noqa: E402
 )
 from fixtures_bundle import (  # noqa: E402
     CLASSES,
-    CONFIGURATIONS,
     calibrated_checkpoint,
     copy_of,
     lively,
@@ -46,9 +45,9 @@ from a3d_edge.errors import A3DEdgeError, BundleError  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint, norms  # noqa: E402
 from a3d_edge.models.from_bundle import checkpoint_of  # noqa: E402
 from a3d_edge.models.network import NetworkDescription  # noqa: E402
-from a3d_edge.table import Row  # noqa: E402
+from a3d_edge.table import ConfigurationBudgetTable, Row  # noqa: E402
 
-SLOW = tuple(CONFIGURATIONS[i] for i in (0, 1, 4))  # w0.50-s18-t1, w0.50-s32-t2, w1.00-s32-t4
+SLOW = tuple(Configuration.parse(name) for name in ("w0.50-s28-t1", "w0.50-s32-t2", "w1.00-s32-t4"))
 FAMILIES: dict[str, tuple[NetworkDescription, tuple[Configuration, ...], tuple[Precision, ...]]] = {
     "slow": (tiny_slow(), SLOW, ("fp32", "int8")),
     "slowfast": (tiny_slowfast(), (Configuration(0.5, 19, 2),), ("int8",)),
@@ -64,9 +63,10 @@ def signed_checkpoint(
     model = lively(description)
     for norm in norms(model).values():
         norm.weight.data[::3] *= -1.0
-        norm.weight.data[1], norm.weight.data[4] = 0.0, 1e-9
+        norm.weight.data[1], norm.weight.data[2] = 0.0, 1e-9
     for number, configuration in enumerate(configurations):
-        calibrate_one(model, configuration, [noise(description, configuration.size, 4, 1 + 0.2 * number)])
+        batch = noise(description, configuration.size, 16, 1 + 0.2 * number)
+        calibrate_one(model, configuration, [batch])
     return Checkpoint(model, CLASSES)
 
 
@@ -77,11 +77,25 @@ def built(family: str, factory: pytest.TempPathFactory) -> tuple[Checkpoint, Bun
         checkpoint = signed_checkpoint(description, configurations)
         table = in_precisions(unmeasured_table(checkpoint, configurations), precisions)
         clips = parity_clips(configurations, description)
+        seen = {c.size: noise(description, c.size, 16) for c in configurations}
+        out = factory.mktemp(family) / "bundle"
         _BUILT[family] = (
             checkpoint,
-            export_bundle(checkpoint, table, clips, factory.mktemp(family) / "bundle"),
+            export_bundle(checkpoint, table, clips, out, range_clips=seen, measured=measured_in(out)),
         )
     return _BUILT[family]
+
+
+def measured_in(out: Path) -> Callable[[Bundle], ConfigurationBudgetTable]:
+    """Gives every row the accuracy 0.25, once its configuration has opened."""
+
+    def measured(bundle: Bundle) -> ConfigurationBudgetTable:
+        for configuration in bundle.configurations:
+            bundle.open(configuration, threads=1)
+        rows = tuple(row.model_copy(update={"accuracy": 0.25}) for row in bundle.table.rows)
+        return bundle.table.model_copy(update={"rows": rows, "measured_on": f"in place: {out.exists()}"})
+
+    return measured
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +105,9 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkpoint, Bundle]:
 
 
 @pytest.fixture(params=list(FAMILIES))
-def each(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkpoint, Bundle]:
+def each(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Checkpoint, Bundle]:
     """One family after the other."""
     return built(request.param, tmp_path_factory)
 
@@ -128,9 +144,7 @@ def fp32_logits(checkpoint: Checkpoint, configuration: Configuration) -> NDArray
     return logits
 
 
-def int8_logits(
-    checkpoint: Checkpoint, bundle: Bundle, configuration: Configuration
-) -> NDArray[np.float32]:
+def int8_logits(checkpoint: Checkpoint, bundle: Bundle, configuration: Configuration) -> NDArray[np.float32]:
     """The integer kernels' of the same windows."""
     network = BundleNetwork(bundle, configuration, 1)
     given = windows(checkpoint, configuration)
@@ -141,16 +155,16 @@ def int8_logits(
 
 
 def test_logits_are_near_those_of_fp32(each: tuple[Checkpoint, Bundle]) -> None:
-    """Within a fifth of the largest logit on windows that were not in the export, at every configuration: the
-    tiny networks have 8 channels a layer to average roundings out over, real ones hundreds. The mean
-    difference is a tenth at most."""
+    """Within a quarter of the largest logit on windows that were not in the export, at every configuration:
+    the tiny networks have 8 channels a layer to average roundings out over, real ones hundreds. On the
+    average within a twelfth."""
     checkpoint, bundle = each
     for configuration in int8_of(bundle):
         expected = fp32_logits(checkpoint, configuration)
         got = int8_logits(checkpoint, bundle, configuration)
-        assert relative_error(got, expected) < 0.2, configuration
-        assert np.abs(got - expected).mean() < 0.1 * np.abs(expected).max(), configuration
-        assert bundle.manifest.configurations[str(configuration)].parity.relative_error < 0.2
+        assert relative_error(got, expected) < 0.25, configuration
+        assert np.abs(got - expected).mean() < 0.08 * np.abs(expected).max(), configuration
+        assert bundle.manifest.configurations[str(configuration)].parity.relative_error < 0.25
 
 
 def test_integer_kernels_compute_what_is_written(each: tuple[Checkpoint, Bundle]) -> None:
@@ -189,7 +203,7 @@ def test_every_quantized_convolution_is_an_integer_one(
             floats = sum(found.count(kind) for kind in ("Conv", "FusedConv", "NhwcFusedConv"))
             assert floats == written - wanted
     quantized = [t for w in bundle.manifest.widths.values() for t in w.tensors if t.name.endswith(".bias")]
-    assert len(quantized) >= 15
+    assert len(quantized) >= 14
 
 
 def optimized(bundle: Bundle, configuration: Configuration, stage: str, graph: Path, to: Path) -> Any:
@@ -212,8 +226,8 @@ def operators(model: Any) -> list[str]:
 
 
 def test_every_int8_tensor_is_stored_once_for_all_widths(slow: tuple[Checkpoint, Bundle]) -> None:
-    """Whole, at one place of weights_int8.bin, and named by every width's graphs; nothing else is in there
-    but the classifier, so that int8 alone needs no other file."""
+    """Whole, at one place of weights_int8.bin, and named by every width's graphs; beside them lies only what
+    stays fp32 (the classifier, a few sensitive convolutions), once too, so that int8 needs no other file."""
     checkpoint, bundle = slow
     graphs = sorted(bundle.path.glob("*-int8.*.onnx"))
     assert [graph.name for graph in graphs] == [
@@ -226,21 +240,20 @@ def test_every_int8_tensor_is_stored_once_for_all_widths(slow: tuple[Checkpoint,
                 places.setdefault(name, []).append(tuple(place))
             else:
                 assert location == "scales.bin"
+    assert all(len(set(found)) == 1 for found in places.values())
     parameters = {n: float32(p) for n, p in checkpoint.model.named_parameters()}
-    weights = {n for n in parameters if n.endswith("conv.weight")}
-    assert set(places) == {f"{name}.int8" for name in weights} | {"head.weight", "head.bias"}
-    assert all(len(found) == 2 and len(set(found)) == 1 for found in places.values())  # of two widths
     content = (bundle.path / "weights_int8.bin").read_bytes()
-    used = 0
-    for name in weights:
-        ((offset, length, shape), *_) = places[f"{name}.int8"]
-        gamma = parameters[name.replace("conv.weight", "norm.weight")]
-        expected, _ = quantize_weights(parameters[name], gamma)
-        assert shape == expected.shape
-        assert content[offset : offset + length] == expected.tobytes()
-        used += length
-    used += sum(places[name][0][1] for name in ("head.weight", "head.bias"))
-    assert used <= len(content) < used + 64 * len(places)
+    shared = [name for name, found in places.items() if name.endswith(".int8") and len(found) == 2]
+    assert len(shared) >= 13  # of 17 convolutions, at most an eighth of which stays fp32 at either width
+    for name, ((offset, length, shape), *_) in places.items():
+        whole = parameters[name.removesuffix(".int8")]
+        if name.endswith(".int8"):
+            whole, _ = quantize_weights(whole, parameters[name.replace("conv.weight.int8", "norm.weight")])
+        assert shape == whole.shape
+        assert content[offset : offset + length] == whole.tobytes()
+    floats = sum(found[0][1] for name, found in places.items() if not name.endswith(".int8"))
+    int8 = sum(p.size for name, p in parameters.items() if name.endswith("conv.weight"))
+    assert len(content) < int8 + floats + 64 * (len(places) + 17)
 
 
 def stored_in(graph: Path) -> list[tuple[Any, ...]]:
@@ -283,11 +296,16 @@ def test_a_block_holds_batch_norm_of_its_configuration(slow: tuple[Checkpoint, B
     for configuration in int8_of(bundle):
         own = {n: x for stage in bundle.replaced(configuration).values() for n, x in stage.items()}
         inputs = {n: s for graph in bundle.graphs_of(configuration).values() for n, s in read_by(graph)}
-        assert len(inputs) == 17
+        assert set(inputs) == {n.removesuffix(".weight_scale") for n in own if n.endswith(".weight_scale")}
+        assert len(inputs) >= 15
         for name, norm in norms(checkpoint.model).items():
             conv = name.removesuffix(".norm")
             statistics = norm.calibrated[str(configuration.at("fp32"))]
             mean, variance = (float32(x).astype(np.float64) for x in statistics)
+            if conv not in inputs:  # it stays fp32
+                np.testing.assert_array_equal(own[f"{name}.running_mean"], mean)
+                np.testing.assert_array_equal(own[f"{name}.running_var"], variance)
+                continue
             gamma, beta = (float32(x)[: len(mean)].astype(np.float64) for x in (norm.weight, norm.bias))
             weight = float32(checkpoint.model.get_parameter(f"{conv}.conv.weight"))[: len(mean)]
             filters = np.abs(weight).reshape(len(mean), -1).max(axis=1) / 127
@@ -304,10 +322,11 @@ def read_by(graph: Path) -> list[tuple[str, str]]:
     """(convolution, name of the scale of what it reads) in a graph as it is written."""
     nodes = onnx.load(graph, load_external_data=False).graph.node
     made = {output: node for node in nodes for output in node.output}
+    stored = onnx.NodeProto(op_type="")
     return [
         (made[node.input[1]].input[1].removesuffix(".weight_scale"), made[node.input[0]].input[1])
         for node in nodes
-        if node.op_type == "Conv"
+        if node.op_type == "Conv" and made.get(node.input[1], stored).op_type == "DequantizeLinear"
     ]
 
 
@@ -342,9 +361,7 @@ def test_graphs_open_as_they_lie(slow: tuple[Checkpoint, Bundle]) -> None:
     """Without our code, in a plain session, the files compute each width's largest configuration."""
     checkpoint, bundle = slow
     for configuration in (SLOW[1].at("int8"), SLOW[2].at("int8")):
-        frame, clip = (
-            ort.InferenceSession(str(graph)) for graph in bundle.graphs_of(configuration).values()
-        )
+        frame, clip = (ort.InferenceSession(str(graph)) for graph in bundle.graphs_of(configuration).values())
         for (pictures,), logits in zip(
             windows(checkpoint, configuration), int8_logits(checkpoint, bundle, configuration), strict=True
         ):
@@ -425,8 +442,8 @@ def test_a_range_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     """A network that diverges on the range clips is not exported; nothing is left of the attempt."""
     checkpoint = calibrated_checkpoint(SLOW[:1])
     table = in_precisions(unmeasured_table(checkpoint, SLOW[:1]), ("int8",))
-    clips = {18: torch.full((1, 3, 4, 18, 18), float("inf"))}
-    with pytest.raises(A3DEdgeError, match=r"int8: the range of .* at w0\.50-s18-t1-int8 is not finite"):
+    clips = {28: torch.full((1, 3, 4, 28, 28), float("inf"))}
+    with pytest.raises(A3DEdgeError, match=r"int8: the range of .* at w0\.50-s28-t1 is not finite"):
         export_bundle(checkpoint, table, parity_clips(SLOW[:1]), tmp_path / "bundle", range_clips=clips)
     assert list(tmp_path.iterdir()) == []
 
@@ -434,9 +451,7 @@ def test_a_range_that_is_not_finite_is_refused(tmp_path: Path) -> None:
 # --- which rows
 
 
-def rows_of(*rows: Row) -> Any:
-    from a3d_edge.table import ConfigurationBudgetTable
-
+def rows_of(*rows: Row) -> ConfigurationBudgetTable:
     return ConfigurationBudgetTable(architecture="tiny", measured_on="12 clips", rows=rows)
 
 
@@ -451,27 +466,24 @@ def test_a_table_is_brought_to_the_precisions_asked_for() -> None:
     assert both == {
         "w0.50-s32-t2": 0.7, "w0.50-s32-t2-int8": None, "w1.00-s32-t4": 0.9, "w1.00-s32-t4-int8": 0.8
     }  # fmt: skip
-    assert in_precisions(table, ("fp32",)).rows == table.model_copy(update={"rows": table.rows}).rows[:0] + (
-        table.row(Configuration(0.5, 32, 2)),
-        table.row(Configuration(1.0, 32, 4)),
-    )
+    fp32 = in_precisions(table, ("fp32",)).rows
+    assert fp32 == tuple(table.row(c) for c in (Configuration(0.5, 32, 2), Configuration(1.0, 32, 4)))
     (narrow, wide) = in_precisions(table, ("int8",)).rows
     assert (narrow.accuracy, wide.accuracy) == (None, 0.8)
-    assert (narrow.precision, narrow.gflops, narrow.streaming_gflops, narrow.params_m) == ("int8", 2.0, 1.0, 3.0)
+    assert (narrow.precision, narrow.gflops, narrow.streaming_gflops, narrow.params_m) == (
+        "int8",
+        2.0,
+        1.0,
+        3.0,
+    )
     assert in_precisions(table, ("int8",)).measured_on == "12 clips"
 
 
-def test_measured_accuracies_are_written_into_the_bundle(tmp_path: Path) -> None:
-    """The caller measures with the graphs that are exported, before the bundle is in its place."""
-    checkpoint = calibrated_checkpoint(SLOW[:1])
-    table = in_precisions(unmeasured_table(checkpoint, SLOW[:1]), ("int8",))
-    out = tmp_path / "bundle"
-
-    def measured(bundle: Bundle) -> Any:
-        assert not out.exists()
-        bundle.open(SLOW[0].at("int8"), threads=1)
-        return table.model_copy(update={"rows": (table.rows[0].model_copy(update={"accuracy": 0.25}),)})
-
-    bundle = export_bundle(checkpoint, table, parity_clips(SLOW[:1]), out, measured=measured)
-    assert [r.accuracy for r in bundle.table.rows] == [0.25]
-    assert Bundle.load(out).table == bundle.table
+def test_measured_accuracies_are_written_into_the_bundle(slow: tuple[Checkpoint, Bundle]) -> None:
+    """The caller measured with the graphs that were exported, before the bundle was in its place; what int8
+    gains was measured too, of the rows whose fp32 twin is there."""
+    _, bundle = slow
+    assert [row.accuracy for row in bundle.table.rows] == [0.25] * len(bundle.table.rows)
+    assert bundle.table.measured_on == "in place: False"
+    gains = {row.configuration: row.int8_cost for row in bundle.table.rows}
+    assert {name for name, gain in gains.items() if gain} == {f"{c}-int8" for c in SLOW}

@@ -42,7 +42,7 @@ def test_sizes_and_frames_scale_with_the_network() -> None:
     narrow = RANGES["0.06"]
     assert narrow.scaled_sizes(112) == [71, 89, 112]
     assert narrow.scaled_frames(8) == [3, 5, 8]
-    assert narrow.scaled_frames(4) == [2, 4]  # 1.5, 2.5 and 4
+    assert narrow.scaled_frames(4) == [2, 3, 4]  # of 1.5, 2.5 and 4: as the paper's Table 14
     assert RANGES["0.016"].scaled_frames(2) == [1, 2]
     assert RANGES["0.016"].grid(112, 8)[0] == Configuration(1.0, 128, 8)
 

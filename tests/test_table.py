@@ -17,6 +17,11 @@ def row(name: str, gflops: float, accuracy: float | None = None) -> Row:
     return Row(configuration=name, gflops=gflops, params_m=1.0, accuracy=accuracy)
 
 
+def measured(name: str, gflops: float, accuracy: float, int8_cost: float) -> Row:
+    """A row of int8 whose gain was measured at export."""
+    return row(name, gflops, accuracy).model_copy(update={"int8_cost": int8_cost})
+
+
 def table(*rows: Row) -> ConfigurationBudgetTable:
     return ConfigurationBudgetTable(architecture="tiny", measured_on="squares", rows=rows)
 
@@ -93,6 +98,94 @@ def test_the_front_of_unmeasured_rows_is_refused() -> None:
     """No accuracy, no selection; the message names the row."""
     with pytest.raises(A3DEdgeError, match=r"w1\.00-s224-t8 has no accuracy; build the table"):
         pareto_front([row("w1.00-s224-t8", 41.7)])
+
+
+# --- precision
+
+
+def test_the_precision_of_a_row_is_that_of_its_name() -> None:
+    """As a column too, also where it was left out: tables from before there was one load as they are."""
+    assert [row(name, 1.0).precision for name in ("w0.50-s128-t2", "w0.50-s128-t2-int8")] == ["fp32", "int8"]
+    assert row("w0.5-s128-t2-int8", 1.0).configuration == "w0.50-s128-t2-int8"
+    said = Row(configuration="w0.50-s128-t2-int8", precision="int8", gflops=1.0, params_m=1.0)
+    assert said == row("w0.50-s128-t2-int8", 1.0)
+
+
+@pytest.mark.parametrize(("name", "precision"), [("w0.50-s128-t2", "int8"), ("w0.50-s128-t2-int8", "fp32")])
+def test_a_precision_that_contradicts_the_name_is_refused(tmp_path: Path, name: str, precision: str) -> None:
+    """With the row that it is in."""
+    path = written(tmp_path / "table.json", configuration=name, precision=precision)
+    with pytest.raises(BundleError) as caught:
+        ConfigurationBudgetTable.load(path)
+    assert str(caught.value).endswith(f"rows[1]: Value error, precision {precision} is not that of {name}")
+
+
+def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
+    """There are two."""
+    path = written(tmp_path / "table.json", precision="bf16")
+    with pytest.raises(BundleError, match=r"rows\[1\]\.precision: Input should be 'fp32' or 'int8'"):
+        ConfigurationBudgetTable.load(path)
+
+
+def test_a_table_without_the_column_loads(tmp_path: Path) -> None:
+    """As version 0.1 wrote it, and equal to one that says fp32."""
+    path = tmp_path / "table.json"
+    content = json.loads(table(SMALL, MIDDLE, LARGE).to_json())
+    for one in content["rows"]:
+        for key in ("precision", "int8_cost", "streaming_gflops"):
+            del one[key]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert ConfigurationBudgetTable.load(path) == table(SMALL, MIDDLE, LARGE)
+
+
+def test_both_precisions_are_read_back(tmp_path: Path) -> None:
+    """Round trip with the column and what int8 gains."""
+    original = table(SMALL, measured("w1.00-s256-t8-int8", 54.5, 0.74, 0.26), LARGE)
+    path = tmp_path / "table.json"
+    path.write_text(original.to_json(), encoding="utf-8")
+    assert ConfigurationBudgetTable.load(path) == original
+    assert [json.loads(original.to_json())["rows"][i]["precision"] for i in range(3)] == [
+        "fp32",
+        "int8",
+        "fp32",
+    ]
+
+
+def test_int8_is_ordered_by_what_it_costs() -> None:
+    """Its multiply–accumulates are as many, and cost 0.3 of fp32's each, or what was measured: a full-width
+    int8 row (12.5, in fp32 terms) comes before a fp32 row of 13.4 GFLOPs, one that gains little after it."""
+    int8, middle = row("w1.00-s224-t8-int8", 41.7), row("w0.80-s224-t4", 13.4)
+    assert (int8.gflops, int8.cost) == (41.7, pytest.approx(0.3 * 41.7))
+    assert (middle.gflops, middle.cost) == (13.4, 13.4)
+    ordered = table(LARGE, middle, int8, SMALL)
+    assert [r.configuration for r in ordered.rows] == [
+        "w0.50-s128-t2", "w1.00-s224-t8-int8", "w0.80-s224-t4", "w1.00-s256-t8"
+    ]  # fmt: skip
+    slow_int8 = measured("w1.00-s224-t8-int8", 41.7, 0.7, 0.9)
+    assert slow_int8.cost == pytest.approx(0.9 * 41.7)
+    assert [r.configuration for r in table(LARGE, middle, slow_int8).rows][1] == "w1.00-s224-t8-int8"
+
+
+def test_twins_are_two_rows() -> None:
+    """The same configuration may be there once in each precision."""
+    both = table(MIDDLE, row("w0.50-s224-t4-int8", 5.3))
+    assert [str(c) for c in both.configurations] == ["w0.50-s224-t4-int8", "w0.50-s224-t4"]
+    assert both.row(Configuration(0.5, 224, 4, "int8")).precision == "int8"
+    with pytest.raises(ValueError, match="a configuration appears twice"):
+        table(row("w0.50-s224-t4-int8", 5.3), row("w0.50-s224-t4-int8", 5.3))
+
+
+def test_the_front_mixes_precisions() -> None:
+    """A row of int8 drops the fp32 rows that cost more and know less, its own twin only if it is as good; and
+    is itself dropped where a cheaper fp32 row is as accurate."""
+    large8 = row("w1.00-s256-t8-int8", 54.5, 0.745)  # costs 16.35
+    middle8 = row("w0.50-s224-t4-int8", 5.3, 0.71)  # 1.59, as good as its twin
+    small8 = measured("w0.50-s128-t2-int8", 0.9, 0.63, 1.1)  # 0.99: dearer than its twin, and no better
+    beaten = row("w0.90-s224-t8", 33.6, 0.74)
+    front = table(LARGE, MIDDLE, SMALL, beaten, large8, middle8, small8).pareto()
+    assert [r.configuration for r in front.rows] == [
+        "w0.50-s128-t2", "w0.50-s224-t4-int8", "w1.00-s256-t8-int8", "w1.00-s256-t8"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from a3d_edge.errors import BundleError, SourceError
-from a3d_edge.video.preprocess import Preprocessing, Roi, preprocess, visible_roi
+from a3d_edge.video.preprocess import Preprocessing, Roi, fit, picture_of, preprocess, visible_roi
 
 MOTION = Preprocessing("motion", offsets=(0, 2, 6))
 
@@ -76,6 +76,48 @@ def test_shrinking_averages_areas() -> None:
     image[::2, ::2], image[1::2, 1::2] = 200, 200
     picture = preprocess([image], 32, Preprocessing())
     np.testing.assert_allclose(picture, (100 / 255 - 0.45) / 0.225, atol=1e-5)
+
+
+def areas(image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """The plain means of areas, unrounded, of a square frame: what is shown, before it is rounded."""
+    exact = cv2.resize(image.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    return (exact[..., ::-1].transpose(2, 0, 1) / 255 - 0.45) / 0.225
+
+
+@pytest.mark.parametrize(
+    ("side", "size", "levels"), [(480, 160, 0.5), (300, 128, 0.5), (480, 128, 4), (480, 50, 6)]
+)
+def test_shrinking_a_lot_by_halves_first_hardly_differs(side: int, size: int, levels: float) -> None:
+    """By whole factors and below 3 it is the rounded mean of areas; beyond, a few grey levels off at most,
+    and of even brightness."""
+    scene = cv2.resize(noise(side // 20, side // 20), (side, side), interpolation=cv2.INTER_CUBIC)
+    difference = (preprocess([scene], size, Preprocessing()) - areas(scene, size)) * 0.225 * 255
+    assert np.abs(difference).max() <= levels + 1e-3
+    assert abs(difference.mean()) < 0.5
+
+
+def test_a_camera_picture_is_halved_no_further_than_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """640×480 to 128: halved once; to 55: three times in width; never below what is wanted."""
+    taken: list[tuple[int, int]] = []
+    resize = cv2.resize
+
+    def watched(image: Any, size: tuple[int, int], interpolation: int) -> Any:
+        taken.append(size)
+        return resize(image, size, interpolation=interpolation)
+
+    monkeypatch.setattr(cv2, "resize", watched)
+    preprocess([noise(480, 640)], 128, Preprocessing())
+    preprocess([noise(480, 640)], 55, Preprocessing(aspect=2.0))
+    assert taken == [(240, 240), (128, 128), (320, 240), (160, 120), (55, 41)]
+
+
+@pytest.mark.parametrize("spec", [Preprocessing(aspect=1.5), Preprocessing("motion", 1.5, (0, 2, 6))])
+def test_a_sample_can_be_made_of_frames_fitted_before(spec: Preprocessing) -> None:
+    """Fitting one by one and putting them together is what `preprocess` does, to the bit."""
+    images = [noise(40, 60, seed) for seed in range(len(spec.offsets))]
+    fitted = [fit(image, 48, spec) for image in images]
+    assert [one.box for one in fitted] == [Roi(0, 8, 48, 32)] * len(images)
+    np.testing.assert_array_equal(picture_of(fitted, 48, spec), preprocess(images, 48, spec))
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 60), (60, 40)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,8 +143,8 @@ def _precisions(text: str) -> tuple[Precision, ...]:
 
 
 def _windows(loaded: Checkpoint, clips: list[Clip], sizes: list[int], cache: Path | None) -> dict[int, Clips]:
-    """The most central window of every clip, at every size; as many as one batch holds."""
-    few = unlabelled_set(loaded, clips, cache, 1)
+    """The most central window of every clip, at every size; fewer where memory allows no larger batch."""
+    few = replace(unlabelled_set(loaded, clips, cache, 1), batch_size=len(clips))
     return {size: next(iter(few.at_size(size)))[1] for size in sizes}
 
 

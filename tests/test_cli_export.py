@@ -1,0 +1,206 @@
+"""``a3d-edge export --precision``, and what the other commands make of a bundle with int8."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures_bundle import CONFIGURATIONS, calibrated_checkpoint, main_here, write_video
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx_ir")
+pytest.importorskip("av")
+
+from a3d_edge.bundle import Bundle  # noqa: E402
+from a3d_edge.cli.export import _windows  # noqa: E402
+from a3d_edge.models.checkpoint import save  # noqa: E402
+from a3d_edge.training.clips import list_clips  # noqa: E402
+
+Here = Callable[..., tuple[int, str, str]]
+FP32 = [str(CONFIGURATIONS[i]) for i in (1, 4)]  # w0.50-s32-t2, w1.00-s32-t4
+INT8 = [f"{name}-int8" for name in FP32]
+
+
+@pytest.fixture
+def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Runs a command line inside this process: (exit code, stdout, stderr)."""
+    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A checkpoint, the bundle of two of its configurations in both precisions, and what the export said."""
+
+    checkpoint: Path
+    bundle: Path
+    cache: Path
+    events: list[dict[str, Any]]
+    errors: str
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, clip_list: Path, frame_cache: Any) -> Exported:
+    """Exported once, measured on the 12 clips; not to be altered."""
+    from a3d_edge.cli import main
+
+    folder = tmp_path_factory.mktemp("export")
+    checkpoint = calibrated_checkpoint([CONFIGURATIONS[1], CONFIGURATIONS[4]])
+    save(checkpoint, folder / "net.pth")
+    names = [word for name in FP32 for word in ("--configuration", name)]
+    words = [
+        "export", folder / "net.pth", "--out", folder / "bundle", "--precision", "both", *names,
+        "--validation", clip_list, "--range-clips", 4, "--parity-clips", 2, "--cache", frame_cache.folder,
+        "--json",
+    ]  # fmt: skip
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["a3d-edge", *(str(word) for word in words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert not ended.value.code, err.getvalue()
+    events = [json.loads(line) for line in out.getvalue().splitlines()]
+    return Exported(folder / "net.pth", folder / "bundle", frame_cache.folder, events, err.getvalue())
+
+
+def evaluated(here: Here, subject: Path, clips: Path, exported: Exported, *options: object) -> dict[str, Any]:
+    """What ``eval`` says, by configuration."""
+    code, out, err = here(
+        "eval", subject, "--data", clips, "--cache", exported.cache, *options, "--json"
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    return {event.pop("configuration"): event for event in map(json.loads, out.splitlines())}
+
+
+def test_an_export_tells_the_parity_of_both(exported: Exported) -> None:
+    """Row by row, and the worst of each precision at the end."""
+    *rows, last = exported.events
+    assert exported.errors == ""
+    assert [row["event"] for row in rows] == ["parity"] * 4
+    errors = {row["configuration"]: row["relative_error"] for row in rows}
+    assert set(errors) == {*FP32, *INT8}
+    assert (last["event"], last["configurations"], last["path"]) == ("exported", 4, str(exported.bundle))
+    worst = {"fp32": max(errors[n] for n in FP32), "int8": max(errors[n] for n in INT8)}
+    assert last["relative_error_by_precision"] == worst
+    assert worst["fp32"] < 1e-4 < 1e-3 < worst["int8"]
+
+
+def test_validation_writes_the_accuracies_of_both(here: Here, exported: Exported, clip_list: Path) -> None:
+    """Every row's is what eval says of the bundle, whose own graphs are measured; the table says on what."""
+    table = Bundle.load(exported.bundle).table
+    assert table.measured_on == f"12 clips of {clip_list}, 4 views (runtime)"
+    found = evaluated(here, exported.bundle, clip_list, exported)
+    assert set(found) == {*FP32, *INT8}
+    assert {r.configuration: r.accuracy for r in table.rows} == {
+        name: round(event["top1"], 6) for name, event in found.items()
+    }
+    assert {row.configuration: row.precision for row in table.rows} == {
+        **dict.fromkeys(FP32, "fp32"), **dict.fromkeys(INT8, "int8")
+    }  # fmt: skip
+
+
+def test_eval_of_a_bundle_is_eval_of_its_checkpoint(here: Here, exported: Exported, clip_list: Path) -> None:
+    """In fp32, clip for clip; of int8 there are figures of their own for the same clips."""
+    names = [word for name in FP32 for word in ("--configuration", name)]
+    of_network = evaluated(here, exported.checkpoint, clip_list, exported, *names)
+    of_bundle = evaluated(here, exported.bundle, clip_list, exported)
+    assert {name: of_bundle[name] for name in FP32} == of_network
+    for name in INT8:
+        assert (of_bundle[name]["clips"], of_bundle[name]["views"]) == (12, 4)
+        assert sum(all_ for _, all_ in of_bundle[name]["per_class"].values()) == 12
+
+
+@pytest.mark.parametrize("options", [["--calibration", "clips"], ["--no-calibration"]])
+def test_a_bundle_is_not_calibrated(
+    here: Here, exported: Exported, clip_list: Path, options: list[str]
+) -> None:
+    """Its statistics are in its graphs: exit 2, and what to do instead."""
+    words = [clip_list if word == "clips" else word for word in options]
+    code, out, err = here("eval", exported.bundle, "--data", clip_list, "--cache", exported.cache, *words)
+    assert (code, out) == (2, "")
+    assert "a bundle has its statistics built in; calibrate its checkpoint instead" in err
+    assert err.count("\n") == 1
+
+
+def test_a_scores_file_is_one_bundle_s(
+    here: Here, exported: Exported, clip_list: Path, tmp_path: Path
+) -> None:
+    """Measured once, it answers again; for the checkpoint it is another measurement."""
+    kept = ("--scores", tmp_path / "scores.jsonl", "--configuration", FP32[0])
+    first = evaluated(here, exported.bundle, clip_list, exported, *kept)
+    assert evaluated(here, exported.bundle, clip_list, exported, *kept) == first
+    code, _, err = here(
+        "eval", exported.checkpoint, "--data", clip_list, "--cache", exported.cache, *kept
+    )  # fmt: skip
+    assert code == 2
+    assert "holds another measurement, it differs in checkpoint" in err
+
+
+@pytest.mark.parametrize("precision", ["int4", "fp16", ""])
+def test_an_unknown_precision_is_refused(
+    here: Here, exported: Exported, tmp_path: Path, precision: str
+) -> None:
+    """Exit 2 with those there are, before anything is read or written."""
+    out = tmp_path / "bundle"
+    code, told, err = here("export", exported.checkpoint, "--out", out, "--precision", precision)
+    assert (code, told) == (2, "")
+    assert f"unknown --precision '{precision}'; there are fp32, int8 and both" in err
+    assert not out.exists()
+
+
+def test_an_int8_configuration_can_be_pinned(here: Here, exported: Exported, tmp_path: Path) -> None:
+    """Every prediction says that it was made by it."""
+    clip = write_video(tmp_path / "clip.mp4", 40)
+    source = ("run", "--source", clip, "--bundle", exported.bundle, "--json")
+    code, out, err = here(*source, "--budget", INT8[0])
+    assert (code, err) == (0, "")
+    *predictions, summary = [json.loads(line) for line in out.splitlines()]
+    assert len(predictions) == summary["predictions"] >= 5
+    assert {event["configuration"] for event in predictions} == {INT8[0]}
+    code, out, _ = here(*source, "--budget", FP32[0])
+    twins = [json.loads(line) for line in out.splitlines()][:-1]
+    assert [t["stream_time_s"] for t in twins] == [p["stream_time_s"] for p in predictions]
+    assert [t["score"] for t in twins] != [p["score"] for p in predictions]  # they are not the same network
+
+
+def test_a_switch_leads_from_one_precision_to_the_other(
+    here: Here, exported: Exported, tmp_path: Path
+) -> None:
+    """Through all configurations, one a prediction: no frame is lost, none waits for a new window."""
+    clip = write_video(tmp_path / "clip.mp4", 60)
+    code, out, err = here(
+        "run", "--source", clip, "--bundle", exported.bundle, "--switch-every", 1, "--json"
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    lines = [json.loads(line) for line in out.splitlines()]
+    ran = [line["configuration"] for line in lines if line["event"] == "prediction"]
+    order = [str(c) for c in Bundle.load(exported.bundle).configurations]
+    assert ran[:8] == order + order
+    summary = lines[-1]
+    assert summary["frames_captured"] == summary["frames_used"] + sum(summary["dropped"].values()) == 60
+    times = [line["stream_time_s"] for line in lines if line["event"] == "prediction"]
+    gaps = [after - before for before, after in pairwise(times)]
+    assert max(gaps) <= 4 / 30 + 0.02  # a hop is 2 frames, and what fewer frames need comes 2 sooner
+
+
+def test_info_and_verify_know_both(here: Here, exported: Exported) -> None:
+    """The bundle's configurations, cheapest first, and that every one computes what was exported."""
+    code, out, _ = here("info", exported.bundle, "--json")
+    assert code == 0
+    assert json.loads(out)["configurations"] == [str(c) for c in Bundle.load(exported.bundle).configurations]
+    code, out, err = here("verify", exported.bundle)
+    assert (code, err) == (0, "")
+
+
+def test_ranges_are_measured_on_as_many_clips_as_asked_for(clip_list: Path, frame_cache: Any) -> None:
+    """Also on more than an evaluation's batch holds."""
+    clips = list_clips([clip_list]) * 4
+    windows = _windows(calibrated_checkpoint([]), clips, [18], frame_cache.folder)
+    assert windows[18].shape == (48, 3, 4, 18, 18)
