@@ -56,8 +56,7 @@ def _head(data: Data) -> Iterator[str]:
         "`inference_mode`, in the quicker of the two memory layouts; *plain export* is "
         "`torch.onnx.export` of it (rank 5, static shapes, batch norm folded on loading), with each "
         "runtime's default options; *OpenVINO int8* is NNCF's post-training quantization of that export. "
-        f"For this processor OpenVINO lists {', '.join(data['openvino_precisions'])}"
-        f"{_bfloat16(data)}."
+        f"For this processor OpenVINO lists {', '.join(data['openvino_precisions'])}{_bfloat16(data)}."
     )
     yield from paragraph(
         "Memory and what is not the network: [memory](memory.md), [overhead](overhead.md); int8's "
