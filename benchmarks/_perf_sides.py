@@ -18,6 +18,7 @@ from a3d_edge.engine.engines import find_engine
 from a3d_edge.engine.session import BundleNetwork
 
 __all__ = [
+    "AS_EXPORTED",
     "EAGER",
     "GEMM",
     "GEMM_INT8",
@@ -39,7 +40,11 @@ OURS = {
     "ours, ORT int8": ("ort:CPU", "int8"),
     "ours, OpenVINO fp32": ("openvino", "fp32"),
     "ours, OpenVINO int8": ("openvino", "int8"),
+    "ours, ORT int8, as exported": ("ort:CPU", "int8"),
+    "ours, OpenVINO int8, as exported": ("openvino", "int8"),
 }
+AS_EXPORTED = ", as exported"
+"""With the convolutions in fp32 that the exporter leaves so; the others have none (`Subject`)."""
 STREAMED = " streaming"
 EAGER, PLAIN = "PyTorch eager", "plain export, ORT"
 OV_PLAIN, OV_PLAIN_INT8 = "plain export, OpenVINO fp32", "plain export, OpenVINO int8 (NNCF)"
@@ -54,7 +59,8 @@ def sides_of(subject: Subject, configuration: Configuration, threads: int) -> di
     for name, (engine, precision) in OURS.items():
         if engine != "openvino" or importlib.util.find_spec("openvino"):
             own = configuration.at("int8" if precision == "int8" else "fp32")
-            network = BundleNetwork(subject.bundle, own, threads, find_engine(engine))
+            bundle = subject.bundle if name.endswith(AS_EXPORTED) else subject.all_int8
+            network = BundleNetwork(bundle, own, threads, find_engine(engine))
             sides[name] = _whole(network, window)
             sides[name + STREAMED] = _streaming(network, window)
     clip = np.ascontiguousarray(window.transpose(1, 0, 2, 3)[None])

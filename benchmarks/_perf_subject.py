@@ -1,7 +1,8 @@
 """What `performance.py` measures: one bundle of ours, and the same networks as a user would export them.
 
 Slow R-50, random weights, every batch norm alive and calibrated on one clip
-  ├── bundle: fp32 of all rows of a table; int8 of those that are measured
+  ├── bundle: fp32 of all rows of a table; int8 of those that are measured, as the exporter makes them
+  ├── all_int8: int8 of those that are measured, with no convolution left in fp32
   └── plain: at each measured configuration, a network of that width alone (torch.nn layers, rank 5)
         ├── PyTorch eager
         ├── torch.onnx.export ── ONNX Runtime, OpenVINO
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from a3d_edge.exporters import write_int8
 from a3d_edge.exporters.calibrate import calibrate_together
 from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_row
 from torch import Tensor, nn
@@ -30,7 +32,7 @@ from a3d_edge.models.network import SlimNetwork
 from a3d_edge.models.registry import describe
 from a3d_edge.table import ConfigurationBudgetTable
 
-__all__ = ["Subject", "pictures", "plain_network", "prepare", "say"]
+__all__ = ["Subject", "kept", "pictures", "plain_network", "prepare", "say"]
 
 CALIBRATION_CLIPS = 8
 """Clips that NNCF measures ranges on; more do not change how fast the result is."""
@@ -38,10 +40,15 @@ CALIBRATION_CLIPS = 8
 
 @dataclass(frozen=True)
 class Subject:
-    """``plain[c]``: the rank-5 export of a configuration; ``plain_int8[c]``: OpenVINO's int8 model of it."""
+    """``plain[c]``: the rank-5 export of a configuration; ``plain_int8[c]``: OpenVINO's int8 model of it.
+
+    The exporter leaves in fp32 what int8 would hurt (`kept`, by width). Which convolutions those are is a
+    property of the weights, and random ones say nothing of a trained network: ``all_int8`` has none.
+    """
 
     checkpoint: Checkpoint
     bundle: Bundle
+    all_int8: Bundle
     measured: tuple[Configuration, ...]
     plain: dict[Configuration, Path]
     plain_int8: dict[Configuration, Path]
@@ -52,19 +59,40 @@ def prepare(
 ) -> Subject:
     """Everything that is measured, in ``work``; what lies there from an earlier run is used again."""
     checkpoint = _checkpoint(arch, classes, rows, work / "network.pth")
-    if not (work / "bundle").exists():
-        table = ConfigurationBudgetTable(
-            architecture=arch,
-            rows=tuple(unmeasured_row(checkpoint, c) for c in [*rows, *(one.at("int8") for one in measured)]),
-        )
-        clips = {c.size: _clips(checkpoint, c.size, 1) for c in rows}
-        export_bundle(checkpoint, table, clips, work / "bundle", lambda *step: say(*step))
+    int8 = [one.at("int8") for one in measured]
+    _export(checkpoint, [*rows, *int8], work / "bundle")
+    rule, write_int8.kept_in_float = write_int8.kept_in_float, lambda *_: frozenset()
+    try:
+        _export(checkpoint, [*measured, *int8], work / "all_int8")
+    finally:
+        write_int8.kept_in_float = rule
     plain, plain_int8 = {}, {}
     for one in measured:
         plain[one] = _plain_export(checkpoint, one, work / f"{one}.onnx")
         if importlib.util.find_spec("nncf") is not None:
             plain_int8[one] = _quantized_by_nncf(checkpoint, one, plain[one], work / f"{one}-int8.xml")
-    return Subject(checkpoint, Bundle.load(work / "bundle"), tuple(measured), plain, plain_int8)
+    bundles = (Bundle.load(work / name) for name in ("bundle", "all_int8"))
+    return Subject(checkpoint, *bundles, tuple(measured), plain, plain_int8)
+
+
+def _export(checkpoint: Checkpoint, configurations: Sequence[Configuration], out: Path) -> None:
+    if not out.exists():
+        rows = tuple(unmeasured_row(checkpoint, one) for one in configurations)
+        table = ConfigurationBudgetTable(architecture=checkpoint.description.name, rows=rows)
+        clips = {one.size: _clips(checkpoint, one.size, 1) for one in configurations}
+        export_bundle(checkpoint, table, clips, out, lambda *step: say(out.name, *step))
+
+
+def kept(bundle: Bundle) -> dict[str, list[str]]:
+    """Convolutions that are fp32 in the int8 subgraphs of a bundle, by width."""
+    widths = bundle.manifest.widths
+    every = {norm.name.removesuffix(".norm") for width in widths.values() for norm in width.norms}
+    found = {}
+    for key, width in widths.items():
+        if key.endswith("-int8"):
+            quantized = {one.name.removesuffix(".weight_scale") for one in width.tensors}
+            found[key.removesuffix("-int8")] = sorted(every - quantized)
+    return found
 
 
 def say(*words: object) -> None:

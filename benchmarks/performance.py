@@ -26,12 +26,13 @@ import torch
 from _perf_report import report
 from _perf_rounds import Times, in_rounds
 from _perf_sides import EAGER, STREAMED, peak_sides, sides_of
-from _perf_subject import Subject, prepare, say
+from _perf_subject import Subject, kept, prepare, say
 from _perf_switch import loading_ms, running, write_video
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.control.cores import available_threads
+from a3d_edge.models.checkpoint import norms
 from a3d_edge.models.flops import count
 from a3d_edge.profiles import describe_device
 from a3d_edge.table import find_table
@@ -97,6 +98,8 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         "configurations": configurations,
         "disk": disk(subject),
         "openvino_precisions": _openvino_precisions(),
+        "kept": kept(subject.bundle),
+        "convolutions": len(norms(subject.checkpoint.model)),
     }
     data["loading"] = {
         str(one): loading_ms(subject.plain[one], subject.bundle, one, arguments.threads, 5)

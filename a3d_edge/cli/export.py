@@ -50,7 +50,9 @@ def export(
     fold: int = typer.Option(None, "--fold", help="Leave this fold of the calibration data out."),
     calibration_clips: int = typer.Option(256, "--calibration-clips", help="Clips to calibrate on.", min=1),
     parity_clips: int = typer.Option(8, "--parity-clips", help="Clips to compare with PyTorch on.", min=1),
-    precision: str = typer.Option("fp32", "--precision", help="fp32, int8, or both in one bundle."),
+    precision: str = typer.Option(
+        None, "--precision", help="fp32, int8, or both in one bundle (default: fp32, or what is named)."
+    ),
     range_clips: int = typer.Option(
         48, "--range-clips", help="Clips to measure int8's activation ranges on.", min=1
     ),
@@ -61,7 +63,7 @@ def export(
     json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
 ) -> None:
     """Write one bundle: a subgraph per width over one weights file, calibrated and proved on real clips."""
-    precisions = _precisions(precision)
+    precisions = _precisions(precision, configuration or [])
     require("export", "torch", "onnx_ir")
     from a3d_edge.exporters.calibrate import calibrate
     from a3d_edge.exporters.parity import sizes_of
@@ -86,7 +88,9 @@ def export(
         if calibration
         else []
     )
-    rows = in_precisions(_rows(loaded, table, configuration), precisions)
+    rows = _rows(loaded, table, configuration)
+    if precision is not None or not configuration:
+        rows = in_precisions(rows, precisions)
     fp32 = sorted({c.at("fp32") for c in rows.configurations})
     labelled = choose(list_clips(validation), fold, held_out=True) if validation else []
     if not clips:
@@ -133,7 +137,11 @@ def export(
         )
 
 
-def _precisions(text: str) -> tuple[Precision, ...]:
+def _precisions(text: str | None, names: list[str]) -> tuple[Precision, ...]:
+    """Those of ``--precision``; without it, those of the configurations that are named, else fp32."""
+    if text is None:
+        named = {"int8" if name.endswith("-int8") else "fp32" for name in names} or {"fp32"}
+        text = "both" if len(named) == 2 else named.pop()
     known: dict[str, tuple[Precision, ...]] = {
         "fp32": ("fp32",), "int8": ("int8",), "both": ("fp32", "int8"), "fp32,int8": ("fp32", "int8"),
     }  # fmt: skip
