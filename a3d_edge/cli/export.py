@@ -63,7 +63,7 @@ def export(
     json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
 ) -> None:
     """Write one bundle: a subgraph per width over one weights file, calibrated and proved on real clips."""
-    precisions = _precisions(precision, configuration or [])
+    precisions = _precisions(precision, configuration)
     require("export", "torch", "onnx_ir")
     from a3d_edge.exporters.calibrate import calibrate
     from a3d_edge.exporters.parity import sizes_of
@@ -89,7 +89,7 @@ def export(
         else []
     )
     rows = _rows(loaded, table, configuration)
-    if precision is not None or not configuration:
+    if not _names_precision(precision, configuration):
         rows = in_precisions(rows, precisions)
     fp32 = sorted({c.at("fp32") for c in rows.configurations})
     labelled = choose(list_clips(validation), fold, held_out=True) if validation else []
@@ -137,10 +137,15 @@ def export(
         )
 
 
-def _precisions(text: str | None, names: list[str]) -> tuple[Precision, ...]:
+def _names_precision(text: str | None, names: list[str] | None) -> bool:
+    """Whether the configurations themselves say in which precision they are wanted."""
+    return text is None and bool(names)
+
+
+def _precisions(text: str | None, names: list[str] | None) -> tuple[Precision, ...]:
     """Those of ``--precision``; without it, those of the configurations that are named, else fp32."""
     if text is None:
-        named = {"int8" if name.endswith("-int8") else "fp32" for name in names} or {"fp32"}
+        named = {"int8" if name.endswith("-int8") else "fp32" for name in names or ("",)}
         text = "both" if len(named) == 2 else named.pop()
     known: dict[str, tuple[Precision, ...]] = {
         "fp32": ("fp32",), "int8": ("int8",), "both": ("fp32", "int8"), "fp32,int8": ("fp32", "int8"),
