@@ -11,21 +11,20 @@ from a3d_edge.errors import UsageError
 def flops(
     arch: str = typer.Option("slow_r50", "--arch", help="Architecture."),
     width: float = typer.Option(1.0, "--width", help="Width factor γw, above 0 and at most 1."),
-    size: int = typer.Option(224, "--size", help="Input side in pixels."),
-    frames: int = typer.Option(8, "--frames", help="Frames T."),
+    size: int = typer.Option(None, "--size", help="Input side in pixels (default: the network's)."),
+    frames: int = typer.Option(None, "--frames", help="Frames T (default: the network's)."),
     json_lines: bool = typer.Option(False, "--json", help="JSON on stdout."),
 ) -> None:
     """Count GFLOPs (multiply–accumulates, 1e9) and parameters (1e6) of one configuration."""
-    from a3d_edge.configuration import Configuration
-
-    configuration = Configuration(width, size, frames)
     require("export", "torch")
+    from a3d_edge.configuration import Configuration
     from a3d_edge.models.flops import count
     from a3d_edge.models.registry import describe
 
     description = describe(arch)
-    if size > 4096 or frames > 1024:
-        raise UsageError(f"--size {size} --frames {frames} is beyond any network here; at most 4096 and 1024")
+    configuration = Configuration(width, _given(size, description.size), _given(frames, description.frames))
+    if configuration.size > 4096 or configuration.frames > 1024:
+        raise UsageError(f"{configuration} is beyond any network here; at most 4096 pixels and 1024 frames")
     cost = count(description, configuration)
     fields = {
         "arch": arch,
@@ -39,3 +38,7 @@ def flops(
         return
     typer.echo(f"{arch} {configuration}: {cost.gflops:.4g} GFLOPs, {cost.params_m:.4g} M parameters, "
                f"{cost.streaming_gflops:.4g} GFLOPs a prediction when streaming")  # fmt: skip
+
+
+def _given(value: int | None, default: int) -> int:
+    return default if value is None else value
