@@ -6,6 +6,7 @@ They load on first use, so that ``import a3d_edge`` and ``a3d-edge --help`` stay
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["A3DEdgeError", "Budget", "BudgetController", "Bundle", "Configuration", "Runtime", "__version__"]
 __version__ = "0.1.0"
+
+# ONNX Runtime reports to its maker unless this is set before it is loaded, from 1.29 on also on Linux.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "A3DEdgeError": "a3d_edge.errors",

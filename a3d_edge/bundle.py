@@ -7,8 +7,9 @@ statistics.bin       batch-norm means and variances, configuration by configurat
 weights_int8.bin     of a bundle with int8: the convolutions' weights once more, int8, for all widths
 scales.bin           of a bundle with int8: scales, zero points and biases, configuration by configuration
 w0.50.frame.onnx     subgraph of one width, frame stage: pictures (frames, 3, S, S) → features
-w0.50.clip.onnx      clip stage: features (frames, C, S/8, S/8) → logits (1, classes); without a frame stage
+w0.50.clip.onnx      clip stage: features (frames, S/8, S/8, C) → logits (1, classes); without a frame stage
                      (SlowFast): pictures of the slow and the Fast pathway → logits
+w0.50.volume.onnx    the clip stage once more, with three-dimensional convolutions, for engines that have them
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from a3d_edge.video.sampler import Sampling
 
 if TYPE_CHECKING:
     from a3d_edge.engine.engines import Engine
+    from a3d_edge.engine.prepared import PreparedNetworks
     from a3d_edge.engine.session import Network
 
 __all__ = ["Bundle", "Manifest", "digest", "manifest_digest"]
@@ -78,11 +80,15 @@ class TensorEntry(_Strict):
 
 class WidthEntry(_Strict):
     """The subgraph of one width and precision; ``frame`` is None where the family has no frame stage
-    (SlowFast). What a configuration has of its own lies in one block: ``norms`` (mean, variance of each, in
-    statistics.bin) of fp32, ``tensors`` (scales, zero points, biases, in scales.bin) of int8."""
+    (SlowFast), ``volume`` where the clip stage has no rank-5 form.
+
+    What a configuration has of its own lies in one block: ``norms`` (mean, variance of each, in
+    statistics.bin) of fp32, ``tensors`` (scales, zero points, biases, in scales.bin) of int8.
+    """
 
     frame: str | None = None
     clip: str
+    volume: str | None = None
     norms: tuple[NormEntry, ...] = ()
     tensors: tuple[TensorEntry, ...] = ()
 
@@ -193,14 +199,13 @@ class Bundle:
         self.table.row(configuration)
         return self.manifest.widths[width_key(configuration)]
 
-    def graphs_of(self, configuration: Configuration) -> dict[str, Path]:
-        """Graph files by stage: ``frame``, if there is one, and ``clip``."""
+    def graphs_of(self, configuration: Configuration, *, volumes: bool = False) -> dict[str, Path]:
+        """Graph files by stage: ``frame``, if there is one, and ``clip``: with ``volumes`` in rank 5 if the
+        bundle has it so."""
         width = self.width_of(configuration)
-        return {
-            stage: self.path / name
-            for stage, name in (("frame", width.frame), ("clip", width.clip))
-            if name is not None
-        }
+        clip = width.volume if volumes and width.volume else width.clip
+        stages = {"clip": clip} if width.frame is None else {"frame": width.frame, "clip": clip}
+        return {stage: self.path / name for stage, name in stages.items()}
 
     def replaced(self, configuration: Configuration) -> dict[str, dict[str, NDArray[Any]]]:
         """The tensors that a configuration has of its own, by stage and name in the graphs."""
@@ -235,8 +240,11 @@ class Bundle:
         *,
         threads: int | None = None,
         engine: Engine | str = "ort:CPU",
+        cache: PreparedNetworks | None = None,
     ) -> Network:
-        """Load one configuration, ready to run. ``engine``: one of `find_engine`, or its name.
+        """Load one configuration, ready to run.
+
+        ``engine``: one of `find_engine`, or its name; ``cache``: keeps prepared networks on this device.
 
         Raises `UsageError` for a configuration that the bundle lacks, or an engine that is not here.
         """
@@ -245,7 +253,7 @@ class Bundle:
 
         parsed = Configuration.parse(configuration) if isinstance(configuration, str) else configuration
         found = find_engine(engine) if isinstance(engine, str) else engine
-        return open_network(self, parsed, threads=threads, engine=found)
+        return open_network(self, parsed, threads=threads, engine=found, cache=cache)
 
     def _check_consistency(self) -> None:
         manifest = self.manifest
@@ -316,7 +324,7 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
     if any(width.tensors for width in manifest.widths.values()):
         needed |= {INT8_WEIGHTS, SCALES}
     for width in manifest.widths.values():
-        needed |= {width.clip} if width.frame is None else {width.frame, width.clip}
+        needed |= {name for name in (width.frame, width.clip, width.volume) if name is not None}
     if missing := sorted(needed - set(manifest.files)):
         raise BundleError(f"{folder / MANIFEST}: files lacks {', '.join(missing)}")
     for name, entry in manifest.files.items():

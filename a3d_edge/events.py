@@ -3,24 +3,68 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
+
+from numpy.typing import NDArray
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.video.frame import Frame
 
-__all__ = ["Events", "Prediction", "Summary", "Switch"]
+__all__ = ["Events", "Prediction", "Ranking", "Summary", "Switch"]
 
 TOP = 10
 LATENCIES_KEPT = 4096
 """Percentiles are of the latest so many predictions: a run of weeks must not grow."""
 
 
+class Ranking(Sequence[tuple[str, float]]):
+    """Labels with their scores, best first, made when asked for: of 400 hardly ever more than ten are.
+
+    Equal to a tuple of the same pairs. ``scores`` ``(classes,)`` are those of ``labels``.
+    """
+
+    __slots__ = ("_labels", "_order", "_scores")
+
+    def __init__(self, labels: Sequence[str], scores: NDArray[Any]) -> None:
+        self._labels, self._scores = labels, scores
+        self._order = scores.argsort()[::-1]
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[str, float]: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[tuple[str, float], ...]: ...
+    def __getitem__(self, place: int | slice) -> tuple[str, float] | tuple[tuple[str, float], ...]:
+        if isinstance(place, slice):
+            return tuple(self._pair(i) for i in self._order[place].tolist())
+        return self._pair(int(self._order[place]))
+
+    def __iter__(self) -> Iterator[tuple[str, float]]:
+        return iter(self[:])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Ranking, tuple)) and self[:] == other[:]
+
+    def __hash__(self) -> int:
+        return hash(self[:])
+
+    def __repr__(self) -> str:
+        return repr(self[:])
+
+    def _pair(self, index: int) -> tuple[str, float]:
+        return self._labels[index], float(self._scores[index])
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The network's answer for one window.
 
-    ``stream_time_s``: time of the newest frame it looked at; ``window_start_s``: of the oldest.
+    ``stream_time_s``: time of the newest frame it looked at; ``window_start_s``: of the oldest. ``top``: all
+    labels with their scores, best first.
     ``latency_ms``: work done for it since the prediction before; ``age_ms``: from the capture of its newest
     frame to now. ``padded``: the source ended before the window was full. ``truth``: the demo's label,
     ``take``: the number of its scene (see `Frame`).
@@ -30,7 +74,7 @@ class Prediction:
     window_start_s: float
     label: str
     score: float
-    top: tuple[tuple[str, float], ...]
+    top: Sequence[tuple[str, float]]
     configuration: Configuration
     latency_ms: float
     age_ms: float
@@ -76,7 +120,11 @@ class Switch:
 
 
 class Events(Protocol):
-    """Where a runtime reports to. Called from its thread, in order."""
+    """Where a runtime reports to. Called from its thread, in order.
+
+    With an attribute ``every_frame = False`` it does not care for `frame`: unless others do, the loop then
+    sleeps while a live source's frames pass that no window looks at, and is not told of them.
+    """
 
     def frame(self, frame: Frame, latest: Prediction | None) -> None:
         """A captured frame, with the latest prediction there is."""

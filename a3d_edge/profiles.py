@@ -33,6 +33,7 @@ __all__ = [
     "profile_folder",
     "profile_path",
     "save_profile",
+    "user_folder",
 ]
 
 IDENTITY = ("cpu", "cores", "quota", "memory_gb", "engine", "engine_version", "threads")
@@ -75,8 +76,13 @@ def fingerprint(device: Mapping[str, str]) -> str:
 
 def profile_folder() -> Path:
     """``$XDG_DATA_HOME/a3d-edge/profiles``, or below ``~/.local/share``."""
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "a3d-edge" / "profiles"
+    return user_folder("XDG_DATA_HOME", ".local/share") / "profiles"
+
+
+def user_folder(variable: str, otherwise: str) -> Path:
+    """Ours in an XDG base directory; ``otherwise``: where that is, below home, when it is not set."""
+    base = os.environ.get(variable)
+    return (Path(base) if base else Path.home() / otherwise) / "a3d-edge"
 
 
 def profile_path(bundle_sha256: str, device: Mapping[str, str]) -> Path:

@@ -6,26 +6,32 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import cycle
 from typing import Protocol
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.controller import BudgetController
+from a3d_edge.control.cycle import Cycle
 from a3d_edge.control.policy import Decision
 from a3d_edge.engine.engines import Engine
 from a3d_edge.engine.pool import SessionPool
+from a3d_edge.engine.prepared import PreparedNetworks
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
-from a3d_edge.errors import A3DEdgeError, UsageError
-from a3d_edge.events import Events, Prediction, Summary, Switch
+from a3d_edge.errors import A3DEdgeError
+from a3d_edge.events import Events, Prediction, Ranking, Summary, Switch
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.reader import LIVE_CAPACITY, Reader
-from a3d_edge.video.sampler import Sampler
+from a3d_edge.video.sampler import Calm, Sampler
 from a3d_edge.video.source import Source
 
 __all__ = ["Controller", "Cycle", "Runtime"]
 
-WAIT_S = 0.1  # how long the loop waits for a frame before it looks whether it is to stop
+WAIT_S = 0.5
+"""How long the loop waits for a frame before it looks whether it is to stop."""
+LOADING_S = 0.1
+"""The same for a network."""
+DECISION_S = 1.0
+"""How long a decision holds that was made while waiting: sensors are not read more often either."""
 
 
 class Controller(Protocol):
@@ -41,28 +47,6 @@ class Controller(Protocol):
         """That a configuration could not be loaded."""
 
 
-class Cycle:
-    """A controller that goes through all configurations, one every ``every`` windows: for soak tests."""
-
-    def __init__(self, configurations: Sequence[Configuration], every: int = 1) -> None:
-        if every < 1:
-            raise UsageError(f"--switch-every {every} is below 1")
-        self._order = cycle(c for c in configurations for _ in range(every))
-        self._before: Configuration | None = None
-
-    def decide(self) -> Decision:
-        """The next one in turn."""
-        configuration = next(self._order)
-        changed, self._before = configuration != self._before, configuration
-        return Decision(configuration, changed, "the next of all configurations in turn", "none")
-
-    def observe(self, configuration: Configuration, latency_ms: float) -> None:
-        """Not used."""
-
-    def refuse(self, configuration: Configuration) -> None:
-        """Not used: the next window has another."""
-
-
 class Runtime:
     """Runs a bundle on a source until it ends, and reports to ``events``.
 
@@ -72,7 +56,8 @@ class Runtime:
     switch is prepared in the background and made when ready; a file, which waits, is switched exactly where
     the controller says. ``latencies``: ms of one prediction that are known beforehand
     (`a3d_edge.profiles.latencies`): the run starts with the largest that fits. ``memory``: bytes that loaded
-    networks may take, see `SessionPool`. Raises `A3DEdgeError` of every branch.
+    networks may take, see `SessionPool`. ``cache``: where networks that are costly to load are kept between
+    runs (`a3d_edge.engine.prepared`), nowhere if not given. Raises `A3DEdgeError` of every branch.
     """
 
     def __init__(
@@ -90,6 +75,7 @@ class Runtime:
         engine: Engine | None = None,
         latencies: Mapping[Configuration, float] | None = None,
         memory: int | None = None,
+        cache: PreparedNetworks | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bundle, self._source, self._events = bundle, source, tuple(events)
@@ -103,11 +89,14 @@ class Runtime:
             bundle.table, budget=budget, hop_s=hop_s, clock=time_of, latencies=latencies
         )
         self._max_predictions, self._seconds, self._clock = max_predictions, seconds, clock
-        self._pool = SessionPool(bundle, memory=memory, threads=threads, engine=engine)
+        self._pool = SessionPool(bundle, memory=memory, threads=threads, engine=engine, cache=cache)
+        self._cache = cache
         self._hop = hop
         self._stop = threading.Event()
         self._latest: Prediction | None = None
         self._decision: Decision | None = None  # for the next window; None until it is asked for
+        self._decided_at = float("inf")  # the first decision holds until the first window
+        self._every_frame = any(getattr(one, "every_frame", True) for one in self._events)
         self._wanted: Decision  # the one that first asked for the present configuration: its reason counts
         self.summary = Summary()
 
@@ -120,8 +109,11 @@ class Runtime:
         begun = self._clock()
         reader: Reader | None = None
         try:
-            first = self._controller.decide()
-            self._decision = self._wanted = first
+            self._wanted = first = self._controller.decide()
+            self._decision = first
+            if not self._loaded(first.configuration):
+                return self.summary
+            self._tell_of_cache()
             # No name for the network here: it would keep the first one in memory to the end of the run.
             self._stream = WindowStream(
                 self._bundle.sampling,
@@ -137,7 +129,7 @@ class Runtime:
 
     def _loop(self, reader: Reader, begun: float) -> None:
         while not self._is_over(begun):
-            frame = reader.get(WAIT_S)
+            frame = reader.get(self._patience(begun), self._calm())
             if frame is None and reader.ended:
                 self._end_of_source()
                 return
@@ -146,6 +138,18 @@ class Runtime:
                 if self._source.live:
                     self._catch_up(reader)
             self._answer()
+            if self._source.live and self._decision is None:  # now nothing waits for it, and all is at hand
+                self._decide()
+
+    def _patience(self, begun: float) -> float:
+        """How long to wait for a frame (s)."""
+        if self._seconds is None:
+            return WAIT_S
+        return min(WAIT_S, max(0.0, begun + self._seconds - self._clock()))
+
+    def _calm(self) -> Calm | None:
+        """The frames not to wake for: those that neither a window nor somebody told of frames waits for."""
+        return self._sampler.calm if self._source.live and not self._every_frame else None
 
     def _catch_up(self, reader: Reader) -> None:
         """Look at everything that has come before answering, so that the answer is new.
@@ -188,20 +192,24 @@ class Runtime:
         """The next ready window, under the configuration that is to run it."""
         if self._stream.next_ready() is None:
             return None
-        if self._decision is None:
-            self._decision = self._controller.decide()
-            if self._decision.configuration != self._wanted.configuration:
-                self._wanted = self._decision
+        if self._decision is None or (self._source.live and self._clock() - self._decided_at > DECISION_S):
+            self._decide()
         self._switch_to(self._wanted)
-        return self._stream.next_ready()
+        return None if self._stop.is_set() else self._stream.next_ready()
+
+    def _decide(self) -> None:
+        self._decision, self._decided_at = self._controller.decide(), self._clock()
+        if self._decision.configuration != self._wanted.configuration:
+            self._wanted = self._decision
 
     def _switch_to(self, decision: Decision) -> None:
         before, after = self._stream.network.configuration, decision.configuration
         if after == before:
             return
         self._pool.prepare(after)
-        if self._source.live and not self._pool.is_ready(after):
+        if not (self._pool.is_ready(after) if self._source.live else self._loaded(after)):
             return
+        self._tell_of_cache()
         try:
             network = self._pool.take(after)
         except A3DEdgeError as error:
@@ -215,6 +223,18 @@ class Runtime:
         for events in self._events:
             events.switch(Switch(at, before, after, decision.reason, decision.limiting_signal))
 
+    def _tell_of_cache(self) -> None:
+        for note in self._cache.notes() if self._cache else ():
+            for events in self._events:
+                events.warning(note)
+
+    def _loaded(self, configuration: Configuration) -> bool:
+        """Wait until a configuration is loaded, or failed to; False when the run is to end before."""
+        while not self._pool.wait(configuration, LOADING_S):
+            if self._stop.is_set():
+                return False
+        return True
+
     def _predict(self, window: ReadyWindow) -> None:
         result = self._stream.run(window)
         self._decision = None
@@ -226,13 +246,13 @@ class Runtime:
             events.prediction(self._latest)
 
     def _prediction(self, result: WindowResult, configuration: Configuration) -> Prediction:
-        order = result.scores.argsort()[::-1]
-        top = tuple((self._bundle.classes[i], float(result.scores[i])) for i in order)
+        top = Ranking(self._bundle.classes, result.scores)
+        label, score = top[0]
         return Prediction(
             stream_time_s=result.newest.time_s,
             window_start_s=result.oldest.time_s,
-            label=top[0][0],
-            score=top[0][1],
+            label=label,
+            score=score,
             top=top,
             configuration=configuration,
             latency_ms=result.work_ms,

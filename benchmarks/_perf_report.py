@@ -191,7 +191,7 @@ def _running(data: Data) -> Iterator[str]:
         rows.append(
             (
                 " ↔ ".join(f"`{name}`" for name in run["pair"]),
-                "hot" if run["hot"] else "cold",
+                run["way"],
                 f"{run['switches']}",
                 f"{run['extra_hops_median']:.2f} / {run['extra_hops_worst']:.2f}",
                 f"{usual:.0f}",

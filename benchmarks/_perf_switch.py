@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.control.policy import Decision
 from a3d_edge.engine.engines import find_engine, trim_heap
+from a3d_edge.engine.memory import weight_bytes
 from a3d_edge.engine.pool import SessionPool
+from a3d_edge.engine.prepared import PreparedNetworks
 from a3d_edge.engine.session import open_network
 from a3d_edge.events import Prediction, Summary
 from a3d_edge.rendered import RenderedStream
@@ -27,7 +30,7 @@ from a3d_edge.runtime import Runtime
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.paced import Paced
 
-__all__ = ["loading_ms", "running", "write_video"]
+__all__ = ["WAYS", "loading_ms", "running", "write_video"]
 
 SIDES = (640, 480)
 RATE = 30.0
@@ -38,9 +41,11 @@ WARM_UP = 2
 
 
 def loading_ms(
-    plain: Path, bundle: Bundle, configuration: Configuration, threads: int, rounds: int
+    plain: Path, bundle: Bundle, configuration: Configuration, threads: int, rounds: int, work: Path
 ) -> dict[str, float]:
-    """Medians until a configuration can answer: a file of its own opened, ours cold, ours prepared."""
+    """Medians until a configuration can answer: a file of its own opened, ours cold, ours from the folder of
+    prepared networks (in ``work``), ours in the pool already."""
+    cache = PreparedNetworks(work / "prepared", limit=2**40)
     int8 = configuration.at("int8")
     pool = SessionPool(bundle, memory=2**40, threads=threads)
     pool.take(configuration)
@@ -48,6 +53,8 @@ def loading_ms(
         "file of its own": lambda: _plain(plain, threads),
         "ours cold, fp32": lambda: open_network(bundle, configuration, threads=threads),
         "ours cold, int8": lambda: open_network(bundle, int8, threads=threads),
+        "ours kept, fp32": lambda: open_network(bundle, configuration, threads=threads, cache=cache),
+        "ours kept, int8": lambda: open_network(bundle, int8, threads=threads, cache=cache),
         "ours prepared": lambda: pool.take(configuration),
     }
     if (engine := _openvino()) is not None:
@@ -149,14 +156,27 @@ class _Script:
         """Nothing is held."""
 
 
+WAYS = ("hot", "cold", "made", "kept")
+
+
 def running(
-    bundle: Bundle, video: Path, pair: Sequence[Configuration], *, hot: bool, switches: int, threads: int
+    bundle: Bundle,
+    video: Path,
+    pair: Sequence[Configuration],
+    *,
+    way: str,
+    switches: int,
+    threads: int,
+    work: Path,
 ) -> dict[str, Any]:
     """Figures of a run on a camera-paced video that switches between two configurations.
 
     ``hot``: both fit the memory that is allowed, so that all switches but the first are to a loaded network;
-    else nothing fits but what is in use, and every switch loads anew in the background.
+    else nothing fits but what is in use, and every switch loads in the background. ``cold``: by optimizing
+    the graphs anew; ``made``: prepared by the helper process, each time, for the folder holds only the larger
+    one; ``kept``: from the folder, where both lie.
     """
+    hot = way == "hot"
     script = _Script(pair, switches + hot)
     runtime = Runtime(
         bundle,
@@ -165,12 +185,14 @@ def running(
         events=(script,),
         threads=threads,
         memory=2**40 if hot else 1,
+        cache=_cache(bundle, pair, way, work / "prepared"),
     )
     script.stop = runtime.stop
     load = os.getloadavg()[0]
     summary = runtime.run()
     return {
         "pair": [str(one) for one in pair],
+        "way": way,
         "hot": hot,
         "load": load,
         "switches": summary.switches,
@@ -179,6 +201,21 @@ def running(
         **_delays(script.shown[WARM_UP:], 1e3 * hop_s, skip=1 if hot else 0),
         **_intervals(script.shown[WARM_UP:], 1e3 * hop_s),
     }
+
+
+def _cache(bundle: Bundle, pair: Sequence[Configuration], way: str, folder: Path) -> PreparedNetworks | None:
+    """The folder of prepared networks as this way of switching has it."""
+    if way not in ("made", "kept"):
+        return None
+    engine = find_engine("ort:CPU")
+    shutil.rmtree(folder, ignore_errors=True)
+    cache = PreparedNetworks(folder, limit=2**40)
+    for one in pair if way == "kept" else ():
+        cache.get(bundle, one, engine)
+    if way == "kept":
+        return cache
+    least = max(weight_bytes(bundle.table.row(one)) for one in pair)
+    return PreparedNetworks(folder, limit=int(1.2 * least))
 
 
 def _accounts(summary: Summary, shown: Sequence[_Shown], hop_s: float) -> dict[str, Any]:

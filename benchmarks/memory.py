@@ -1,17 +1,23 @@
 """Memory with the whole table available, against what a user would load instead.
 
-    python benchmarks/memory.py [--bundle DIR] [--configuration w1.00-s224-t8] [--seconds 24] [--rows N]
+    python benchmarks/memory.py [--bundle DIR] [--plain FILE] [--configuration w1.00-s224-t8]
+                                [--seconds 24] [--rows N]
 
 Each side is a process of its own, watched every 2 ms, that loads what it needs and predicts:
 
-    run, active only   `a3d-edge run` at its own pace on a 640×480 video, after it went through --rows
-                       configurations of the table, with room for the active one alone
-    run, default       the same with the memory that the device gives (a quarter of what is free)
+    run, first         `a3d-edge run` at its own pace on a 640×480 video, after it went through --rows
+                       configurations of the table, with room for the active one alone; prepared networks
+                       are kept, and none was made before
+    run, later         the same again
+    run, no cache      the same with `--cache none`
+    run, default       as "run, later" with the memory that the device gives (a quarter of what is free)
     one plain session  ONNX Runtime as it comes, on the plain rank-5 export of the configuration
-    every row loaded   one network of ours for each row of the table, all at once, each run once
+    every row loaded   one network of ours for each row of the table of the configuration's precision, all
+                       at once, each run once, without prepared networks
 
 Anonymous memory of the whole process, MB of 1e6 bytes: the median from the first to the last
-prediction of the configuration, and the peak from the start.
+prediction of the configuration, and the peak from the start, of the process and with its helpers.
+--plain: an export that there is already.
 Without --bundle: Slow R-50 with random weights and the 14 rows of the paper's [0.016, 1] table.
 """
 
@@ -43,6 +49,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--plain", type=Path)
     parser.add_argument("--configuration", default="w1.00-s224-t8")
     parser.add_argument("--seconds", type=float, default=24.0)
     parser.add_argument("--rows", type=int, default=3)
@@ -69,7 +76,9 @@ def prepare(arguments: argparse.Namespace) -> None:
         arguments.bundle = arguments.files / "bundle"
         random_bundle(arguments.bundle, find_table(TABLE).configurations)
     write_video(arguments.files / "video.mp4", arguments.seconds)
-    subprocess.run(command("export", arguments), check=True)
+    if arguments.plain is None:
+        arguments.plain = arguments.files / "plain.onnx"
+        subprocess.run(command("export", arguments), check=True)
 
 
 def command(side: str, arguments: argparse.Namespace) -> list[str]:
@@ -84,15 +93,26 @@ def watch(side: str, arguments: argparse.Namespace) -> dict[str, float]:
     ticks: list[float] = []
     reader = threading.Thread(target=lambda: [ticks.append(time.monotonic()) for _ in process.stdout or ()])
     reader.start()
-    samples = []
+    samples, together = [], 0.0
     while process.poll() is None:
-        samples.append((time.monotonic(), anonymous_mb(process.pid)))
+        own = anonymous_mb(process.pid)
+        samples.append((time.monotonic(), own))
+        together = max(together, own + sum(map(anonymous_mb, children(process.pid))))
         time.sleep(SAMPLE_S)
     reader.join()
     if process.returncode or len(ticks) < FEWEST:
         raise SystemExit(f"{side}: {len(ticks)} predictions, exit code {process.returncode}; more --seconds?")
     steady = median(mb for at, mb in samples if ticks[0] <= at <= ticks[-1])
-    return {"steady": steady, "peak": max(mb for _, mb in samples), "predictions": len(ticks)}
+    peak = max(mb for _, mb in samples)
+    return {"steady": steady, "peak": peak, "together": together, "predictions": len(ticks)}
+
+
+def children(process: int) -> list[int]:
+    try:
+        threads = list(Path(f"/proc/{process}/task").iterdir())
+        return [int(word) for one in threads for word in (one / "children").read_text().split()]
+    except OSError:
+        return []
 
 
 def anonymous_mb(process: int) -> float:
@@ -106,10 +126,12 @@ def anonymous_mb(process: int) -> float:
 def report(found: dict[str, dict[str, float]]) -> None:
     plain, every = found["plain"]["steady"], found["every"]["steady"]
     print(json.dumps(found))
-    print(f"{'':20} {'steady':>8} {'peak':>8}   of one plain session   of every row loaded")
+    print("| side | steady, MB | peak, MB | with helpers | of one plain session | of every row loaded |")
+    print("|---|---|---|---|---|---|")
     for side, values in found.items():
-        steady, peak = values["steady"], values["peak"]
-        print(f"{NAMES[side]:20} {steady:8.0f} {peak:8.0f}   {steady / plain:20.2f} {steady / every:21.2f}")
+        steady = values["steady"]
+        amounts = " | ".join(f"{values[one]:.0f}" for one in ("steady", "peak", "together"))
+        print(f"| {NAMES[side]} | {amounts} | {steady / plain:.2f} | {steady / every:.2f} |")
 
 
 # The sides
@@ -129,7 +151,7 @@ def export(arguments: argparse.Namespace) -> None:
     bundle = Bundle.load(arguments.bundle)
     model = describe(bundle.manifest.architecture, len(bundle.classes)).build().eval()
     clip = torch.zeros(1, 3, configuration.frames, configuration.size, configuration.size)
-    torch.onnx.export(model, (clip,), str(arguments.files / "plain.onnx"), dynamo=True, optimize=True)
+    torch.onnx.export(model, (clip,), str(arguments.plain), dynamo=True, optimize=True)
 
 
 def plain(arguments: argparse.Namespace) -> None:
@@ -137,7 +159,7 @@ def plain(arguments: argparse.Namespace) -> None:
     import numpy as np
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(arguments.files / "plain.onnx"))
+    session = onnxruntime.InferenceSession(str(arguments.plain))
     clip = np.zeros(session.get_inputs()[0].shape, np.float32)
     until = time.monotonic() + arguments.seconds / 2
     while time.monotonic() < until:
@@ -150,9 +172,12 @@ def every(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from a3d_edge.bundle import Bundle
+    from a3d_edge.configuration import Configuration
 
     bundle = Bundle.load(arguments.bundle)
-    networks = {str(configuration): bundle.open(configuration) for configuration in bundle.configurations}
+    precision = Configuration.parse(arguments.configuration).precision
+    rows = [one for one in bundle.configurations if one.precision == precision]
+    networks = {str(configuration): bundle.open(configuration) for configuration in rows}
     shown = networks[arguments.configuration]
     pictures = [np.zeros((1, 3, one.size, one.size), np.float32) for one in shown.pathways]
     until = time.monotonic() + arguments.seconds / 2
@@ -166,8 +191,13 @@ def every(arguments: argparse.Namespace) -> None:
 
 
 def run_alone(arguments: argparse.Namespace) -> None:
-    """The loop, with room for one network."""
+    """The loop, with room for one network, and a folder of prepared ones."""
     _run(arguments, ALONE)
+
+
+def run_uncached(arguments: argparse.Namespace) -> None:
+    """The loop, with room for one network, each made anew."""
+    _run(arguments, ALONE, cached=False)
 
 
 def run_default(arguments: argparse.Namespace) -> None:
@@ -175,15 +205,17 @@ def run_default(arguments: argparse.Namespace) -> None:
     _run(arguments, None)
 
 
-def _run(arguments: argparse.Namespace, memory: int | None) -> None:
+def _run(arguments: argparse.Namespace, memory: int | None, cached: bool = True) -> None:
     from a3d_edge.bundle import Bundle
     from a3d_edge.configuration import Configuration
     from a3d_edge.control.policy import Decision
+    from a3d_edge.engine.prepared import PreparedNetworks
     from a3d_edge.runtime import Runtime
     from a3d_edge.video.source import open_source
 
     bundle, last = Bundle.load(arguments.bundle), Configuration.parse(arguments.configuration)
-    others = [configuration for configuration in bundle.configurations if configuration != last]
+    same = [one for one in bundle.configurations if one.precision == last.precision]
+    others = [configuration for configuration in same if configuration != last]
     order = [*others[:: max(1, len(others) // arguments.rows)][: arguments.rows], last]
 
     class InTurn:
@@ -202,7 +234,8 @@ def _run(arguments: argparse.Namespace, memory: int | None) -> None:
             raise SystemExit(f"{configuration} could not be loaded")
 
     video = open_source(str(arguments.files / "video.mp4"), realtime=True)
-    Runtime(bundle, video, controller=InTurn(), memory=memory).run()
+    cache = PreparedNetworks(arguments.files / "prepared") if cached else None
+    Runtime(bundle, video, controller=InTurn(), memory=memory, cache=cache).run()
 
 
 def tick() -> None:
@@ -211,13 +244,17 @@ def tick() -> None:
 
 SIDES = {
     "export": export,
-    "alone": run_alone,
+    "first": run_alone,
+    "later": run_alone,
+    "uncached": run_uncached,
     "default": run_default,
     "plain": plain,
     "every": every,
 }
 NAMES = {
-    "alone": "run, active only",
+    "first": "run, first",
+    "later": "run, later",
+    "uncached": "run, no cache",
     "default": "run, default",
     "plain": "one plain session",
     "every": "every row loaded",

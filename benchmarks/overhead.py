@@ -2,16 +2,18 @@
 
     python benchmarks/overhead.py [--bundle DIR] [--configuration w0.50-s128-t2] [--seconds 20] [--hop N]
 
-A 640×480 video that is written here is played at its own speed through the loop of ``a3d-edge run``; the
-controller decides in full, and its answer is then replaced by the configuration. Without --bundle: Slow R-50
-with random weights and only that configuration. Times are wall-clock, medians over the predictions; the
-machine should be at rest.
+A 640×480 video that is written here is played at its own speed through the loop of ``a3d-edge run --json``
+(the lines go nowhere). The controller decides in full, and its answer is then replaced by the configuration.
+Without --bundle: Slow R-50 with random weights and only that configuration. Times are wall-clock, medians
+over the predictions; the machine should be at rest. The controller and the JSON line follow a prediction,
+when nothing waits for them; the other parts lie between capture and prediction.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import os
 import statistics
 import tempfile
 import time
@@ -20,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from unittest.mock import patch
 
 import cv2
@@ -31,7 +33,9 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.control.controller import BudgetController
 from a3d_edge.control.policy import Decision
 from a3d_edge.engine.session import BundleNetwork
+from a3d_edge.events import Prediction
 from a3d_edge.rendered import CLASSES, render_clip
+from a3d_edge.sinks.jsonl import JsonEvents, JsonLines
 from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.video import pictures
 from a3d_edge.video.reader import Reader
@@ -40,7 +44,8 @@ from a3d_edge.video.source import open_source
 
 WARM_UP = 3
 """Predictions that do not count: the first ones allocate."""
-PARTS = ("resize", "normalise", "controller", "sampler", "bookkeeping")
+BEFORE = ("resize", "normalise", "sampler", "bookkeeping")
+PARTS = (*BEFORE, "controller", "JSON line")
 
 
 class Stopwatch:
@@ -96,6 +101,7 @@ class Processor:
     def __init__(self) -> None:
         self.capture: set[int] = set()
         self.network_s = 0.0
+        self._taken: dict[int, float] = {}  # by thread: those of a file that has ended are gone
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -109,7 +115,8 @@ class Processor:
         return run
 
     def capture_s(self) -> float:
-        return sum(_thread_s(thread) for thread in self.capture)
+        self._taken.update({thread: taken for thread in self.capture if (taken := _thread_s(thread))})
+        return sum(self._taken.values())
 
 
 def threads() -> set[int]:
@@ -123,19 +130,16 @@ def _thread_s(thread: int) -> float:
         return 0.0
 
 
-class Ages:
-    """Events that keep how old each answer is, less nothing: capture to prediction."""
+class Ages(JsonEvents):
+    """The events of ``--json`` that also keep how old each answer is: capture to prediction."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: TextIO) -> None:
+        super().__init__(JsonLines(out), out)
         self.age_ms: list[float] = []
 
-    def prediction(self, prediction: Any) -> None:
+    def prediction(self, prediction: Prediction) -> None:
         self.age_ms.append(prediction.age_ms)
-
-    def frame(self, *_: Any) -> None: ...
-    def switch(self, *_: Any) -> None: ...
-    def warning(self, message: str) -> None: ...
-    def close(self) -> None: ...
+        super().prediction(prediction)
 
 
 @contextmanager
@@ -159,6 +163,7 @@ def watched(watch: Stopwatch, processor: Processor) -> Iterator[None]:
             (Reader, "get", "waiting"),
             (loop.Runtime, "_take", "bookkeeping"),
             (loop.Runtime, "_answer", "bookkeeping"),
+            (Ages, "prediction", "JSON line"),
         ):
             stack.enter_context(patch.object(owner, name, watch.timed(part, getattr(owner, name))))
         for name in ("encode", "classify"):
@@ -189,7 +194,12 @@ def main() -> None:
 
 
 def measure(bundle: Bundle, configuration: Configuration, video: Path, hop: int) -> None:
-    watch, processor, ages = Stopwatch(), Processor(), Ages()
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        _measure(bundle, configuration, video, hop, Ages(nowhere))
+
+
+def _measure(bundle: Bundle, configuration: Configuration, video: Path, hop: int, ages: Ages) -> None:
+    watch, processor = Stopwatch(), Processor()
     before = threads()
     source = open_source(str(video), realtime=True)
     processor.capture = threads() - before
@@ -220,9 +230,10 @@ def report(bundle: Bundle, configuration: Configuration, watch: Stopwatch, ages:
     print(f"{'network':28} {network:8.2f} ms")
     for part in PARTS:
         print(f"{part:28} {watch.median_ms(part):8.2f} ms {100 * watch.median_ms(part) / network:6.1f} %")
-    rest = [sum(one.get(part, 0.0) for part in PARTS) for one in watch.predictions[WARM_UP:]]
-    other = 1e3 * statistics.median(rest)
-    print(f"{'all but the network':28} {other:8.2f} ms {100 * other / network:6.1f} %")
+    for name, parts in (("all but the network", PARTS), ("… before the prediction", BEFORE)):
+        took = [1e3 * sum(one.get(part, 0.0) for part in parts) for one in watch.predictions[WARM_UP:]]
+        other, mean = statistics.median(took), statistics.mean(took)
+        print(f"{name:28} {other:8.2f} ms {100 * other / network:6.1f} %  (mean {mean:.2f} ms)")
     print(f"{'capture to prediction':28} {statistics.median(ages.age_ms[WARM_UP:]):8.2f} ms")
 
 

@@ -27,7 +27,7 @@ from _perf_report import report
 from _perf_rounds import Times, in_rounds
 from _perf_sides import EAGER, STREAMED, peak_sides, sides_of
 from _perf_subject import Subject, kept, prepare, say
-from _perf_switch import loading_ms, running, write_video
+from _perf_switch import WAYS, loading_ms, running, write_video
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
@@ -102,7 +102,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         "convolutions": len(norms(subject.checkpoint.model)),
     }
     data["loading"] = {
-        str(one): loading_ms(subject.plain[one], subject.bundle, one, arguments.threads, 5)
+        str(one): loading_ms(subject.plain[one], subject.bundle, one, arguments.threads, 5, work)
         for one in measured
     }
     say("loading measured")
@@ -168,14 +168,15 @@ def _running(bundle: Bundle, arguments: argparse.Namespace, work: Path) -> list[
     video = write_video(work / "camera.mp4", 15 + 3.2 * arguments.switches)
     found = []
     for pair in PAIRS:
-        for hot in (True, False):
+        for way in WAYS:
             parsed = [Configuration.parse(name) for name in pair]
             found.append(
                 running(
-                    bundle, video, parsed, hot=hot, switches=arguments.switches, threads=arguments.threads
+                    bundle, video, parsed, way=way, switches=arguments.switches, threads=arguments.threads,
+                    work=work,
                 )
-            )
-            say("switched", *pair, "hot" if hot else "cold")
+            )  # fmt: skip
+            say("switched", *pair, way)
     return found
 
 

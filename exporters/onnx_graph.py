@@ -234,7 +234,31 @@ def _convolution(
 def _batch_norm(g: _Lowering, x: Any, weight: Any, bias: Any, mean: Any, var: Any, *rest: Any) -> ir.Value:
     if len(rest) == 3 and rest[0]:  # (training, momentum, eps) or (momentum, eps)
         raise A3DEdgeError("export: a batch norm runs in training mode; put the model in eval mode first")
-    return g.emit("BatchNormalization", [x, weight, bias, mean, var], epsilon=float(rest[-1]))
+    own, epsilon = [weight, bias, mean, var], float(rest[-1])
+    return _before_move(
+        g, x, lambda value: g.emit("BatchNormalization", [value, *own], epsilon=epsilon), by_channel=True
+    )
+
+
+def _relu(g: _Lowering, x: ir.Value) -> ir.Value:
+    return _before_move(g, x, lambda value: g.emit("Relu", [value]))
+
+
+def _before_move(
+    g: _Lowering, x: ir.Value, emit: Callable[[ir.Value], ir.Value], by_channel: bool = False
+) -> ir.Value:
+    """What is computed number by number, of a transposed value: computed first, and moved then.
+
+    Batch norm and ReLU stand beside their convolution so, where every engine folds them into it.
+    """
+    move = x.producer()
+    if move is None or move.op_type != "Transpose":
+        return emit(x)
+    order, source = list(move.attributes["perm"].as_ints()), move.inputs[0]
+    if by_channel and order[1] != 1:
+        return emit(x)
+    assert source is not None
+    return g.emit("Transpose", [emit(source)], perm=order)
 
 
 def _zeros_like(g: _Lowering, x: ir.Value) -> ir.Value:
@@ -299,7 +323,7 @@ _OPERATORS: dict[str, Callable[..., Traced]] = {
     "aten::native_batch_norm": _batch_norm,
     "aten::_native_batch_norm_legit_no_training": _batch_norm,
     "aten::cudnn_batch_norm": _batch_norm,
-    "aten::relu": lambda g, x: g.emit("Relu", [x]),
+    "aten::relu": _relu,
     "aten::add.Tensor": lambda g, x, y: g.emit("Add", [x, y]),
     "aten::cat": lambda g, xs, dim=0: g.emit("Concat", xs, axis=dim),
     "aten::permute": lambda g, x, order: g.emit("Transpose", [x], perm=order),

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 __all__ = ["ConvolutionScales", "Plan", "Tensor", "convolution_scales", "quantize", "quantize_weights"]
 
-MOVEMENT = {"Slice", "Concat", "MaxPool", "Gather"}
+MOVEMENT = {"Slice", "Concat", "MaxPool", "Gather", "Transpose", "Unsqueeze"}
 """Operators that give out the numbers they got: they run on the quantized ones."""
 
 LEAST_BIAS_STEP = 2.0**30
@@ -205,7 +205,7 @@ class _Rewriter:
             ):
                 yield from (v for v in node.inputs if v is not None)
         if self.stage == "frame":
-            yield self.graph.outputs[0]
+            yield self._root(self.graph.outputs[0])
 
     def _is_summand(self, value: ir.Value, folded: set[ir.Value]) -> bool:
         """A batch norm's output, or a block's own input, which a ReLU made."""
@@ -358,7 +358,7 @@ class _Rewriter:
     def _activation(self, value: ir.Value) -> str:
         """A new name for a quantized activation: shared between the stages for the features."""
         if value not in self.names:
-            boundary = value is self.graph.outputs[0] or value.name == "features"
+            boundary = value is self._root(self.graph.outputs[0]) or value.name == "features"
             name = "features" if boundary else f"{self.stage}.x{len(self.names)}"
             self.names[value] = name
             assert value.name is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -18,9 +18,12 @@ from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.layers import Run
 from a3d_edge.video.sampler import pathways
 
-__all__ = ["Stage", "lower_width", "write_width"]
+__all__ = ["Form", "Stage", "lower_width", "write_width"]
 
 Stage = Literal["frame", "clip"]
+
+Form = Literal["frame", "clip", "volume"]
+"""A graph file: of a stage, or the clip stage in rank 5."""
 
 
 def write_width(
@@ -34,12 +37,15 @@ def write_width(
     channels = {name: norm.channels_at(width) for name, norm in norms(checkpoint.model).items()}
     files: dict[str, str] = {}
     stages: dict[str, Stage] = {}
-    for stage, graph in lower_width(checkpoint, width, stored, statistics):
-        files[stage] = f"w{format_width(width)}.{stage}.onnx"
-        save_graph(graph, work / files[stage])
+    for form, graph in lower_width(checkpoint, width, stored, statistics).items():
+        files[form] = f"w{format_width(width)}.{form}.onnx"
+        save_graph(graph, work / files[form])
+        stage: Stage = "frame" if form == "frame" else "clip"
         stages |= {name: stage for name in channels if f"{name}.running_mean" in graph.graph.initializers}
     entries = (NormEntry(name=name, channels=count, stage=stages[name]) for name, count in channels.items())
-    return WidthEntry(frame=files.get("frame"), clip=files["clip"], norms=tuple(entries))
+    return WidthEntry(
+        frame=files.get("frame"), clip=files["clip"], volume=files.get("volume"), norms=tuple(entries)
+    )
 
 
 def lower_width(
@@ -47,8 +53,9 @@ def lower_width(
     width: float,
     stored: Mapping[str, ir.ExternalTensor],
     statistics: tuple[Path, int],
-) -> Iterator[tuple[Stage, ir.Model]]:
+) -> dict[Form, ir.Model]:
     """The graphs of a width, each traced on an example that the one before it has computed."""
+    found: dict[Form, ir.Model] = {}
     model, description = checkpoint.model, checkpoint.description
     buffers = {**stored, **_statistics(checkpoint, width, *statistics)}
     largest = Configuration(width, description.size, description.frames)
@@ -59,17 +66,20 @@ def lower_width(
         inputs = [(name, _shape(name, x)) for name, x in zip(graph.inputs, examples, strict=True)]
         result = graph.compute(*examples)
         outputs = ("features", _shape("features", result)) if graph.stage == "frame" else logits
-        lowered = lower_stage(
-            graph.compute,
-            model,
-            examples,
-            name=f"w{format_width(width)}.{graph.stage}",
-            inputs=inputs,
-            outputs=outputs,
-            stored=buffers,
-        )
-        yield graph.stage, lowered
+        forms: dict[Form, Callable[..., Tensor] | None] = {graph.stage: graph.compute, "volume": graph.volume}
+        for form, compute in forms.items():
+            if compute is not None:
+                found[form] = lower_stage(
+                    compute,
+                    model,
+                    examples,
+                    name=f"w{format_width(width)}.{form}",
+                    inputs=inputs,
+                    outputs=outputs,
+                    stored=buffers,
+                )
         examples = [result]
+    return found
 
 
 def _statistics(
@@ -86,5 +96,7 @@ def _statistics(
 
 def _shape(name: str, x: Tensor) -> tuple[str | int, ...]:
     """The symbolic shape of an input or output."""
-    sides = {"features": ("height", "width"), "fast": ("fast_size", "fast_size")}
-    return "fast_frames" if name == "fast" else "frames", x.shape[1], *sides.get(name, ("size", "size"))
+    if name == "features":
+        return "frames", "height", "width", x.shape[3]
+    frames, size = ("fast_frames", "fast_size") if name == "fast" else ("frames", "size")
+    return frames, x.shape[1], size, size

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args
 
 import numpy as np
 import onnx_ir as ir
@@ -19,7 +19,7 @@ from a3d_edge.exporters.quantize import Plan, convolution_scales, quantize, quan
 from a3d_edge.exporters.ranges import Ranges, measure_ranges, scale_of
 from a3d_edge.exporters.sensitivity import kept_in_float
 from a3d_edge.exporters.store import ALIGNMENT, append, external
-from a3d_edge.exporters.subgraphs import Stage, lower_width
+from a3d_edge.exporters.subgraphs import Form, Stage, lower_width
 from numpy.typing import NDArray
 
 from a3d_edge.bundle import INT8_WEIGHTS, SCALES, TensorEntry, WidthEntry, width_key
@@ -69,17 +69,20 @@ def write_int8(
         for width in sorted({c.width for c in configurations}):
             here = [c for c in configurations if c.width == width]
             statistics = work / ".statistics.bin"
-            models = dict(lower_width(checkpoint, width, stored, (statistics, 0)))
+            forms = lower_width(checkpoint, width, stored, (statistics, 0))
+            models: dict[Stage, ir.Model] = {s: forms[s] for s in get_args(Stage) if s in forms}
             # Differences between frames are mostly near zero, with a few large: 256 even steps lose them, and
             # the stem's features of them too.
             motion = checkpoint.preprocessing.input == "motion"
             ends = {c: clips[c.size] for c in (min(here), max(here))}
             keep = kept_in_float(checkpoint, list(ends), ends)
             rewritten = {
-                stage: quantize(model, stage, shared.weights, float_input=motion, keep=keep)
-                for stage, model in models.items()
+                form: quantize(model, _stage(form), shared.weights, float_input=motion, keep=keep)
+                for form, model in forms.items()
             }
-            plans = {stage: plan for stage, (_, plan) in rewritten.items()}
+            plans = {stage: rewritten[stage][1] for stage in models}
+            if "volume" in rewritten and not _same(rewritten["volume"][1], plans["clip"]):
+                del rewritten["volume"]  # it would need scales of its own; any engine runs the rank-4 form
             entries = tuple(_entries(plans))
             for configuration in here:
                 ranges = measure_ranges(
@@ -93,14 +96,25 @@ def write_int8(
                 progress(done, len(configurations))
             key = width_key(here[0])
             files = {}
-            for stage, (graph, _) in rewritten.items():
-                _place(graph, stage, entries, work / SCALES, part.offsets[str(max(here))])
+            for form, (graph, _) in rewritten.items():
+                _place(graph, _stage(form), entries, work / SCALES, part.offsets[str(max(here))])
                 _copy_floats(graph, stored, floats, weights, work / INT8_WEIGHTS)
-                files[stage] = f"w{format_width(width)}-int8.{stage}.onnx"
-                save_graph(ir.Model(graph, ir_version=10, producer_name="a3d-edge"), work / files[stage])
-            part.widths[key] = WidthEntry(frame=files.get("frame"), clip=files["clip"], tensors=entries)
+                files[form] = f"w{format_width(width)}-int8.{form}.onnx"
+                save_graph(ir.Model(graph, ir_version=10, producer_name="a3d-edge"), work / files[form])
+            part.widths[key] = WidthEntry(
+                frame=files.get("frame"), clip=files["clip"], volume=files.get("volume"), tensors=entries
+            )
             statistics.unlink()
     return part
+
+
+def _stage(form: Form) -> Stage:
+    return "frame" if form == "frame" else "clip"
+
+
+def _same(one: Plan, other: Plan) -> bool:
+    """Whether two forms of a stage need the same tensors: names are given in the order of the operators."""
+    return one.tensors == other.tensors and one.convolutions == other.convolutions
 
 
 def _write_weights(checkpoint: Checkpoint, file: BinaryIO, path: Path) -> _Shared:

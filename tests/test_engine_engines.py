@@ -20,6 +20,7 @@ class Counting:
     """``ort:CPU`` that keeps what it was asked to open."""
 
     name = "counting"
+    volumes = False
 
     def __init__(self) -> None:
         self.opened: list[str] = []
@@ -71,7 +72,7 @@ def test_a_bundle_opens_on_the_engine_that_is_given(bundle: Bundle) -> None:
     assert engine.opened == ["w1.00.frame.onnx", "w1.00.clip.onnx"]
     pictures, features = (next(iter(one.values())) for one in engine.shapes)
     assert (pictures[1:], pictures[0] <= 4) == ((3, 37, 37), True)
-    assert features == (4, 64, 5, 5)
+    assert features == (4, 5, 5, 64)
     assert bundle.open(SMALLEST, threads=1, engine="ort").configuration == SMALLEST
     with pytest.raises(UsageError, match="unknown --engine 'warp'"):
         bundle.open(SMALLEST, engine="warp")

@@ -15,7 +15,14 @@ from fixtures_bundle import LARGEST, main_here, shared_bundle, write_video
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
-from a3d_edge.engine.memory import Footprints, anonymous_bytes, default_memory, parse_memory, tidy_heap
+from a3d_edge.engine.memory import (
+    MAPPED_BYTES,
+    Footprints,
+    anonymous_bytes,
+    default_memory,
+    parse_memory,
+    tidy_heap,
+)
 from a3d_edge.engine.session import open_network
 from a3d_edge.errors import UsageError
 from a3d_edge.table import ConfigurationBudgetTable, Row
@@ -194,3 +201,12 @@ def test_a_run_with_room_for_one_network_still_goes_through_all(
     code, _, err = main_here(capfd, monkeypatch, *command, "lots")
     assert code == 2
     assert "--memory 'lots' is not an amount of memory" in err
+
+
+def test_of_a_mapped_network_little_is_believed() -> None:
+    """Its weights are the file's; what loading shows to be more is its own. In int8 they are packed."""
+    sizes = Footprints(TABLE, mapped=lambda configuration: True)
+    assert (sizes.of(WIDE), sizes.of(NARROW)) == (MAPPED_BYTES, 8_000_000 + MAPPED_BYTES)
+    assert sizes.of(Configuration(0.7, 64, 1)) == 0
+    assert measured(sizes, WIDE, iter([100_000_000, 111_000_000])) == 11_000_000
+    assert measured(sizes, WIDE, iter([100_000_000, 90_000_000])) == MAPPED_BYTES

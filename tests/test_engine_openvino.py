@@ -109,7 +109,7 @@ def test_every_convolution_of_int8_is_an_integer_one(int8: Bundle) -> None:
     found = 0
     for stage in (network._frame, network._clip):
         assert isinstance(stage, OpenVinoStage)
-        runtime = stage.request.get_compiled_model().get_runtime_model()
+        runtime = next(iter(stage.requests.values())).get_compiled_model().get_runtime_model()
         facts = [operator.get_rt_info() for operator in runtime.get_ops()]
         kinds = Counter(
             fact["runtimePrecision"].astype(str)
@@ -165,7 +165,7 @@ def test_frames_are_encoded_each_by_itself(bundle: Bundle) -> None:
     together = network.encode(pictures)
     kept = together.copy()
     singly = np.concatenate([network.encode(picture[None]) for picture in pictures])
-    assert together.shape == (4, 64, 5, 5)
+    assert together.shape == (4, 5, 5, 64)
     assert np.array_equal(together, singly)
     first = network.logits(together)
     network.logits(-together)
@@ -186,7 +186,7 @@ def test_floats_are_float32(bundle: Bundle) -> None:
     """Not what the processor would like best: bfloat16 is off by a percent."""
     network = BundleNetwork(bundle, SMALLEST, 1, OPENVINO)
     assert isinstance(network._clip, OpenVinoStage)
-    compiled = network._clip.request.get_compiled_model()
+    compiled = network._clip.requests[None].get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_dtype() == np.float32
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
 

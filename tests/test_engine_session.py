@@ -97,7 +97,7 @@ def test_frames_are_encoded_each_by_itself(bundle: Bundle) -> None:
     window = clip(LARGEST)
     together = network.encode(window)
     assert together.shape[0] == 4
-    assert together.shape[2:] == (5, 5)
+    assert together.shape[1:3] == (5, 5)
     singly = np.concatenate([network.encode(picture[None]) for picture in window])
     np.testing.assert_allclose(together, singly, rtol=1e-4, atol=1e-5)
 

@@ -498,3 +498,40 @@ def test_pathways_of_one_size_share_pictures(slowfast: Bundle) -> None:
     np.testing.assert_allclose(
         results[0].scores, from_scratch(slowfast, network, source, 0), rtol=1e-4, atol=1e-6
     )
+
+
+class WithoutFrameStage(FakeNetwork):
+    """Keeps the pictures themselves, as a network without a frame stage does."""
+
+    def encode(self, pictures: NDArray[np.float32], pathway: int = 0) -> NDArray[np.float32]:
+        return pictures
+
+    def classify(self, *features: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.classified.append([round(float(picture.mean()) * 255) for picture in features[0]])
+        return np.zeros(2, np.float32)
+
+
+def test_pictures_that_are_kept_are_not_written_over() -> None:
+    """The memory of a picture is used again only where the network keeps nothing of it."""
+    network = WithoutFrameStage()
+    run_all(network, 40, 2)
+    numbers = FakeNetwork()
+    run_all(numbers, 40, 2)
+    assert network.classified == numbers.classified
+    assert len(network.classified) > 3
+
+
+def test_a_picture_s_memory_is_used_again() -> None:
+    """All pictures of a size are written to the same place, one after the other."""
+    network = FakeNetwork()
+    places = set()
+    encode = network.encode
+
+    def watched(pictures: NDArray[np.float32], pathway: int = 0) -> NDArray[np.float32]:
+        places.add(pictures.ctypes.data)
+        return encode(pictures, pathway)
+
+    network.encode = watched  # type: ignore[method-assign]
+    run_all(network, 40, 2)
+    assert len(network.encoded) > 10
+    assert len(places) == 1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.events import LATENCIES_KEPT, TOP, Prediction, Summary, Switch
+from a3d_edge.events import LATENCIES_KEPT, TOP, Prediction, Ranking, Summary, Switch
 
 LARGE, SMALL = Configuration(1.0, 224, 8), Configuration(0.5, 128, 2)
 
@@ -112,3 +113,17 @@ def test_a_run_of_weeks_does_not_grow() -> None:
     assert len(summary.latencies_ms) == LATENCIES_KEPT
     assert summary.percentile_ms(1.0) == 1.0
     assert summary.predictions == LATENCIES_KEPT + 100
+
+
+def test_a_ranking_is_a_sequence_of_labels_with_scores_best_first() -> None:
+    """It reads as the tuple of all pairs would, with Python's own numbers."""
+    ranking = Ranking(("a", "b", "c"), np.array([0.25, 0.5, 0.125], np.float32))
+    pairs = (("b", 0.5), ("a", 0.25), ("c", 0.125))
+    assert ranking == pairs
+    assert hash(ranking) == hash(pairs)
+    assert repr(ranking) == repr(pairs)
+    assert ranking != pairs[:2]
+    assert list(ranking) == list(pairs)
+    assert (len(ranking), ranking[0], ranking[-1], ranking[:2]) == (3, pairs[0], pairs[2], pairs[:2])
+    assert type(ranking[0][1]) is float
+    assert sorted(ranking) == sorted(pairs)

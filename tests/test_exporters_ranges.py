@@ -139,7 +139,8 @@ class Half:
         self.checkpoint: Checkpoint = calibrated_checkpoint(HALF)
         self.statistics = folder / "statistics.bin"
         stored = write_weights(self.checkpoint, folder / "weights.bin")
-        self.models = dict(lower_width(self.checkpoint, 0.5, stored, (self.statistics, 0)))
+        forms = lower_width(self.checkpoint, 0.5, stored, (self.statistics, 0))
+        self.models: dict[Stage, ir.Model] = {"frame": forms["frame"], "clip": forms["clip"]}
         int8 = {
             name: ir.tensor(quantize_weights(float32(p), np.ones(len(p), np.float32))[0], name=f"{name}.int8")
             for name, p in self.checkpoint.model.named_parameters()

@@ -56,6 +56,7 @@ def test_both_stages_and_their_batch_norms_are_entered(written: Written) -> None
     """In the order of definition, each with its channels at this width and the stage that it runs in."""
     entry = written.entry
     assert (entry.frame, entry.clip) == ("w0.70.frame.onnx", "w0.70.clip.onnx")
+    assert entry.volume == "w0.70.volume.onnx"
     assert entry.norms == tuple(
         NormEntry(
             name=name,
@@ -69,11 +70,12 @@ def test_both_stages_and_their_batch_norms_are_entered(written: Written) -> None
 
 def test_a_graph_says_what_it_takes_and_gives(written: Written) -> None:
     """Any number of frames of any size; the clip stage begins with what the frame stage ends with."""
-    frame, clip = graph(written, "frame"), graph(written, "clip")
+    frame = graph(written, "frame")
     assert shapes(list(frame.inputs)) == [("pictures", ["frames", "3", "size", "size"])]
-    assert shapes(list(frame.outputs)) == [("features", ["frames", "48", "height", "width"])]
-    assert shapes(list(clip.inputs)) == shapes(list(frame.outputs))
-    assert shapes(list(clip.outputs)) == [("logits", ["1", "3"])]
+    assert shapes(list(frame.outputs)) == [("features", ["frames", "height", "width", "48"])]
+    for clip in (graph(written, "clip"), graph(written, "volume")):
+        assert shapes(list(clip.inputs)) == shapes(list(frame.outputs))
+        assert shapes(list(clip.outputs)) == [("logits", ["1", "3"])]
 
 
 def test_statistics_are_those_at_the_place_given(written: Written) -> None:
@@ -96,7 +98,7 @@ def test_two_pathways_are_one_graph(tmp_path: Path) -> None:
     """It takes both pathways' pictures, the Fast one's of their own size and number, and gives logits."""
     checkpoint = calibrated_checkpoint([TWO_PATHWAYS[0]], tiny_slowfast())
     stored = write_weights(checkpoint, tmp_path / "weights.bin")
-    ((stage, model),) = lower_width(checkpoint, 0.5, stored, (tmp_path / "statistics.bin", 0))
+    ((stage, model),) = lower_width(checkpoint, 0.5, stored, (tmp_path / "statistics.bin", 0)).items()
     assert stage == "clip"
     assert shapes(list(model.graph.inputs)) == [
         ("slow", ["frames", "3", "size", "size"]),

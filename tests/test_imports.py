@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +116,12 @@ def test_the_public_names_are_there() -> None:
         assert getattr(a3d_edge, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         a3d_edge.nothing  # noqa: B018
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    """Its telemetry, on by default on Linux, leaves its queue of events in the user's cache folder."""
+    code = "from a3d_edge import Bundle; b = Bundle.default(); b.open(b.configurations[0])"
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    environment["XDG_CACHE_HOME"] = str(tmp_path)
+    subprocess.run([sys.executable, "-c", code], env=environment, timeout=60, check=True)
+    assert list(tmp_path.rglob("*.db")) == []

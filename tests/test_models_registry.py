@@ -21,7 +21,7 @@ from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.flops import count
 from a3d_edge.models.layers import ConvNorm, Run, SlimLinear
-from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork
+from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork, frame_and_clip
 from a3d_edge.models.registry import ARCHITECTURES, FAMILIES, describe, read_description
 from a3d_edge.video.sampler import pathways
 
@@ -135,10 +135,7 @@ class Toy(SlimNetwork):
         return self._move(self._look(x, run), run)
 
     def graphs(self, run: Run) -> tuple[Graph, ...]:
-        return (
-            Graph("frame", ("pictures",), lambda x: self._look(x, run)),
-            Graph("clip", ("features",), lambda x: self.classify(self._move(x, run), run)),
-        )
+        return frame_and_clip(lambda x: self._look(x, run), lambda x: self.classify(self._move(x, run), run))
 
     def _look(self, x: Tensor, run: Run) -> Tensor:
         return F.relu(self.look(x, run))

@@ -491,6 +491,51 @@ def test_a_live_switch_is_prepared_beside_the_run(bundle: Bundle, monkeypatch: p
     assert runtime.summary.windows_skipped == 0
 
 
+class NoFrames(Recorder):
+    """Does not care for frames."""
+
+    every_frame = False
+
+
+def test_frames_nobody_looks_at_are_slept_through(bundle: Bundle, tmp_path: Path) -> None:
+    """Of a paced source: predictions and account are as with a sink that looks at every frame."""
+    video = write_video(tmp_path / "clip.avi", 30, rate=60.0)
+    runs = []
+    for told in (Recorder(), NoFrames()):
+        source = open_source(video, realtime=True)
+        runtime = Runtime(bundle, source, budget=PINNED, hop=8, events=[told], threads=1)
+        runtime.run()
+        assert_accounted(runtime)
+        runs.append((runtime, told))
+    (all_of_them, every), (some, few) = runs
+    both = [by_start(told.predictions) for told in (every, few)]  # a busy machine may skip one in either
+    common = both[0].keys() & both[1].keys()
+    assert common
+    assert all(scores(both[0][start]) == scores(both[1][start]) for start in common)
+    assert len(every.frames) == 30
+    assert len(few.frames) < 30
+    assert some.summary.frames_captured == all_of_them.summary.frames_captured == 30
+    assert some.summary.dropped == all_of_them.summary.dropped
+
+
+def test_a_live_decision_is_made_while_nothing_waits_for_it(bundle: Bundle) -> None:
+    """It is asked for right after a prediction, and not again when the window is ready."""
+    source = Bursts(7, 2, 2)
+    script = Script(Configuration.parse(PINNED))
+    decided: list[int] = []
+    decide = script.decide
+    told = Asking(source)
+
+    def watched() -> Decision:
+        decided.append(len(told.predictions))
+        return decide()
+
+    script.decide = watched  # type: ignore[method-assign]
+    Runtime(bundle, source, controller=script, events=[told], threads=1).run()
+    assert len(told.predictions) == 3
+    assert decided == [0, 1, 2, 3]
+
+
 class Flood(ListSource):
     """A live source that gives two frames while one is looked at, so that there is always one more."""
 

@@ -111,6 +111,38 @@ def test_a_camera_picture_is_halved_no_further_than_its_size(monkeypatch: pytest
     assert taken == [(240, 240), (128, 128), (320, 240), (160, 120), (55, 41)]
 
 
+@pytest.mark.parametrize(("side", "size"), [(120, 64), (150, 100), (480, 128)])
+def test_colour_is_blended_where_two_pixels_are_nearly_all(side: int, size: int) -> None:
+    """From a factor of 1.5 to below 2 in the last step, a smooth scene hardly differs from means of areas;
+    grey, which motion networks were trained on, is those means to the bit."""
+    scene = cv2.resize(noise(side // 20, side // 20), (side, side), interpolation=cv2.INTER_CUBIC)
+    difference = (preprocess([scene], size, Preprocessing()) - areas(scene, size)) * 0.225 * 255
+    assert np.sqrt(np.mean(difference**2)) < 1.0
+    grey = cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)
+    if side == 480:
+        grey = cv2.resize(grey, (240, 240), interpolation=cv2.INTER_AREA)
+    expected = cv2.resize(grey, (size, size), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(fit(scene, size, Preprocessing("motion", 1.0, (0, 2, 6))).part, expected)
+
+
+@pytest.mark.parametrize(("side", "size"), [(130, 100), (250, 100), (200, 100), (300, 100)])
+def test_other_factors_are_means_of_areas(side: int, size: int) -> None:
+    """Below 1.5, from 2 to 3, and by whole factors, also in colour."""
+    exact = cv2.resize(noise(side, side), (size, size), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(fit(noise(side, side), size, Preprocessing()).part, exact)
+
+
+@pytest.mark.parametrize("spec", [Preprocessing(aspect=1.5), Preprocessing("motion", 1.5, (0, 2, 6))])
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_picture_written_to_given_memory_is_the_same(spec: Preprocessing, width: int) -> None:
+    """Whatever was there before, also in the bands beside the visible part."""
+    fitted = [fit(noise(40, width, seed), 48, spec) for seed in range(len(spec.offsets))]
+    memory = np.full((3, 48, 48), np.nan, np.float32)
+    written = picture_of(fitted, 48, spec, memory)
+    assert written is memory
+    np.testing.assert_array_equal(written, picture_of(fitted, 48, spec))
+
+
 @pytest.mark.parametrize("spec", [Preprocessing(aspect=1.5), Preprocessing("motion", 1.5, (0, 2, 6))])
 def test_a_sample_can_be_made_of_frames_fitted_before(spec: Preprocessing) -> None:
     """Fitting one by one and putting them together is what `preprocess` does, to the bit."""

@@ -12,6 +12,7 @@ import pytest
 from a3d_edge.errors import SourceError
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.reader import FILE_CAPACITY, LIVE_CAPACITY, Reader
+from a3d_edge.video.sampler import Calm
 
 PICTURE = np.zeros((2, 2, 3), np.uint8)
 
@@ -153,3 +154,87 @@ def test_closing_while_the_consumer_waits_wakes_it() -> None:
     thread.join(2)
     assert results == [None]
     gate.set()
+
+
+class Timed(Scripted):
+    """A live source that gives a frame each time it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(10**6, live=True)
+        self._go = threading.Semaphore(0)
+        self._done = threading.Semaphore(0)
+
+    def read(self) -> Frame | None:
+        if self.reads:
+            self._done.release()
+        self._go.acquire()
+        return None if self.closed else super().read()
+
+    def give(self, count: int) -> None:
+        """So many frames, and wait until the reader has them."""
+        for _ in range(count):
+            self._go.release()
+            assert self._done.acquire(timeout=5)
+
+    def close(self) -> None:
+        super().close()
+        self._go.release()
+
+
+class Waiting:
+    """A consumer in a thread of its own, waiting for what is not calm."""
+
+    def __init__(self, reader: Reader, calm: Calm) -> None:
+        self.got: list[Frame | None] = []
+        self._thread = threading.Thread(target=lambda: self.got.append(reader.get(10.0, calm)))
+        self._thread.start()
+        while reader._calm is None:  # until it waits
+            time.sleep(0)
+
+    def join(self) -> None:
+        """Until it has its frame."""
+        self._thread.join(5)
+
+
+def test_calm_frames_wake_nobody_and_only_the_last_two_are_kept() -> None:
+    """Frames 0 to 4 (at 1 to 5 s) are calm, frame 5 is not: it ends the wait, and 3, 4, 5 are handed out."""
+    source = Timed()
+    with Reader(source) as reader:
+        consumer = Waiting(reader, Calm(5.5, 0))
+        source.give(5)
+        assert consumer.got == []
+        source.give(1)
+        consumer.join()
+        rest = [reader.get(0.0), reader.get(0.0), reader.get(0.0)]
+        assert [frame and frame.index for frame in [*consumer.got, *rest]] == [3, 4, 5, None]
+    assert reader.frames_captured == 6
+    assert reader.dropped == {"overrun": 0, "closed": 0}
+
+
+def test_nothing_is_let_go_while_nobody_waits() -> None:
+    """What was calm for the `get` before may matter to the next one."""
+    source = Timed()
+    with Reader(source) as reader:
+        assert reader.get(0.0, Calm(100.0, 0)) is None
+        source.give(5)
+        assert [frame.index for frame in iter(lambda: reader.get(0.0), None)] == [0, 1, 2, 3, 4]
+
+
+def test_calm_frames_are_handed_out_when_time_is_up() -> None:
+    """`get` gives what there is, in order, rather than nothing."""
+    source = Timed()
+    with Reader(source) as reader:
+        source.give(2)
+        frame = reader.get(0.01, Calm(100.0, 0))
+        assert frame is not None
+        assert frame.index == 0
+
+
+def test_the_end_is_told_although_all_is_calm() -> None:
+    """The frames left are handed out, then the source has ended."""
+    reader = Reader(Scripted(2, live=True))
+    frames = [reader.get(5.0, Calm(100.0, 0)), reader.get(5.0, Calm(100.0, 0))]
+    assert [frame and frame.index for frame in frames] == [0, 1]
+    assert reader.get(5.0, Calm(100.0, 0)) is None
+    assert reader.ended
+    reader.close()

@@ -320,3 +320,52 @@ def test_starts_of_the_windows_that_look_at_an_instant() -> None:
     assert window_starts(63, SLOWFAST, 16) == []
     assert window_starts(48, Sampling(4, 16), 16) == [0, 16, 32, 48]
     assert window_starts(50, Sampling(4, 16), 16) == []
+
+
+def without_calm(sampler: Sampler, frames: list[Frame]) -> tuple[list[Sample], int]:
+    """As a reader does: of calm frames only the last two are pushed. And how many were."""
+    samples: list[Sample] = []
+    waiting: list[Frame] = []
+    pushed = 0
+    for frame in frames:
+        calm = sampler.calm
+        waiting.append(frame)
+        if calm is not None and calm.has(frame):
+            del waiting[:-2]
+            continue
+        samples += [s for one in waiting for s in sampler.push(one)]
+        pushed += len(waiting)
+        waiting = []
+    samples += [s for one in waiting for s in sampler.push(one)]
+    return samples + sampler.finish(), pushed + len(waiting)
+
+
+@given(streams(), samplings, hops, st.sampled_from([(0,), (0, 2, 6)]), st.integers(0, 60))
+@settings(max_examples=300, deadline=None)
+def test_letting_calm_frames_go_changes_no_sample(
+    frames: list[Frame], sampling: Sampling, hop: int, offsets: tuple[int, ...], cut: int
+) -> None:
+    """At any rate and hop, with gaps and cuts: every sample has the same frames, as many count as used."""
+    frames = [replace(frame, take=int(frame.index >= cut)) for frame in frames]
+    whole, thinned = Sampler(sampling, hop, offsets), Sampler(sampling, hop, offsets)
+    expected = run(whole, frames)
+    got, _ = without_calm(thinned, frames)
+    assert got == expected
+    assert thinned.used == whole.used
+
+
+def test_most_frames_of_a_camera_are_calm() -> None:
+    """At 30 fps and a hop of 8, three of eight are looked at: the sampled one and the two before it."""
+    _, pushed = without_calm(Sampler(SLOW, 8), frames_at([i / 30 for i in range(8 * 50)]))
+    assert pushed == 3 * 50
+
+
+def test_before_any_frame_nothing_is_calm() -> None:
+    """The first frame is sampled, whatever its time; nor is a frame of another take calm."""
+    sampler = Sampler(SLOW, 8)
+    assert sampler.calm is None
+    first, second, *_ = frames_at([0.0, 1 / 30])
+    sampler.push(first)
+    assert sampler.calm is not None
+    assert sampler.calm.has(second)
+    assert not sampler.calm.has(replace(second, take=1))

@@ -48,6 +48,11 @@ def run(
         "--memory",
         help="What loaded networks may take: 200MB (default: a quarter of what is free).",
     ),
+    cache: str = typer.Option(
+        None,
+        "--cache",
+        help="Disk for prepared networks: 500MB, or none (default: a tenth of what is free, up to 2GB).",
+    ),
     profile: str = typer.Option(
         "auto", "--profile", help="Device profile: auto (as 'bench --save-profile' kept it), none, or a file."
     ),
@@ -62,11 +67,12 @@ def run(
     from a3d_edge.configuration import Budget
     from a3d_edge.engine.engines import find_engine
     from a3d_edge.engine.memory import parse_memory
+    from a3d_edge.engine.prepared import cache_of
     from a3d_edge.runtime import Cycle, Runtime
     from a3d_edge.video.source import open_source
 
     parsed, found = Budget.parse(budget), find_engine(engine)
-    allowed = None if memory is None else parse_memory(memory)
+    allowed, kept = None if memory is None else parse_memory(memory), cache_of(cache)
     loaded = load_bundle(bundle)
     if parsed.configuration is not None:
         loaded.table.row(parsed.configuration)
@@ -79,7 +85,7 @@ def run(
         runtime = Runtime(
             loaded, opened, budget=parsed, hop=hop, controller=controller, events=events,
             max_predictions=max_predictions, seconds=seconds, threads=threads, engine=found, latencies=known,
-            memory=allowed,
+            memory=allowed, cache=kept,
         )  # fmt: skip
     except BaseException:
         opened.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import median_low
+from typing import NamedTuple
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
@@ -48,6 +49,17 @@ class _Measured:
 
     def times(self, factor: float) -> _Measured:
         return _Measured(self.typical * factor, tuple(ms * factor for ms in self.recent))
+
+
+class Outlook(NamedTuple):
+    """Latency in ms to expect of a configuration (None: nothing is measured), its GFLOPs, whether it ran."""
+
+    ms: float | None
+    gflops: float
+    measured: bool
+
+
+UNKNOWN = Outlook(None, math.inf, False)
 
 
 @dataclass(frozen=True)
@@ -99,32 +111,46 @@ class LatencyModel:
 
     def measured(self, configuration: Configuration) -> bool:
         """Whether the configuration itself was measured."""
-        known = self.measurements.get(configuration)
-        return known is not None and bool(known.recent)
+        return self.outlook(configuration).measured
 
     def estimate(self, configuration: Configuration) -> float | None:
         """Latency in ms to expect; None while nothing is measured."""
-        return self._estimates.get(configuration)
+        return self.outlook(configuration).ms
+
+    def outlook(self, configuration: Configuration) -> Outlook:
+        """All that is known of a configuration, at the price of one look-up: they are slow to hash."""
+        return self._outlooks.get(configuration, UNKNOWN)
 
     def above(self, configuration: Configuration, below: Configuration, caution: float) -> float | None:
         """Latency in ms by a ratio r of GFLOPs above a measured one, and r**caution for what may not scale.
 
         None if ``below`` was not measured or does not cost less.
         """
+        scaled = self.scaling_from(below, caution)
+        return scaled(self.gflops[configuration]) if scaled else None
+
+    def scaling_from(self, below: Configuration, caution: float) -> Callable[[float], float | None] | None:
+        """`above` for one ``below``, of GFLOPs; None if that was not measured."""
         known = self.measurements.get(below)
         if known is None:
             return None
-        ratio = self.gflops[configuration] / self.gflops[below]
-        return known.expected * ratio ** (1 + caution) if ratio > 1 else None
+        expected, cost = known.expected, self.gflops[below]
+        return lambda gflops: expected * (gflops / cost) ** (1 + caution) if gflops > cost else None
 
     @cached_property
-    def _estimates(self) -> dict[Configuration, float]:
+    def _outlooks(self) -> dict[Configuration, Outlook]:
         known = sorted((self.gflops[one], one_known.expected) for one, one_known in self.measurements.items())
         if not known:
-            return {}
+            return {one: Outlook(None, cost, False) for one, cost in self.gflops.items()}
         costs = [cost for cost, _ in known]
-        scaled = {one: _scaled_from_nearest(cost, costs, known) for one, cost in self.gflops.items()}
-        return scaled | {one: one_known.expected for one, one_known in self.measurements.items()}
+        scaled = {
+            one: Outlook(_scaled_from_nearest(cost, costs, known), cost, False)
+            for one, cost in self.gflops.items()
+        }
+        return scaled | {
+            one: Outlook(one_known.expected, self.gflops[one], bool(one_known.recent))
+            for one, one_known in self.measurements.items()
+        }
 
     def _check(self, configuration: Configuration, ms: float) -> None:
         if configuration not in self.gflops:

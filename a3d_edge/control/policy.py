@@ -62,7 +62,7 @@ class PolicyState:
         return next((bar for bar in self.bars if bar.configuration == configuration), None)
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # told apart by identity: fields are slow to compare
+@dataclass(slots=True, eq=False)  # told apart by identity: fields are slow to compare; frozen, slow to make
 class _Option:
     configuration: Configuration
     share: float
@@ -72,7 +72,12 @@ class _Option:
     barred: Bar | None
 
     def keeps(self, limits: Sequence[Cap]) -> bool:
-        return self.barred is None and all(cap.allows(self.share, self.estimate_ms) for cap in limits)
+        if self.barred is not None:
+            return False
+        for cap in limits:  # noqa: SIM110  (it is asked of every option, and `all` takes twice as long)
+            if not cap.allows(self.share, self.estimate_ms):
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,34 +150,44 @@ def _barring(state: PolicyState, new: Bar, settings: Settings) -> PolicyState:
 def _options(
     state: PolicyState, table: ConfigurationBudgetTable, latency: LatencyModel, now: float, caution: float
 ) -> tuple[_Option, ...]:
-    """The Pareto front where accuracy is known of every row, else all rows, with what is expected of each."""
-    return tuple(_option(one, share, state, latency, now, caution) for one, share in _worthwhile(table))
+    """The Pareto front where accuracy is known of every row, else all rows, with what is expected of each.
+
+    Configurations are slow to hash, and this is done for every prediction: each is looked up once.
+    """
+    bars = {bar.configuration: bar for bar in reversed(state.bars) if bar.until > now}
+    hope = latency.scaling_from(state.current, caution) if state.current else None
+    options = []
+    for one, share in _worthwhile(_Same(table)):
+        expected, gflops, measured = latency.outlook(one)
+        hopeful = hope(gflops) if hope else None
+        if expected is not None and hopeful is not None:
+            # What was measured long ago may have been the load of that moment, and the running one knows
+            # better: without this, a configuration that was left once could never come back.
+            expected = min(expected, hopeful)
+        barred = bars.get(one) if bars else None
+        options.append(_Option(one, share, expected, hopeful, measured, barred))
+    return tuple(options)
+
+
+class _Same:
+    """A table told apart by identity: to hash one takes all its rows."""
+
+    def __init__(self, table: ConfigurationBudgetTable) -> None:
+        self.table = table
+
+    def __hash__(self) -> int:
+        return id(self.table)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.table is self.table
 
 
 @lru_cache(maxsize=8)  # parsing and comparing a hundred rows costs more than the whole decision
-def _worthwhile(table: ConfigurationBudgetTable) -> tuple[tuple[Configuration, float], ...]:
+def _worthwhile(same: _Same) -> tuple[tuple[Configuration, float], ...]:
+    table = same.table
     known = all(row.accuracy is not None for row in table.rows)
     rows = pareto_front(table.rows) if known else table.rows
     return tuple((row.parsed, row.cost / table.rows[-1].cost) for row in rows)
-
-
-def _option(
-    configuration: Configuration,
-    share: float,
-    state: PolicyState,
-    latency: LatencyModel,
-    now: float,
-    caution: float,
-) -> _Option:
-    bar = state.bar(configuration)
-    expected = latency.estimate(configuration)
-    hopeful = latency.above(configuration, state.current, caution) if state.current else None
-    if expected is not None and hopeful is not None:
-        # What was measured long ago may have been the load of that moment, and the running one knows better:
-        # without this, a configuration that was left once could never come back.
-        expected = min(expected, hopeful)
-    barred = bar if bar is not None and bar.until > now else None
-    return _Option(configuration, share, expected, hopeful, latency.measured(configuration), barred)
 
 
 def _start(at: _Moment, *, small: bool) -> Step:

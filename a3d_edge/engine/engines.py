@@ -12,13 +12,13 @@ import ctypes
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
 from a3d_edge.errors import UsageError
 
-__all__ = ["DEFAULT", "Engine", "Stage", "Tensors", "find_engine", "reason", "trim_heap"]
+__all__ = ["DEFAULT", "Engine", "PreparingEngine", "Stage", "Tensors", "find_engine", "reason", "trim_heap"]
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -27,6 +27,10 @@ DEFAULT = "ort:CPU"
 
 class Stage(Protocol):
     """A loaded graph."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows of its input it computes at once most quickly, if it looks at each by itself."""
 
     def run(self, inputs: Tensors) -> NDArray[Any]:
         """The graph's output. Raises `ResourceError` when it cannot be computed."""
@@ -39,6 +43,10 @@ class Engine(Protocol):
     def name(self) -> str:
         """As `find_engine` takes it."""
 
+    @property
+    def volumes(self) -> bool:
+        """Whether clip stages of rank 5 are to be opened: three-dimensional convolutions are quick here."""
+
     def open(
         self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
     ) -> Stage:
@@ -48,6 +56,31 @@ class Engine(Protocol):
         (the frame stage) looks at each row by itself, and may be run with any number of them.
         Raises `BundleError` when the engine refuses the graph, `ResourceError` when memory is short.
         """
+
+
+@runtime_checkable
+class PreparingEngine(Engine, Protocol):
+    """An engine that can write an opened graph to disk as it runs it: opened again, it is mapped, not made.
+
+    See `a3d_edge.engine.prepared`, which keeps them.
+    """
+
+    @property
+    def prepared_form(self) -> str | None:
+        """What its prepared graphs depend on beside the processor: a library's version. None: it has none."""
+
+    def write_prepared(
+        self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], folder: Path
+    ) -> None:
+        """Write what `open` would load into files of ``folder`` whose names begin with the graph's.
+
+        Raises `BundleError` when the engine refuses the graph or cannot write.
+        """
+
+    def open_prepared(
+        self, folder: Path, graph: str, shapes: Mapping[str, tuple[int, ...]], threads: int
+    ) -> Stage:
+        """Load what was written for the graph of that file name. Raises as `open` does."""
 
 
 def find_engine(name: str) -> Engine:

@@ -88,6 +88,8 @@ class _Camera:
 class _Stopwatch:
     """Events of a run: notes age, CPU time and meter at every prediction, and ends the run after a while."""
 
+    every_frame = False  # as the sinks of a plain `run`
+
     seconds: float
     meter: Meter | None
     stop: Any = None

@@ -18,27 +18,38 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.control.cgroups import group_directories, memory_free
 from a3d_edge.engine.engines import trim_heap
 from a3d_edge.errors import UsageError
-from a3d_edge.table import ConfigurationBudgetTable
+from a3d_edge.table import ConfigurationBudgetTable, Row
 
-__all__ = ["Footprints", "anonymous_bytes", "default_memory", "parse_memory", "tidy_heap"]
+__all__ = ["Footprints", "anonymous_bytes", "default_memory", "parse_memory", "tidy_heap", "weight_bytes"]
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 SHARE_OF_FREE = 0.25
 """Of the memory that is free at the start, for loaded networks: a guest on the device, not its owner."""
 WEIGHT_BYTES = {"fp32": 4, "int8": 1}
+MAPPED_BYTES = 3_000_000
+"""Graph and buffers of a network whose weights are mapped. Those of int8 are not: they are packed."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 LOADING_BYTES = 64 * 2**10
 RUNNING_BYTES = 32 * 2**20  # the most that glibc takes, and where its own moving threshold ends up
 
 
-def parse_memory(text: str) -> int:
-    """Bytes of ``200MB``, ``1.5GB`` or ``256MiB``. Raises `UsageError` for anything else, or nothing."""
+def parse_memory(text: str, option: str = "--memory", otherwise: str = "") -> int:
+    """Bytes of ``200MB``, ``1.5GB`` or ``256MiB``. Raises `UsageError` for anything else, or nothing.
+
+    ``option``, ``otherwise``: what the message names, and what else it may be.
+    """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B)\s*", text, re.IGNORECASE)
     size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
     if size < 1:
-        raise UsageError(f"--memory '{text}' is not an amount of memory; write it like 200MB, 256MiB or 1GB")
+        kind = "an amount of memory" if option == "--memory" else "a size"
+        raise UsageError(f"{option} '{text}' is not {kind}; write it like 200MB, 256MiB or 1GB{otherwise}")
     return size
+
+
+def weight_bytes(row: Row) -> int:
+    """What the weights of a configuration take."""
+    return int(row.params_m * 1e6) * WEIGHT_BYTES[row.precision]
 
 
 def default_memory(root: Path = Path("/")) -> int:
@@ -65,35 +76,46 @@ def anonymous_bytes() -> int | None:
 
 
 class Footprints:
-    """Bytes that each configuration of a table takes when loaded: as measured, else its weights alone."""
+    """Bytes that each configuration of a table takes when loaded: as measured, else the least it can be.
+
+    That is its weights, or what is left of a network whose weights are ``mapped`` from a file.
+    """
 
     def __init__(
         self,
         table: ConfigurationBudgetTable,
         measure: Callable[[], int | None] = anonymous_bytes,
+        mapped: Callable[[Configuration], bool] = lambda configuration: False,
     ) -> None:
-        self._measure = measure
-        self._least = {
-            row.parsed: int(row.params_m * 1e6) * WEIGHT_BYTES[row.parsed.precision] for row in table.rows
-        }
+        self._measure, self._mapped = measure, mapped
+        self._rows = {row.parsed: row for row in table.rows}
         self._measured: dict[Configuration, int] = {}
 
     def of(self, configuration: Configuration) -> int:
         """What to expect; 0 for a configuration that is not in the table."""
-        return self._measured.get(configuration, self._least.get(configuration, 0))
+        return self._measured.get(configuration, self._least(configuration))
 
     @contextmanager
     def measuring(self, configuration: Configuration) -> Iterator[None]:
         """Learn from loading it in the block.
 
         Whatever else the process allocates or frees meanwhile is in the difference, so that no less than the
-        weights is believed.
+        least is believed.
         """
         before = self._measure()
         yield
         after = self._measure()
         if before is not None and after is not None:
-            self._measured[configuration] = max(after - before, self._least.get(configuration, 0))
+            self._measured[configuration] = max(after - before, self._least(configuration))
+
+    def _least(self, configuration: Configuration) -> int:
+        row = self._rows.get(configuration)
+        if row is None:
+            return 0
+        weights = weight_bytes(row)
+        if not self._mapped(configuration):
+            return weights
+        return MAPPED_BYTES + (weights if row.precision == "int8" else 0)
 
 
 @contextmanager

@@ -11,13 +11,15 @@ the two of a swap, are more than it; after the swap the old one goes if they do 
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
-from a3d_edge.engine.engines import Engine, trim_heap
+from a3d_edge.engine.engines import DEFAULT, Engine, find_engine, trim_heap
 from a3d_edge.engine.memory import Footprints, default_memory
+from a3d_edge.engine.prepared import PreparedNetworks
 from a3d_edge.engine.session import Network, open_network
 
 __all__ = ["SessionPool"]
@@ -28,7 +30,8 @@ class SessionPool:
 
     ``memory``: bytes that loaded networks may take together, from the device if not given (`default_memory`).
     What each takes is learned when it is loaded, and is its weights until then. ``engine``: of all of them,
-    ``ort:CPU`` if not given. Raises nothing until a network that could not be loaded is taken.
+    ``ort:CPU`` if not given. ``cache``: where networks that are costly to load are kept between runs, nowhere
+    if not given. Raises nothing until a network that could not be loaded is taken.
     """
 
     def __init__(
@@ -38,12 +41,14 @@ class SessionPool:
         memory: int | None = None,
         threads: int | None = None,
         engine: Engine | None = None,
+        cache: PreparedNetworks | None = None,
         footprints: Footprints | None = None,
     ) -> None:
         self._bundle = bundle
         self._memory = default_memory() if memory is None else memory
-        self._threads, self._engine = threads, engine
-        self._footprints = footprints or Footprints(bundle.table)
+        self._threads, self._engine, self._cache = threads, engine or find_engine(DEFAULT), cache
+        self._footprints = footprints or Footprints(bundle.table, mapped=self._is_mapped)
+        self._stop = threading.Event()
         self._loading: OrderedDict[Configuration, Future[Network]] = OrderedDict()
         self._in_use: Configuration | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="a3d-edge-prepare")
@@ -66,6 +71,12 @@ class SessionPool:
         future = self._loading.get(configuration)
         return future is not None and future.done()
 
+    def wait(self, configuration: Configuration, timeout_s: float) -> bool:
+        """Begin to load a configuration if need be, and wait at most so long until it `is_ready`."""
+        self.prepare(configuration)
+        wait([self._loading[configuration]], timeout_s)
+        return self.is_ready(configuration)
+
     def take(self, configuration: Configuration) -> Network:
         """The network of a configuration, waiting for it if need be; it is the one in use from now on.
 
@@ -84,15 +95,28 @@ class SessionPool:
         return network
 
     def close(self) -> None:
-        """Wait for a loading that has begun, cancel the others, let everything go. May be called twice."""
+        """Wait for a loading that has begun, cancel the others, let everything go. May be called twice.
+
+        What a helper process is preparing is given up.
+        """
+        self._stop.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
         self._loading.clear()
 
     def _load(self, configuration: Configuration) -> Network:
+        if self._cache is not None:
+            # First, so that its waiting for a helper is not in what loading is measured to take.
+            self._cache.get(self._bundle, configuration, self._engine, self._stop)
         # What was let go for it lies on the heap, and must not be counted as room that it found.
         trim_heap()
         with self._footprints.measuring(configuration):
-            return open_network(self._bundle, configuration, threads=self._threads, engine=self._engine)
+            return open_network(
+                self._bundle, configuration, threads=self._threads, engine=self._engine, cache=self._cache,
+                stop=self._stop,
+            )  # fmt: skip
+
+    def _is_mapped(self, configuration: Configuration) -> bool:
+        return self._cache is not None and self._cache.serves(self._bundle, configuration, self._engine)
 
     def _make_room(self, wanted: Configuration) -> None:
         """Let go what was asked for least recently, until the rest fits beside what is wanted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,12 +13,13 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.control.cores import available_threads
 from a3d_edge.engine.engines import DEFAULT, Engine, Stage, find_engine
 from a3d_edge.engine.memory import tidy_heap
-from a3d_edge.errors import BundleError, UsageError
+from a3d_edge.errors import BundleError, ResourceError, UsageError
 from a3d_edge.video.preprocess import preprocess
 from a3d_edge.video.sampler import Pathway, pathways
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
+    from a3d_edge.engine.prepared import PreparedNetworks
 
 __all__ = [
     "BundleNetwork",
@@ -35,6 +37,10 @@ PROBE_TOLERANCE = {"fp32": 1e-2, "int8": 0.1}
 were not put in are off by tens of percent."""
 
 
+PREPARED_TRIES = 2
+"""What is damaged in the cache is made again, once."""
+
+
 class Network(Protocol):
     """A configuration that can run. Not thread-safe: one caller at a time.
 
@@ -45,11 +51,11 @@ class Network(Protocol):
     pathways: tuple[Pathway, ...]
 
     def encode(self, pictures: NDArray[np.float32], pathway: int = 0) -> Features:
-        """What is kept of pictures ``(n, 3, S, S)`` of a pathway, each by itself: ``(n, C, S/8, S/8)``
+        """What is kept of pictures ``(n, 3, S, S)`` of a pathway, each by itself: ``(n, S/8, S/8, C)``
         features, or the pictures themselves where the network has no frame stage."""
 
     def classify(self, *features: Features) -> NDArray[np.float32]:
-        """Class scores (softmax) of one window: ``(T, C, S/8, S/8)`` of every pathway ``-> (classes,)``."""
+        """Class scores (softmax) of one window: ``(T, S/8, S/8, C)`` of every pathway ``-> (classes,)``."""
 
     def classify_clip(self, images: Sequence[NDArray[np.uint8]]) -> tuple[str, float]:
         """Label and score of a window's BGR frames; see `BundleNetwork.classify_clip`."""
@@ -70,7 +76,8 @@ class BundleNetwork:
         self.pathways = pathways(bundle.sampling, configuration)
         self._bundle = bundle
         self._engine = engine or find_engine(DEFAULT)
-        files, replaced = bundle.graphs_of(configuration), bundle.replaced(configuration)
+        files = bundle.graphs_of(configuration, volumes=self._engine.volumes)
+        replaced = bundle.replaced(configuration)
         probe = [probe_pictures(pathway) for pathway in self.pathways]
         self._frame: Stage | None = None
         self._names: tuple[str, ...] = ("slow", "fast")
@@ -96,14 +103,12 @@ class BundleNetwork:
         return np.asarray(scores / scores.sum(), np.float32)
 
     def encode_window(self, pictures: Sequence[NDArray[np.float32]]) -> list[Features]:
-        """Features of a whole window: pictures ``(T, 3, S, S)`` of every pathway.
-
-        Picture by picture, as a stream does: no slower, and the activations are those of one picture.
-        """
+        """Features of a whole window: pictures ``(T, 3, S, S)`` of every pathway."""
         if self._frame is None:
             return list(pictures)
+        step = self._frame.rows
         return [
-            np.concatenate([self.encode(given[i : i + 1], place) for i in range(len(given))])
+            np.concatenate([self.encode(given[i : i + step], place) for i in range(0, len(given), step)])
             for place, given in enumerate(pictures)
         ]
 
@@ -143,15 +148,32 @@ class BundleNetwork:
 
 
 def open_network(
-    bundle: Bundle, configuration: Configuration, *, threads: int | None = None, engine: Engine | None = None
+    bundle: Bundle,
+    configuration: Configuration,
+    *,
+    threads: int | None = None,
+    engine: Engine | None = None,
+    cache: PreparedNetworks | None = None,
+    stop: threading.Event | None = None,
 ) -> BundleNetwork:
-    """Load a configuration.
+    """Load a configuration; ``cache``: mapped from there, if it serves it (`a3d_edge.engine.prepared`).
 
     Raises `UsageError` when the bundle lacks it, `BundleError` when it does not compute what was exported,
-    `ResourceError` when the device cannot run it.
+    `ResourceError` when the device cannot run it, or it is told to ``stop`` while the cache prepares it.
     """
+    threads, engine = threads or available_threads(), engine or find_engine(DEFAULT)
+    for _ in range(PREPARED_TRIES if cache else 0):
+        assert cache is not None
+        prepared = cache.get(bundle, configuration, engine, stop)
+        if prepared is None:
+            break
+        try:
+            with tidy_heap():
+                return BundleNetwork(bundle, configuration, threads, prepared)
+        except (BundleError, ResourceError):
+            cache.discard(bundle, configuration, engine)
     with tidy_heap():
-        return BundleNetwork(bundle, configuration, threads or available_threads(), engine)
+        return BundleNetwork(bundle, configuration, threads, engine)
 
 
 def probe_pictures(pathway: Pathway) -> NDArray[np.float32]:
@@ -169,6 +191,3 @@ def relative_error(got: NDArray[Any], expected: NDArray[Any]) -> float:
     """Largest absolute difference over the largest absolute expected value."""
     scale = max(float(np.abs(expected).max()), 1e-6)
     return float(np.abs(np.asarray(got, np.float64) - np.asarray(expected, np.float64)).max()) / scale
-
-
-OrtNetwork = BundleNetwork

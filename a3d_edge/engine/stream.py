@@ -66,6 +66,7 @@ class WindowStream:
         self._samples: dict[int, Sample] = {}
         self._features: dict[tuple[int, int], Features] = {}  # (pathway, instant)
         self._windows: dict[int, Features] = {}  # by pathway: one window's features, written anew for each
+        self._inputs: dict[int, NDArray[np.float32]] = {}  # by size: a picture, written anew for each
         self._next_start = 0
         self._epoch = 0
         self._latest = -1
@@ -77,6 +78,7 @@ class WindowStream:
         self.network = network
         self._features.clear()
         self._windows.clear()
+        self._inputs.clear()
 
     def add(self, sample: Sample) -> None:
         """Take a sample; it is encoded now if the current configuration will look at it."""
@@ -160,9 +162,18 @@ class WindowStream:
         for place in missing:
             size = self.network.pathways[place].size
             if size not in made:
-                made[size] = self._pictures.of(self._samples[instant], size)[np.newaxis]
-            self._features[place, instant] = self.network.encode(made[size], place)
+                made[size] = self._picture(instant, size)
+            features = self.network.encode(made[size], place)
+            if np.may_share_memory(features, made[size]):  # no frame stage: what is kept is the picture
+                self._inputs.pop(size, None)
+            self._features[place, instant] = features
         self._work_s += self._clock() - begun
+
+    def _picture(self, instant: int, size: int) -> NDArray[np.float32]:
+        """The picture ``(1, 3, S, S)`` of an instant, in memory that the next one of this size uses again."""
+        if size not in self._inputs:
+            self._inputs[size] = np.empty((3, size, size), np.float32)
+        return self._pictures.of(self._samples[instant], size, self._inputs[size])[np.newaxis]
 
     def _advance(self, window: ReadyWindow) -> None:
         self._next_start = window.start + self._hop

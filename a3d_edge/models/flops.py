@@ -49,7 +49,7 @@ def count(description: NetworkDescription, configuration: Configuration) -> Cost
         for graph in model.graphs(run):
             if graph.stage == "frame":
                 counter.macs = 0
-                graph.compute(clips[0])
+                graph.compute(clips[0][0].transpose(0, 1))
                 frame_macs = counter.macs
     streaming = macs - frame_macs + frame_macs / configuration.frames
     return Cost(macs / 1e9, streaming / 1e9, parameters / 1e6)

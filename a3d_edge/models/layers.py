@@ -3,9 +3,9 @@
 Every layer works on two layouts, told apart by rank, so a network is written once:
 
 - rank 5, ``(N, C, T, H, W)``: a batch of clips, for training;
-- rank 4, ``(T, C, H, W)``: the frames of one clip, for export. A temporal convolution becomes one 1×1
-  convolution over the channel-concatenated previous, this and next frame (zeros at the ends), which is
-  exact and much quicker in ONNX Runtime than a rank-5 graph (DESIGN §4).
+- rank 4, ``(T, C, H, W)``: the frames of one clip, for export. A kt×1×1 convolution becomes a kt×1 one over
+  ``(H, C, T, W)``, any other temporal one a convolution over the channel-concatenated neighbouring frames.
+  Both are exact, and in ONNX Runtime much quicker than a rank-5 graph (DESIGN §4).
 
 Width is an argument of the call, never a state of the module: nothing has to be put back afterwards.
 """
@@ -92,6 +92,8 @@ class SlimConv(nn.Module):
             return F.conv2d(x, weight[:, :, 0], bias, self.stride, padding, groups=groups)
         if self.depthwise:
             return _depthwise_over_time(x, weight, bias, self.stride, padding, self.temporal_stride)
+        if (kh, kw, self.stride) == (1, 1, 1):
+            return _time_as_rows(x, weight, bias, self.temporal_stride)
         return _time_as_channels(x, weight, bias, self.stride, padding, self.temporal_stride)
 
     def _weight(self, outputs: int, inputs: int) -> Tensor:
@@ -101,6 +103,16 @@ class SlimConv(nn.Module):
         if not self.tail:
             return weight[:, :inputs]
         return torch.cat([weight[:, : inputs - self.tail], weight[:, -self.tail :]], dim=1)
+
+
+def _time_as_rows(x: Tensor, weight: Tensor, bias: Tensor | None, step: int) -> Tensor:
+    """A kt×1×1 convolution over ``(T, C, H, W)`` as a kt×1 one over ``(H, C, T, W)``: time where rows were.
+
+    In channel-last memory either exchange of T and H moves whole rows of W·C numbers.
+    """
+    rows = x.permute(2, 1, 0, 3)
+    found = F.conv2d(rows, weight[..., 0], bias, (step, 1), (weight.shape[2] // 2, 0))
+    return found.permute(2, 1, 0, 3)
 
 
 def _time_as_channels(

@@ -22,7 +22,16 @@ from a3d_edge.models.layers import Run, SlimLinear
 from a3d_edge.models.symbolic import window_mean
 from a3d_edge.video.sampler import Sampling, pathways
 
-__all__ = ["Clips", "Graph", "NetworkDescription", "SlimNetwork", "class_logits", "fit_pathway", "pool"]
+__all__ = [
+    "Clips",
+    "Graph",
+    "NetworkDescription",
+    "SlimNetwork",
+    "class_logits",
+    "fit_pathway",
+    "frame_and_clip",
+    "pool",
+]
 
 Clips = Tensor | Sequence[Tensor]
 """``(N, 3, T, S, S)``, or one such tensor per pathway: ``[slow, fast]``."""
@@ -68,12 +77,15 @@ class Graph:
     """One part of a network that is exported as one ONNX graph, in rank 4 (DESIGN §4).
 
     ``stage`` is ``frame`` (no frame looks at another) or ``clip``; ``compute`` takes the tensors named by
-    ``inputs``, each ``(T, C, H, W)``.
+    ``inputs``: pictures ``(T, 3, S, S)``, or ``features``, which are channel-last, ``(T, H, W, C)``, because
+    engines compute so and would else move every number twice between the stages. ``volume`` is the same in
+    rank 5, for engines whose three-dimensional convolutions are quicker than the rank-4 form.
     """
 
     stage: Literal["frame", "clip"]
     inputs: tuple[str, ...]
     compute: Callable[..., Tensor]
+    volume: Callable[..., Tensor] | None = None
 
 
 class SlimNetwork(nn.Module):
@@ -134,6 +146,24 @@ class SlimNetwork(nn.Module):
         wanted = "(N, 3, T, S, S)" if count == 1 else "[slow, fast], each (N, 3, T, S, S)"
         shapes = ", ".join(str(tuple(t.shape)) for t in given)
         raise UsageError(f"{self.description.name} takes clips {wanted}; got {shapes}")
+
+
+def frame_and_clip(
+    frame: Callable[[Tensor], Tensor], clip: Callable[[Tensor], Tensor]
+) -> tuple[Graph, Graph]:
+    """The graphs of a network whose first part, ``frame``, looks at each frame by itself.
+
+    ``frame``: ``(T, 3, S, S) -> (T, C, H, W)``; ``clip``: of those, or of ``(1, C, T, H, W)``, the logits.
+    """
+    return (
+        Graph("frame", ("pictures",), lambda x: frame(x).permute(0, 2, 3, 1)),
+        Graph(
+            "clip",
+            ("features",),
+            lambda x: clip(x.permute(0, 3, 1, 2)),
+            lambda x: clip(x.unsqueeze(0).permute(0, 4, 1, 2, 3)),
+        ),
+    )
 
 
 def fit_pathway(x: Tensor, frames: int, size: int) -> Tensor:

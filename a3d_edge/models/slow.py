@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from a3d_edge.models.layers import ConvNorm, Run, SlimLinear, max_pool_2d
-from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork
+from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork, frame_and_clip
 
 __all__ = ["Bottleneck", "Slow", "SlowDescription", "Stage"]
 
@@ -79,10 +79,7 @@ class Slow(SlimNetwork):
         return (self.res5(self.res4(self.frame_stage(x, run), run), run),)
 
     def graphs(self, run: Run) -> tuple[Graph, ...]:
-        return (
-            Graph("frame", ("pictures",), lambda x: self.frame_stage(x, run)),
-            Graph("clip", ("features",), lambda x: self.clip_stage(x, run)),
-        )
+        return frame_and_clip(lambda x: self.frame_stage(x, run), lambda x: self.clip_stage(x, run))
 
 
 class Stage(nn.Module):

@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from a3d_edge.models.layers import ConvNorm, Run, SlimConv, SlimLinear, md8
-from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork
+from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork, frame_and_clip
 
 __all__ = ["X3D", "X3DDescription"]
 
@@ -80,9 +80,8 @@ class X3D(SlimNetwork):
         return super().classify([F.relu(self.project(_mean(features[0]), run))], run)
 
     def graphs(self, run: Run) -> tuple[Graph, ...]:
-        return (
-            Graph("frame", ("pictures",), lambda x: self.stem(x, run)),
-            Graph("clip", ("features",), lambda x: self.classify(self._clip_features(x, run), run)),
+        return frame_and_clip(
+            lambda x: self.stem(x, run), lambda x: self.classify(self._clip_features(x, run), run)
         )
 
     def _clip_features(self, x: Tensor, run: Run) -> tuple[Tensor, ...]:

@@ -18,6 +18,7 @@ __all__ = ["SCHEMA_VERSION", "JsonEvents", "JsonLines", "plain"]
 SCHEMA_VERSION = 1
 DECIMALS = 6
 MILLISECOND_DECIMALS = 3
+_ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 class JsonLines:
@@ -32,7 +33,7 @@ class JsonLines:
 
     def write(self, event: str, fields: Mapping[str, Any]) -> None:
         """One line: ``{"schema": 1, "event": event, …fields}``, numbers rounded, NaN and infinity as null."""
-        line = json.dumps({"schema": SCHEMA_VERSION, "event": event} | plain(fields), allow_nan=False)
+        line = _ENCODER.encode({"schema": SCHEMA_VERSION, "event": event} | plain(fields))
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
@@ -46,11 +47,16 @@ class JsonLines:
 
 def plain(value: Any, key: str = "") -> Any:
     """``value`` in JSON's own types; numbers below a key in ms get 3 decimals, all others 6."""
-    if isinstance(value, Mapping):
+    kind = type(value)  # the usual types first: abstract ones are slow to tell
+    if kind is float:
+        return _number(value, key)
+    if kind is str or kind is int:
+        return value
+    if kind is dict or isinstance(value, Mapping):
         return {str(name): plain(item, _unit(str(name), key)) for name, item in value.items()}
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if kind is list or (isinstance(value, Sequence) and not isinstance(value, str)):
         return [plain(item, key) for item in value]
     if value is None or isinstance(value, (bool, int, str)):
         return value
@@ -72,6 +78,8 @@ def _number(value: float, key: str) -> float | None:
 
 class JsonEvents:
     """A run as JSON Lines (DESIGN §6): prediction, switch and summary; warnings go to ``err`` as text."""
+
+    every_frame = False
 
     def __init__(self, lines: JsonLines, err: TextIO) -> None:
         self._lines, self._err = lines, err

@@ -14,6 +14,8 @@ __all__ = ["TextEvents"]
 class TextEvents:
     """One line a prediction: time, label, score, configuration, latency, and what the demo was acting."""
 
+    every_frame = False
+
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, self._err = out, err
 

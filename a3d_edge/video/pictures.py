@@ -20,10 +20,13 @@ class Pictures:
         self._spec = spec
         self._fitted: dict[tuple[int, int], Fitted] = {}  # (frame's index, size)
 
-    def of(self, sample: Sample, size: int) -> Picture:
-        """``(3, S, S)`` float32 of a sample. Raises `SourceError` when one of its frames has no pixels."""
+    def of(self, sample: Sample, size: int, out: Picture | None = None) -> Picture:
+        """``(3, S, S)`` float32 of a sample, in the memory ``out`` if given.
+
+        Raises `SourceError` when one of its frames has no pixels.
+        """
         frames = sample.frames[: len(self._spec.offsets)]
-        picture = picture_of([self._fit(frame, size) for frame in frames], size, self._spec)
+        picture = picture_of([self._fit(frame, size) for frame in frames], size, self._spec, out)
         oldest = min(frame.index for frame in frames)  # of a later sample no frame is older
         for key in [key for key in self._fitted if key[0] < oldest]:
             del self._fitted[key]

@@ -3,6 +3,9 @@
 Capture overlaps inference, and a read that blocks for seconds (a camera gone, a stalled network) can be
 abandoned. Full-queue rule: a live source's oldest frame is dropped and counted, so that what is seen is never
 more than two seconds old; a file's reader waits, so that nothing is lost.
+
+Of eight frames of a camera about one is looked at. To wake for each of them costs more than to sample it, so
+the consumer may say which frames it need not be woken for.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections import deque
 from types import TracebackType
 
 from a3d_edge.video.frame import Frame
+from a3d_edge.video.sampler import Calm
 from a3d_edge.video.source import Source
 
 __all__ = ["FILE_CAPACITY", "LIVE_CAPACITY", "Reader"]
@@ -26,7 +30,8 @@ class Reader:
     """Frames of ``source`` in order, read by a daemon thread that starts here.
 
     ``frames_captured`` counts frames read; each is handed out by `get` or counted in ``dropped``, by reason:
-    ``overrun`` (a live source's frames came faster than they were taken), ``closed`` (left over at `close`).
+    ``overrun`` (a live source's frames came faster than they were taken), ``closed`` (left over at `close`);
+    but for the calm ones that `get` was told to let pass.
     """
 
     def __init__(self, source: Source, capacity: int | None = None) -> None:
@@ -36,6 +41,7 @@ class Reader:
         self._capacity = capacity or (LIVE_CAPACITY if source.live else FILE_CAPACITY)
         self._queue: deque[Frame] = deque()
         self._changed = threading.Condition()
+        self._calm: Calm | None = None  # of the `get` that waits
         self._closing = False
         self._finished = False
         self._error: Exception | None = None
@@ -53,19 +59,26 @@ class Reader:
         """Pictures that the source could not decode so far."""
         return self._source.unreadable
 
-    def get(self, timeout: float | None = None) -> Frame | None:
+    def get(self, timeout: float | None = None, calm: Calm | None = None) -> Frame | None:
         """The next frame; None when none came within ``timeout`` seconds (None: no limit) or at the end.
 
+        Of ``calm`` frames that come meanwhile all but the last two are let go, and none ends the wait.
         Raises, after the last frame before it, what ended the source (`SourceError`).
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._finished or self._closing, timeout)
+            self._calm = calm
+            self._changed.wait_for(self._has_news, timeout)
+            self._calm = None
             if self._queue:
                 self._changed.notify_all()
                 return self._queue.popleft()
             if self._error is not None and not self._closing:
                 raise self._error
             return None
+
+    def _has_news(self) -> bool:
+        over = self._finished or self._closing
+        return over or (bool(self._queue) and not self._is_calm(self._queue[-1]))
 
     def close(self) -> None:
         """Stop reading and close the source. A read that blocks is abandoned after a second. Idempotent."""
@@ -114,5 +127,11 @@ class Reader:
             if self._closing:
                 self.dropped["closed"] += 1
                 return
+            if len(self._queue) > 1 and self._is_calm(frame) and self._is_calm(self._queue[-2]):
+                del self._queue[-2]
             self._queue.append(frame)
-            self._changed.notify_all()
+            if not self._is_calm(frame):
+                self._changed.notify_all()
+
+    def _is_calm(self, frame: Frame) -> bool:
+        return self._calm is not None and self._calm.has(frame)

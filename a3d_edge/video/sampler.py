@@ -22,6 +22,7 @@ from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 
 __all__ = [
+    "Calm",
     "Pathway",
     "Sample",
     "Sampler",
@@ -111,6 +112,18 @@ class Sample:
     epoch: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """Frames before a time of the stream (s) that complete no sample, and of one take."""
+
+    until_s: float
+    take: int
+
+    def has(self, frame: Frame) -> bool:
+        """Whether nothing waits for this frame."""
+        return frame.time_s < self.until_s and frame.take == self.take
+
+
 def window_instants(sampling: Sampling, start: int) -> range:
     """The instants that the window starting at ``start`` looks at."""
     return range(start, start + sampling.frames * sampling.stride, sampling.spacing)
@@ -127,6 +140,30 @@ def is_sampled(instant: int, sampling: Sampling, hop: int) -> bool:
     if instant % gcd(sampling.spacing, hop):  # most instants, and this is asked of every one
         return False
     return bool(window_starts(instant, sampling, hop))
+
+
+class _Needed:
+    """Which instants are sampled, or looked back at by one that is; after a while the same every hop."""
+
+    def __init__(self, sampling: Sampling, hop: int, offsets: tuple[int, ...]) -> None:
+        self._sampling, self._hop, self._offsets = sampling, hop, offsets
+        self._regular = (sampling.samples - 1) * sampling.spacing
+        self._sampled = frozenset(place * sampling.spacing % hop for place in range(sampling.samples))
+        self._places = frozenset((place - offset) % hop for place in self._sampled for offset in offsets)
+
+    def is_sampled(self, instant: int) -> bool:
+        """As `is_sampled`."""
+        if instant >= self._regular:
+            return instant % self._hop in self._sampled
+        return is_sampled(instant, self._sampling, self._hop)
+
+    def first_from(self, instant: int) -> int:
+        """The first instant from this one on that is needed; offsets clamp at instant 0."""
+        while instant < self._regular:
+            if instant == 0 or any(self.is_sampled(instant + offset) for offset in self._offsets):
+                return instant
+            instant += 1
+        return instant + min((place - instant) % self._hop for place in self._places)
 
 
 class Sampler:
@@ -147,7 +184,7 @@ class Sampler:
         self.used = 0
         self.epoch = 0
         self._sampling = sampling
-        self._hop = hop
+        self._needed = _Needed(sampling, hop, offsets)
         self._offsets = offsets
         self._last: Frame | None = None
         self._delivered: set[int] = set()  # indices of held frames that `used` has counted
@@ -168,6 +205,19 @@ class Sampler:
         self._interval_s = frame.time_s - last.time_s
         self._last = frame
         return samples
+
+    @property
+    def calm(self) -> Calm | None:
+        """Frames to come that only stand before one that matters: of several of them, the last two will do.
+
+        The last two, because the end of a stream is answered by its last interval. None before any frame.
+        """
+        last = self._last
+        if last is None:
+            return None
+        answers_s = self._origin_s + self._next / self._sampling.rate - EARLY / self._sampling.rate
+        gap_s = last.time_s + self._sampling.span_s  # beyond it a new timeline would begin
+        return Calm(min(answers_s - 2 * TIE_S, gap_s), last.take)
 
     def finish(self) -> list[Sample]:
         """End the timeline: the last frame answers the instants up to half the last frame interval after it.
@@ -193,25 +243,21 @@ class Sampler:
         return frame.time_s - self._origin_s + EARLY / self._sampling.rate
 
     def _answer_until(self, limit_s: float, before: Frame, after: Frame) -> list[Sample]:
-        """Give every pending instant up to ``limit_s`` the nearer of two neighbouring frames."""
+        """Give every instant needed up to ``limit_s`` the nearer of two neighbouring frames."""
         samples: list[Sample] = []
         while self._next / self._sampling.rate <= limit_s + TIE_S:
             at_s = self._origin_s + self._next / self._sampling.rate
             later = after.time_s - at_s < at_s - before.time_s - TIE_S
             samples += self._answer(self._next, after if later else before)
-            self._next += 1
+            self._next = self._needed.first_from(self._next + 1)
         return samples
 
     def _answer(self, instant: int, frame: Frame) -> list[Sample]:
-        if self._is_needed(instant):
-            self._held[instant] = frame
-        samples = [self._sample(instant)] if is_sampled(instant, self._sampling, self._hop) else []
-        self._held.pop(instant - max(self._offsets), None)
+        self._held[instant] = frame
+        samples = [self._sample(instant)] if self._needed.is_sampled(instant) else []
+        for done in [held for held in self._held if held <= instant - max(self._offsets)]:
+            del self._held[done]
         return samples
-
-    def _is_needed(self, instant: int) -> bool:
-        """Whether this instant or one that looks back at it is sampled; offsets clamp at instant 0."""
-        return instant == 0 or any(is_sampled(instant + o, self._sampling, self._hop) for o in self._offsets)
 
     def _sample(self, instant: int) -> Sample:
         frames = tuple(self._held[max(instant - offset, 0)] for offset in self._offsets)
