@@ -137,9 +137,10 @@ class Runtime:
                 self._take(frame)
                 if self._source.live:
                     self._catch_up(reader)
+            before = self.summary.predictions
             self._answer()
-            if self._source.live and self._decision is None:  # now nothing waits for it, and all is at hand
-                self._decide()
+            if self._source.live and (self._decision is None or self.summary.predictions > before):
+                self._look_ahead()
 
     def _patience(self, begun: float) -> float:
         """How long to wait for a frame (s)."""
@@ -194,21 +195,35 @@ class Runtime:
             return None
         if self._decision is None or (self._source.live and self._clock() - self._decided_at > DECISION_S):
             self._decide()
-        self._switch_to(self._wanted)
+        if self._source.live:
+            self._pool.prepare(self._wanted.configuration)
+        else:
+            self._switch_to(self._wanted)
         return None if self._stop.is_set() else self._stream.next_ready()
+
+    def _look_ahead(self) -> None:
+        """Of a live source, after a prediction: most of a hop is left, and nothing waits.
+
+        Decide about the next window, and if a switch can be made, make it now, with all that has come.
+        """
+        if self._decision is None:
+            self._decide()
+        if self._switch_to(self._wanted):
+            self._stream.encode_ahead()
 
     def _decide(self) -> None:
         self._decision, self._decided_at = self._controller.decide(), self._clock()
         if self._decision.configuration != self._wanted.configuration:
             self._wanted = self._decision
 
-    def _switch_to(self, decision: Decision) -> None:
+    def _switch_to(self, decision: Decision) -> bool:
+        """Switch if the network is there, and otherwise see that it will be; whether it was."""
         before, after = self._stream.network.configuration, decision.configuration
         if after == before:
-            return
+            return False
         self._pool.prepare(after)
         if not (self._pool.is_ready(after) if self._source.live else self._loaded(after)):
-            return
+            return False
         self._tell_of_cache()
         try:
             network = self._pool.take(after)
@@ -216,12 +231,13 @@ class Runtime:
             self._controller.refuse(after)
             for events in self._events:
                 events.warning(f"{after} could not be loaded, {before} runs on: {error}")
-            return
+            return False
         self._stream.switch(network)
         self.summary.switches += 1
         at = self._latest.stream_time_s if self._latest else 0.0
         for events in self._events:
             events.switch(Switch(at, before, after, decision.reason, decision.limiting_signal))
+        return True
 
     def _tell_of_cache(self) -> None:
         for note in self._cache.notes() if self._cache else ():

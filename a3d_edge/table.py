@@ -6,7 +6,7 @@ And the device profile: the same rows measured on one device.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -36,8 +36,8 @@ docs/results/performance.md. A small network gains less, so an export measures i
 
 
 class _Named(BaseModel):
-    """A row that is about one configuration, and what that costs: GFLOPs are multiply–accumulates of one
-    window, 1e9, whatever their precision."""
+    """A row that is about one configuration. GFLOPs are multiply–accumulates of one window, 1e9, whatever
+    their precision."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,11 +57,6 @@ class _Named(BaseModel):
         """The row's configuration as a value."""
         return Configuration.parse(self.configuration)
 
-    @property
-    def cost(self) -> float:
-        """GFLOPs in fp32 terms: what rows are ordered, selected and budgeted by."""
-        return self.gflops * (INT8_COST if self.parsed.precision == "int8" else 1.0)
-
 
 class Row(_Named):
     """One configuration: accuracy in [0, 1] on a validation list (None: not measured), GFLOPs, those of one
@@ -77,8 +72,10 @@ class Row(_Named):
 
     @property
     def cost(self) -> float:
-        """GFLOPs in fp32 terms, by the measured share where there is one."""
-        return super().cost if self.int8_cost is None else self.gflops * self.int8_cost
+        """GFLOPs in fp32 terms, what rows are ordered, selected and budgeted by: of int8 the share of them
+        that was measured, else `INT8_COST`."""
+        share = INT8_COST if self.int8_cost is None else self.int8_cost
+        return self.gflops * (share if self.precision == "int8" else 1.0)
 
     @model_validator(mode="before")
     @classmethod
@@ -110,7 +107,7 @@ class ConfigurationBudgetTable(BaseModel):
     @field_validator("rows")
     @classmethod
     def _ordered_and_unique(cls, rows: tuple[Row, ...]) -> tuple[Row, ...]:
-        return _cheapest_first(rows)
+        return _cheapest_first(rows, lambda row: row.cost)
 
     def row(self, configuration: Configuration) -> Row:
         """The row of a configuration. Raises `UsageError` that names those there are."""
@@ -182,6 +179,7 @@ class DeviceProfile(BaseModel):
 
     ``device`` says which one; its ``name`` is what people read. ``bundle_sha256`` is the manifest's.
     ``hop``: model frames between two predictions of ``streaming_ms``. ``measured_at``: ISO 8601.
+    Rows are ordered by what they took here (median of a whole window), whatever they cost elsewhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -198,7 +196,7 @@ class DeviceProfile(BaseModel):
     @field_validator("rows")
     @classmethod
     def _ordered_and_unique(cls, rows: tuple[ProfileRow, ...]) -> tuple[ProfileRow, ...]:
-        return _cheapest_first(rows)
+        return _cheapest_first(rows, lambda row: row.latency_ms.p50)
 
     @property
     def ms_per_gflop(self) -> float:
@@ -265,11 +263,11 @@ _AnyRow = TypeVar("_AnyRow", Row, ProfileRow)
 _AnyFile = TypeVar("_AnyFile", ConfigurationBudgetTable, DeviceProfile)
 
 
-def _cheapest_first(rows: tuple[_AnyRow, ...]) -> tuple[_AnyRow, ...]:
+def _cheapest_first(rows: tuple[_AnyRow, ...], cost: Callable[[_AnyRow], float]) -> tuple[_AnyRow, ...]:
     names = [row.configuration for row in rows]
     if len(set(names)) != len(names):
         raise ValueError("a configuration appears twice")
-    return tuple(sorted(rows, key=lambda row: (row.cost, row.parsed)))
+    return tuple(sorted(rows, key=lambda row: (cost(row), row.parsed)))
 
 
 def _read(path: Path, kind: type[_AnyFile], what: str, full: str) -> _AnyFile:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
+from a3d_edge.exporters.int8_plan import Plan
 from a3d_edge.exporters.onnx_graph import float32, save_graph
-from a3d_edge.exporters.quantize import Plan
 from a3d_edge.exporters.subgraphs import Stage
 from numpy.typing import NDArray
 from torch import Tensor
@@ -35,15 +35,17 @@ def measure_ranges(
     models: Mapping[Stage, ir.Model],
     plans: Mapping[Stage, Plan],
     clips: Clips,
-    statistics: Path,
+    folder: Path,
 ) -> Ranges:
     """(lowest, highest) by the plans' activation names: the `best_range` over all windows of ``clips``.
 
-    ``statistics`` is the file that the models' batch-norm statistics are read from; it is written here.
+    ``folder`` is where the models' weights lie. The models are altered: they get the configuration's
+    statistics, and the activations as outputs.
     """
-    _write_statistics(checkpoint, configuration, statistics)
+    for model in models.values():
+        _set_statistics(model.graph, checkpoint, configuration)
     sessions = {
-        stage: _open(model, list(plans[stage].activations.values()), statistics.parent / f".{stage}.onnx")
+        stage: _open(model, list(plans[stage].activations.values()), folder / f".{stage}.onnx")
         for stage, model in models.items()
     }
     samples: dict[str, list[NDArray[np.float32]]] = {}
@@ -98,10 +100,13 @@ def _windows(
         yield [float32(x) for x in window]
 
 
-def _write_statistics(checkpoint: Checkpoint, configuration: Configuration, path: Path) -> None:
-    name = str(configuration.at("fp32"))
-    vectors = [vector for norm in norms(checkpoint.model).values() for vector in norm.calibrated[name]]
-    path.write_bytes(b"".join(float32(vector).astype("<f4").tobytes() for vector in vectors))
+def _set_statistics(graph: ir.Graph, checkpoint: Checkpoint, configuration: Configuration) -> None:
+    """Put a configuration's batch-norm statistics into a graph, in the place of those it points at."""
+    for layer, norm in norms(checkpoint.model).items():
+        vectors = norm.calibrated[str(configuration.at("fp32"))]
+        for name, vector in zip((f"{layer}.running_mean", f"{layer}.running_var"), vectors, strict=True):
+            if name in graph.initializers:
+                graph.initializers[name].const_value = ir.tensor(float32(vector), name=name)
 
 
 def _open(model: ir.Model, values: list[str], path: Path) -> ort.InferenceSession:

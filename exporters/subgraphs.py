@@ -27,17 +27,13 @@ Form = Literal["frame", "clip", "volume"]
 
 
 def write_width(
-    checkpoint: Checkpoint,
-    width: float,
-    stored: Mapping[str, ir.ExternalTensor],
-    statistics: tuple[Path, int],
-    work: Path,
+    checkpoint: Checkpoint, width: float, lowered: Mapping[Form, ir.Model], work: Path
 ) -> WidthEntry:
-    """Write the fp32 subgraphs of a width; their statistics are those that begin at a place of a file."""
+    """Write the fp32 subgraphs of a width, as `lower_width` made them."""
     channels = {name: norm.channels_at(width) for name, norm in norms(checkpoint.model).items()}
     files: dict[str, str] = {}
     stages: dict[str, Stage] = {}
-    for form, graph in lower_width(checkpoint, width, stored, statistics).items():
+    for form, graph in lowered.items():
         files[form] = f"w{format_width(width)}.{form}.onnx"
         save_graph(graph, work / files[form])
         stage: Stage = "frame" if form == "frame" else "clip"
@@ -54,7 +50,10 @@ def lower_width(
     stored: Mapping[str, ir.ExternalTensor],
     statistics: tuple[Path, int],
 ) -> dict[Form, ir.Model]:
-    """The graphs of a width, each traced on an example that the one before it has computed."""
+    """The graphs of a width, each traced on an example that the one before it has computed.
+
+    Their statistics are those that begin at a place of a file.
+    """
     found: dict[Form, ir.Model] = {}
     model, description = checkpoint.model, checkpoint.description
     buffers = {**stored, **_statistics(checkpoint, width, *statistics)}

@@ -12,14 +12,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import torch
 from a3d_edge.exporters.int8_cost import with_int8_costs
 from a3d_edge.exporters.parity import check_parity
 from a3d_edge.exporters.store import write_statistics, write_weights
-from a3d_edge.exporters.subgraphs import write_width
+from a3d_edge.exporters.subgraphs import Form, lower_width, write_width
 from a3d_edge.exporters.write_int8 import write_int8
 from numpy.typing import NDArray
 
@@ -155,21 +157,20 @@ def _write_graphs(
     """All graphs and what they point into; the subgraphs, and where each configuration's block begins."""
     stored = write_weights(checkpoint, work / WEIGHTS)
     offsets = dict(write_statistics(checkpoint, table, work / STATISTICS))
-    by_width: dict[float, Configuration] = {}
-    for configuration in (c for c in table.configurations if c.precision == "fp32"):
-        by_width[configuration.width] = max(configuration, by_width.get(configuration.width, configuration))
-    widths = {}
-    for done, (width, default) in enumerate(sorted(by_width.items()), start=1):
-        place = (work / STATISTICS, offsets[str(default)])
-        widths[format_width(width)] = write_width(checkpoint, width, stored, place, work)
-        progress("subgraphs", done, len(by_width))
-    int8 = [c for c in table.configurations if c.precision == "int8"]
+    fp32, int8 = ([c for c in table.configurations if c.precision == p] for p in ("fp32", "int8"))
+    begins = {c.width: offsets[str(c)] for c in sorted(fp32)}  # of every width's largest
+    lowered: dict[float, dict[Form, ir.Model]] = {}
+    every = sorted({c.width for c in table.configurations})
+    for done, width in enumerate(every, start=1):
+        place = (work / STATISTICS, begins.get(width, 0))  # int8 alone: the statistics go into its scales
+        lowered[width] = lower_width(checkpoint, width, stored, place)
+        progress("subgraphs", done, len(every))
+    widths = {format_width(w): write_width(checkpoint, w, lowered[w], work) for w in begins}
     if int8:
-        part = write_int8(
-            checkpoint, int8, range_clips, stored, work, lambda done, n: progress("int8 ranges", done, n)
-        )
+        report = partial(progress, "int8 ranges")
+        part = write_int8(checkpoint, int8, range_clips, lowered, stored, work, report)
         widths, offsets = widths | part.widths, offsets | part.offsets
-    if not by_width:  # int8 alone needs none of the fp32 files
+    if not fp32:  # int8 alone needs none of the fp32 files
         (work / WEIGHTS).unlink()
         (work / STATISTICS).unlink()
     return widths, offsets

@@ -14,12 +14,13 @@ from typing import Any, BinaryIO, get_args
 
 import numpy as np
 import onnx_ir as ir
+from a3d_edge.exporters.int8_plan import Plan, convolution_scales, quantize_weights
 from a3d_edge.exporters.onnx_graph import float32, save_graph
-from a3d_edge.exporters.quantize import Plan, convolution_scales, quantize, quantize_weights
+from a3d_edge.exporters.quantize import quantize
 from a3d_edge.exporters.ranges import Ranges, measure_ranges, scale_of
 from a3d_edge.exporters.sensitivity import kept_in_float
 from a3d_edge.exporters.store import ALIGNMENT, append, external
-from a3d_edge.exporters.subgraphs import Form, Stage, lower_width
+from a3d_edge.exporters.subgraphs import Form, Stage
 from numpy.typing import NDArray
 
 from a3d_edge.bundle import INT8_WEIGHTS, SCALES, TensorEntry, WidthEntry, width_key
@@ -53,14 +54,16 @@ def write_int8(
     checkpoint: Checkpoint,
     configurations: Sequence[Configuration],
     clips: Mapping[int, Clips],
+    lowered: Mapping[float, Mapping[Form, ir.Model]],
     stored: Mapping[str, ir.ExternalTensor],
     work: Path,
     progress: Callable[[int, int], None],
 ) -> Int8Part:
     """Write weights, scales and graphs of int8 configurations into a bundle's folder.
 
-    ``clips[S]``: windows of that size, on which activation ranges are measured. ``stored``: where the fp32
-    weights lie. Raises `A3DEdgeError` when a range is not finite.
+    ``clips[S]``: windows of that size, on which activation ranges are measured. ``lowered``: the fp32 graphs
+    of every width, which measuring alters. ``stored``: where the fp32 weights lie. Raises `A3DEdgeError` when
+    a range is not finite.
     """
     part, done = Int8Part({}, {}), 0
     with (work / INT8_WEIGHTS).open("wb") as weights, (work / SCALES).open("wb") as scales:
@@ -68,8 +71,7 @@ def write_int8(
         floats: dict[str, ir.ExternalTensor] = {}
         for width in sorted({c.width for c in configurations}):
             here = [c for c in configurations if c.width == width]
-            statistics = work / ".statistics.bin"
-            forms = lower_width(checkpoint, width, stored, (statistics, 0))
+            forms = lowered[width]
             models: dict[Stage, ir.Model] = {s: forms[s] for s in get_args(Stage) if s in forms}
             # Differences between frames are mostly near zero, with a few large: 256 even steps lose them, and
             # the stem's features of them too.
@@ -86,7 +88,7 @@ def write_int8(
             entries = tuple(_entries(plans))
             for configuration in here:
                 ranges = measure_ranges(
-                    checkpoint, configuration, models, plans, clips[configuration.size], statistics
+                    checkpoint, configuration, models, plans, clips[configuration.size], work
                 )
                 scales.write(b"\0" * (-scales.tell() % ALIGNMENT))
                 part.offsets[str(configuration)] = scales.tell()
@@ -104,7 +106,6 @@ def write_int8(
             part.widths[key] = WidthEntry(
                 frame=files.get("frame"), clip=files["clip"], volume=files.get("volume"), tensors=entries
             )
-            statistics.unlink()
     return part
 
 

@@ -19,6 +19,7 @@ from a3d_edge.engine.memory import (
     MAPPED_BYTES,
     Footprints,
     anonymous_bytes,
+    anonymous_mb,
     default_memory,
     parse_memory,
     tidy_heap,
@@ -132,6 +133,7 @@ def test_anonymous_memory_grows_by_what_is_written() -> None:
     assert after is not None
     assert between - before < 8 * 2**20
     assert after - between > 56 * 2**20
+    assert anonymous_mb() == pytest.approx(after / 1e6, abs=4)
 
 
 HEAP = """

@@ -164,6 +164,30 @@ def test_a_switch_encodes_again_and_skips_nothing() -> None:
     assert len(second.encoded) == len(set(second.encoded))
 
 
+def test_after_a_switch_what_has_come_can_be_encoded_before_the_window_is_ready() -> None:
+    """All that the next window looks at but its last frame, once; then the window is as ever."""
+    first, second = FakeNetwork(), FakeNetwork("w0.50-s24-t4")
+    stream, sampler = stream_of(first, 2), Sampler(SAMPLING, 2)
+    source = frames(30)
+    push(stream, sampler, source[:20])
+    stream.switch(second)
+    stream.encode_ahead()
+    assert second.encoded == [14, 16, 18]
+    stream.encode_ahead()
+    push(stream, sampler, source[20:22])
+    assert second.encoded == [14, 16, 18, 20]
+    assert second.classified == [[14, 16, 18, 20]]
+
+
+def test_before_the_first_frame_there_is_nothing_to_encode_ahead() -> None:
+    """A network may be switched before any frame has come."""
+    second = FakeNetwork("w0.50-s24-t4")
+    stream = stream_of(FakeNetwork(), 2)
+    stream.switch(second)
+    stream.encode_ahead()
+    assert second.encoded == []
+
+
 @pytest.mark.parametrize("hop", [1, 2, 3, 8, 11])
 def test_a_switch_at_every_window_skips_nothing(hop: int) -> None:
     """Among networks of other sizes and frame counts: every window is run, on exactly its own frames."""

@@ -1,4 +1,4 @@
-"""The int8 graph: closed forms of its tensors, exact integer arithmetic, and which convolutions it takes."""
+"""The int8 graph: exact integer arithmetic, and what of a stage is written as what."""
 
 from __future__ import annotations
 
@@ -15,123 +15,26 @@ pytest.importorskip("onnx_ir")
 import onnx_ir as ir  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
-from a3d_edge.exporters.onnx_graph import float32, lower_stage  # noqa: E402
-from a3d_edge.exporters.quantize import (  # noqa: E402
+from a3d_edge.exporters.int8_plan import (  # noqa: E402
     Plan,
     Tensor,
     convolution_scales,
-    quantize,
     quantize_weights,
 )
+from a3d_edge.exporters.onnx_graph import float32, lower_stage  # noqa: E402
+from a3d_edge.exporters.quantize import quantize  # noqa: E402
 from a3d_edge.exporters.ranges import best_range, scale_of  # noqa: E402
-from fixtures_bundle import lively, tiny_slow  # noqa: E402
+from fixtures_lowered import FRAME_STAGE, READ_THE_STEM, stored_of, tiny_frame_stage  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from a3d_edge.models.checkpoint import norms  # noqa: E402
 from a3d_edge.models.layers import Run  # noqa: E402
-from a3d_edge.models.slow import Bottleneck, Slow  # noqa: E402
+from a3d_edge.models.slow import Bottleneck  # noqa: E402
 
 Arrays = dict[str, NDArray[Any]]
 
 
-# --- the shared weights
-
-
-def test_every_filter_has_its_own_scale() -> None:
-    """The largest weight of a filter is ±127 steps, and no weight is off by more than half a step."""
-    weight = np.random.default_rng(0).normal(size=(4, 3, 1, 5, 5)).astype(np.float32)
-    weight *= np.array([1e-4, 0.1, 1.0, 300.0], np.float32).reshape(4, 1, 1, 1, 1)
-    int8, scale = quantize_weights(weight, np.ones(4, np.float32))
-    assert (int8.dtype, int8.shape, scale.dtype) == (np.int8, weight.shape, np.float32)
-    np.testing.assert_array_equal(np.abs(int8.astype(int)).reshape(4, -1).max(axis=1), 127)
-    np.testing.assert_allclose(scale, np.abs(weight).reshape(4, -1).max(axis=1) / 127, rtol=1e-6)
-    steps = scale.reshape(4, 1, 1, 1, 1)
-    assert (np.abs(int8 * steps - weight) <= 0.5001 * steps).all()
-
-
-def test_the_sign_of_gamma_is_in_the_weights() -> None:
-    """Scales are positive, so a filter whose γ is negative is stored negated; γ = 0 counts as positive."""
-    weight = np.array([[1.0, -0.5], [1.0, -0.5], [1.0, -0.5]], np.float32).reshape(3, 2, 1, 1, 1)
-    int8, scale = quantize_weights(weight, np.array([2.0, -2.0, 0.0], np.float32))
-    assert int8.reshape(3, 2).tolist() == [[127, -64], [-127, 64], [127, -64]]
-    assert (scale > 0).all()
-
-
-def test_a_filter_of_zeros_stays_zero() -> None:
-    """It has some scale, and nothing is divided by zero."""
-    int8, scale = quantize_weights(np.zeros((2, 3, 1, 1, 1), np.float32), np.ones(2, np.float32))
-    assert not int8.any()
-    assert (np.isfinite(scale) & (scale > 0)).all()
-
-
-# --- a configuration's own vectors
-
-
-def folded(
-    filter_scale: float, gamma: float, beta: float, mean: float, variance: float, x: float = 0.02
-) -> tuple[float, float, float]:
-    """Weight scale, bias in float and bias scale of one channel."""
-    vectors = (np.array([v], np.float32) for v in (filter_scale, gamma, beta, mean, variance))
-    found = convolution_scales(*vectors, np.float32(x))
-    assert (found.weight_scale.dtype, found.bias.dtype, found.bias_scale.dtype) == (
-        np.dtype(np.float32), np.dtype(np.int32), np.dtype(np.float32)
-    )  # fmt: skip
-    weight_scale, bias_scale = float(found.weight_scale[0]), float(found.bias_scale[0])
-    return weight_scale, int(found.bias[0]) * bias_scale, bias_scale
-
-
-@pytest.mark.parametrize("gamma", [1.3, -0.7])
-def test_the_scales_are_batch_norm_folded(gamma: float) -> None:
-    """filter scale · |γ| / √(variance + ε), and β − γ·mean / √(variance + ε) within half a step."""
-    g = gamma / np.sqrt(0.25 + 1e-5)
-    weight_scale, bias, bias_scale = folded(0.004, gamma, 0.3, -1.7, 0.25)
-    assert weight_scale == pytest.approx(0.004 * abs(g), rel=1e-6)
-    assert bias_scale == pytest.approx(0.02 * weight_scale, rel=1e-6)
-    assert abs(bias - (0.3 + g * 1.7)) <= 0.51 * bias_scale
-
-
-def test_a_quantized_convolution_is_batch_norm_of_the_convolution() -> None:
-    """On inputs that are steps already, what differs is the rounding of weights and bias alone."""
-    rng = np.random.default_rng(1)
-    channels, taps, step = 16, 24, np.float32(0.05)
-    weight = rng.normal(size=(channels, taps)).astype(np.float32)
-    gamma, beta, mean = (rng.normal(size=channels).astype(np.float32) for _ in range(3))
-    variance = rng.uniform(0.2, 2.0, channels).astype(np.float32)
-    steps = rng.integers(-128, 128, (taps, 50))
-    int8, filter_scale = quantize_weights(weight, gamma)
-    found = convolution_scales(filter_scale, gamma, beta, mean, variance, step)
-    got = (int8.astype(np.int64) @ steps + found.bias[:, None]) * found.bias_scale[:, None].astype(np.float64)
-    g = gamma / np.sqrt(variance + 1e-5)
-    expected = (weight @ (steps * step)) * g[:, None] + (beta - g * mean)[:, None]
-    off = 0.5 * (np.abs(steps).sum(axis=0) + 1) * found.bias_scale[:, None]
-    assert (np.abs(got - expected) <= off * 1.001 + 1e-5).all()
-    assert np.abs(got - expected).max() < 0.02 * np.abs(expected).max()
-
-
-@pytest.mark.parametrize("gamma", [0.0, 1e-12, -1e-9])
-@pytest.mark.parametrize("beta", [0.8, -3.0])
-def test_the_bias_of_a_dead_filter_survives(gamma: float, beta: float) -> None:
-    """Where γ is almost 0, |γ| alone would make the bias more steps than int32 has."""
-    weight_scale, bias, _ = folded(0.004, gamma, beta, 0.5, 1.0)
-    assert bias == pytest.approx(beta, rel=1e-6)
-    assert 127 * 255 * 0.02 * weight_scale < 1e-4 * abs(beta)  # and one product stays negligible beside it
-
-
-def test_a_filter_of_zeros_gives_its_bias() -> None:
-    """The same where the weights are what is almost 0."""
-    assert folded(1e-12 / 127, 1.0, 0.25, 0.0, 1.0)[1] == pytest.approx(0.25, rel=1e-6)
-
-
 # --- the arithmetic of a block
-
-
-def stored_of(module: Any, width: float) -> dict[str, ir.TensorProtocol]:
-    """Parameters at full width; statistics, which every width has of its own, at that width."""
-    stored = {name: float32(tensor) for name, tensor in [*module.named_parameters(), *module.named_buffers()]}
-    for name, norm in norms(module).items():
-        for one in (f"{name}.running_mean", f"{name}.running_var"):
-            stored[one] = stored[one][: norm.channels_at(width)]
-    return {name: ir.tensor(array, name=name) for name, array in stored.items()}
 
 
 class Block:
@@ -304,22 +207,6 @@ def test_it_is_near_the_float_block() -> None:
 # --- what is quantized
 
 
-@cache
-def tiny_frame_stage() -> tuple[Slow, ir.Model]:
-    """The tiny network and its frame stage, lowered at half width."""
-    model: Any = lively(tiny_slow())
-    lowered = lower_stage(
-        lambda x: model.frame_stage(x, Run(0.5)),
-        model,
-        [torch.zeros(2, 3, 32, 32)],
-        name="frame",
-        inputs=[("pictures", ("frames", 3, "size", "size"))],
-        outputs=("features", ("frames", 32, "height", "width")),
-        stored=stored_of(model, 0.5),
-    )
-    return model, lowered
-
-
 def quantized_frame_stage(float_input: bool, keep: Collection[str] = ()) -> tuple[ir.Graph, Plan]:
     model, lowered = tiny_frame_stage()
     int8 = {
@@ -328,10 +215,6 @@ def quantized_frame_stage(float_input: bool, keep: Collection[str] = ()) -> tupl
         if name.endswith("conv.weight")
     }
     return quantize(lowered, "frame", int8, float_input=float_input, keep=keep)
-
-
-FRAME_STAGE = {"stem", *(f"res{k}.blocks.0.{name}" for k in (2, 3) for name in ("a", "b", "c", "shortcut"))}
-READ_THE_STEM = {"res2.blocks.0.a", "res2.blocks.0.shortcut"}
 
 
 def convolutions_of(plan: Plan) -> set[str]:

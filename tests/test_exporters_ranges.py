@@ -14,8 +14,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx_ir")
 
 import onnx_ir as ir  # noqa: E402
+from a3d_edge.exporters.int8_plan import Plan, quantize_weights  # noqa: E402
 from a3d_edge.exporters.onnx_graph import float32  # noqa: E402
-from a3d_edge.exporters.quantize import Plan, quantize, quantize_weights  # noqa: E402
+from a3d_edge.exporters.quantize import quantize  # noqa: E402
 from a3d_edge.exporters.ranges import (  # noqa: E402
     Ranges,
     best_range,
@@ -133,13 +134,13 @@ HALF = [c for c in CONFIGURATIONS if c.width == 0.5]  # s18-t1, s32-t2, s32-t4
 
 
 class Half:
-    """The tiny network at half width: graphs and plans, and where its statistics are to lie."""
+    """The tiny network at half width: graphs and plans, and where its weights lie."""
 
     def __init__(self, folder: Path) -> None:
         self.checkpoint: Checkpoint = calibrated_checkpoint(HALF)
-        self.statistics = folder / "statistics.bin"
+        self.folder = folder
         stored = write_weights(self.checkpoint, folder / "weights.bin")
-        forms = lower_width(self.checkpoint, 0.5, stored, (self.statistics, 0))
+        forms = lower_width(self.checkpoint, 0.5, stored, (folder / "none.bin", 0))
         self.models: dict[Stage, ir.Model] = {"frame": forms["frame"], "clip": forms["clip"]}
         int8 = {
             name: ir.tensor(quantize_weights(float32(p), np.ones(len(p), np.float32))[0], name=f"{name}.int8")
@@ -149,7 +150,7 @@ class Half:
         self.plans: dict[Stage, Plan] = {s: quantize(m, s, int8)[1] for s, m in self.models.items()}
 
     def ranges(self, configuration: Configuration, clips: Any) -> Ranges:
-        return measure_ranges(self.checkpoint, configuration, self.models, self.plans, clips, self.statistics)
+        return measure_ranges(self.checkpoint, configuration, self.models, self.plans, clips, self.folder)
 
 
 @pytest.fixture(scope="module")
@@ -228,4 +229,4 @@ def test_only_the_frames_that_it_looks_at_count(half: Half, clips: Any) -> None:
 def test_no_graph_is_left_behind(half: Half, clips: Any) -> None:
     """An export lists every file of its folder."""
     half.ranges(HALF[1], clips)
-    assert {file.name for file in half.statistics.parent.iterdir()} == {"statistics.bin", "weights.bin"}
+    assert {file.name for file in half.folder.iterdir()} == {"weights.bin"}

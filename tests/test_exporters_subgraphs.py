@@ -33,7 +33,8 @@ class Written:
         table = unmeasured_table(self.checkpoint, TWO)
         self.offsets = write_statistics(self.checkpoint, table, folder / "statistics.bin")
         self.place = (folder / "statistics.bin", self.offsets[str(TWO[1])])
-        self.entry = write_width(self.checkpoint, 0.7, self.stored, self.place, folder)
+        lowered = lower_width(self.checkpoint, 0.7, self.stored, self.place)
+        self.entry = write_width(self.checkpoint, 0.7, lowered, folder)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from fixtures_bundle import (
 import a3d_edge.engine.pool as pool_module
 from a3d_edge import Bundle, Configuration, Runtime
 from a3d_edge.control.policy import Decision
+from a3d_edge.engine.stream import WindowStream
 from a3d_edge.errors import BundleError, ResourceError, SourceError, UsageError
 from a3d_edge.events import Prediction
 from a3d_edge.runtime import Cycle
@@ -472,6 +473,8 @@ def test_a_live_switch_is_prepared_beside_the_run(bundle: Bundle, monkeypatch: p
         return real(bundle, configuration, **options)
 
     monkeypatch.setattr(pool_module, "open_network", held_up)
+    ahead: list[int] = []
+    monkeypatch.setattr(WindowStream, "encode_ahead", lambda stream: ahead.append(len(told.predictions)))
     source = Bursts(7, *[2] * 9)
 
     def then(number: int) -> None:
@@ -488,6 +491,7 @@ def test_a_live_switch_is_prepared_beside_the_run(bundle: Bundle, monkeypatch: p
     assert [(s.before, s.after, s.reason, s.limiting_signal) for s in told.switches] == [
         (Configuration.parse(PINNED), LARGEST, "as the script says", "cpu")
     ]
+    assert ahead == [5]  # between two predictions, not when the next window is ready
     assert runtime.summary.windows_skipped == 0
 
 

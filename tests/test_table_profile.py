@@ -63,6 +63,26 @@ def test_what_was_not_measured_is_unknown(tmp_path: Path) -> None:
     assert DeviceProfile.load(tmp_path / "profile.json") == whole
 
 
+def test_rows_are_ordered_by_what_they_took_here() -> None:
+    """Not by GFLOPs, nor by the share of them that int8 costs elsewhere: on this device int8 gains nothing at
+    one configuration and much at the other. Equal ones by configuration."""
+    found = profile(
+        row("w1.00-s224-t8-int8", 4.0, 30.0),
+        row("w0.50-s128-t2-int8", 1.0, 41.0),
+        row("w1.00-s224-t8", 4.0, 90.0),
+        row("w0.80-s128-t2", 1.5, 40.0),
+        row("w0.50-s128-t2", 1.0, 40.0),
+    )
+    assert [one.configuration for one in found.rows] == [
+        "w1.00-s224-t8-int8",
+        "w0.50-s128-t2",
+        "w0.80-s128-t2",
+        "w0.50-s128-t2-int8",
+        "w1.00-s224-t8",
+    ]
+    assert DeviceProfile.model_validate_json(found.to_json()).rows == found.rows
+
+
 def test_the_rate_is_the_least_squares_line_through_the_origin() -> None:
     """(1·40 + 4·90) / (1² + 4²) ms a GFLOP, by hand; of a straight line its slope."""
     assert TWO.ms_per_gflop == pytest.approx(400 / 17)

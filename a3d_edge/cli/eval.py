@@ -9,39 +9,22 @@ import typer
 
 from a3d_edge.cli.common import emit, require
 from a3d_edge.cli.measuring import (
-    CacheOption,
-    CalibrationClipsOption,
-    CalibrationOption,
-    DataOption,
-    DeviceOption,
-    FoldOption,
     Measuring,
-    NoCalibrationOption,
-    ProtocolOption,
-    ScoresOption,
-    ViewsOption,
     all_of,
     load_subject,
     measure,
+    takes_measuring,
 )
 
 
+@takes_measuring
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint (.pth) or bundle directory.")],
-    data: DataOption,
+    options: Measuring,
     configuration: Annotated[
         list[str] | None,
         typer.Option("--configuration", help="Such as w0.50-s112-t4; repeatable; default all."),
     ] = None,
-    fold: FoldOption = None,
-    calibration: CalibrationOption = None,
-    calibration_clips: CalibrationClipsOption = 256,
-    no_calibration: NoCalibrationOption = False,
-    views: ViewsOption = 4,
-    protocol: ProtocolOption = None,
-    scores: ScoresOption = None,
-    device: DeviceOption = "cpu",
-    cache: CacheOption = None,
     json_lines: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")] = False,
 ) -> None:
     """Accuracy of configurations: the label of a clip is the highest mean score over its windows.
@@ -51,9 +34,6 @@ def evaluate(
     require("train", "torch", "av")
     from a3d_edge.configuration import Configuration
 
-    options = Measuring(
-        data, fold, calibration, calibration_clips, no_calibration, views, protocol, scores, device, cache
-    )
     wanted = [Configuration.parse(name) for name in configuration or []]
     loaded = load_subject(checkpoint)
     found = measure(checkpoint, loaded, wanted or all_of(checkpoint, loaded), options, log=not json_lines)
@@ -63,7 +43,7 @@ def evaluate(
             "top1": of.accuracy,
             "top5": of.top(5),
             "clips": len(of.truth),
-            "views": views,
+            "views": options.views,
             "protocol": options.chosen_protocol,
             "per_class": of.per_class(loaded.classes),
         }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,18 +63,18 @@ CacheOption = Annotated[Path | None, typer.Option("--cache", help="Folder of dec
 
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """The options, as given."""
+    """The options, as given. `takes_measuring` makes them those of a command."""
 
-    data: Sequence[Path]
-    fold: int | None = None
-    calibration: Sequence[Path] | None = None
-    calibration_clips: int = 256
-    no_calibration: bool = False
-    views: int = 4
-    protocol: str | None = None
-    scores: Path | None = None
-    device: str = "cpu"
-    cache: Path | None = None
+    data: DataOption
+    fold: FoldOption = None
+    calibration: CalibrationOption = None
+    calibration_clips: CalibrationClipsOption = 256
+    no_calibration: NoCalibrationOption = False
+    views: ViewsOption = 4
+    protocol: ProtocolOption = None
+    scores: ScoresOption = None
+    device: DeviceOption = "cpu"
+    cache: CacheOption = None
 
     def clips(self) -> list[Clip]:
         """The clips to measure on."""
@@ -107,6 +109,22 @@ class Measuring:
     def views_in_words(self) -> str:
         """Such as ``30 views (paper)``."""
         return f"{self.views} view{'s' if self.views > 1 else ''} ({self.chosen_protocol})"
+
+
+def takes_measuring(command: Callable[..., None]) -> Callable[..., None]:
+    """A command as typer is to see it: in the place of its parameter ``options`` are those of `Measuring`."""
+    own = inspect.signature(command, eval_str=True).parameters
+    shared = inspect.signature(Measuring, eval_str=True).parameters
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        options = Measuring(**{name: given.pop(name) for name in shared})
+        command(**given, options=options)
+
+    each = [new for one in own.values() for new in (shared.values() if one.name == "options" else [one])]
+    wanted = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in each]
+    called.__signature__ = inspect.Signature(wanted)  # type: ignore[attr-defined]
+    return called
 
 
 def prepare(

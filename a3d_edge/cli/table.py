@@ -9,20 +9,7 @@ import typer
 
 from a3d_edge.cli import plotting
 from a3d_edge.cli.common import emit, require
-from a3d_edge.cli.measuring import (
-    CacheOption,
-    CalibrationClipsOption,
-    CalibrationOption,
-    DataOption,
-    DeviceOption,
-    FoldOption,
-    Measuring,
-    NoCalibrationOption,
-    ProtocolOption,
-    ScoresOption,
-    ViewsOption,
-    measure,
-)
+from a3d_edge.cli.measuring import Measuring, measure, takes_measuring
 
 if TYPE_CHECKING:
     from a3d_edge.table import ConfigurationBudgetTable
@@ -31,22 +18,14 @@ app = typer.Typer(help="Configuration–budget tables.", no_args_is_help=True, r
 
 
 @app.command("build")
+@takes_measuring
 def build(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint (.pth).")],
-    data: DataOption,
+    options: Measuring,
     out: Annotated[Path, typer.Option("--out", help="Table to write (.json).")],
-    fold: FoldOption = None,
-    calibration: CalibrationOption = None,
-    calibration_clips: CalibrationClipsOption = 256,
-    no_calibration: NoCalibrationOption = False,
     all_rows: Annotated[
         bool, typer.Option("--all-rows", help="Keep every configuration, not only the Pareto front.")
     ] = False,
-    views: ViewsOption = 4,
-    protocol: ProtocolOption = None,
-    scores: ScoresOption = None,
-    device: DeviceOption = "cpu",
-    cache: CacheOption = None,
     json_lines: Annotated[bool, typer.Option("--json", help="Rows as JSON Lines on stdout.")] = False,
 ) -> None:
     """Measure the accuracy of every configuration, add its cost, select the Pareto front."""
@@ -55,14 +34,12 @@ def build(
     from a3d_edge.files import write_atomically
     from a3d_edge.models.checkpoint import load
 
-    options = Measuring(
-        data, fold, calibration, calibration_clips, no_calibration, views, protocol, scores, device, cache
-    )
     loaded = load(checkpoint)
     found = measure(checkpoint, loaded, loaded.grid(), options, log=not json_lines)
     if found is None:  # under torchrun the first process writes
         return
-    where = ", ".join(str(place) for place in data) + (f", fold {fold}" if fold is not None else "")
+    where = ", ".join(str(place) for place in options.data)
+    where += f", fold {options.fold}" if options.fold is not None else ""
     count = len(next(iter(found.values())).truth)
     table = build_table(loaded, found, f"{count} clips of {where}, {options.views_in_words}")
     kept = table if all_rows else table.pareto()

@@ -56,19 +56,20 @@ def measure(task: Task) -> Measurement:
     from a3d_edge.engine import measure as measuring
     from a3d_edge.engine.engines import find_engine, trim_heap
     from a3d_edge.engine.measure_paced import paced
+    from a3d_edge.engine.memory import anonymous_mb
     from a3d_edge.engine.session import open_network
 
     bundle, configuration = Bundle.load(task.bundle), Configuration.parse(task.configuration)
     engine, limit = find_engine(task.engine), measuring.Limit(task.windows, task.seconds)
     images, peak = measuring.camera_pictures(), measuring.PeakMemory()
     trim_heap()  # what drawing them left behind is not the network's
-    before = _anonymous_mb()
+    before = anonymous_mb()
     with peak.watching():
         network = open_network(bundle, configuration, threads=task.threads, engine=engine)
         measuring.window_latencies_ms(network, 1)
     network_ms, other_ms = measuring.whole_windows_ms(network, bundle, images, limit)
     streaming_ms = measuring.streaming_ms(network, bundle, images, limit)
-    steady = _anonymous_mb()
+    steady = anonymous_mb()
     most = max((one for one in (peak.mb, steady) if one is not None), default=None)
     found = Measurement(
         tuple(network_ms), tuple(other_ms), tuple(streaming_ms),
@@ -83,13 +84,6 @@ def measure(task: Task) -> Measurement:
     )
     name = meter.name if meter else None
     return replace(found, paced_ms=pace.age_ms, cpu_s=pace.cpu_s, energy_j=pace.energy_j, meter=name)
-
-
-def _anonymous_mb() -> float | None:
-    from a3d_edge.engine.memory import anonymous_bytes
-
-    now = anonymous_bytes()
-    return None if now is None else now / 1e6
 
 
 def measure_apart(task: Task) -> Measurement:

@@ -20,7 +20,15 @@ from a3d_edge.engine.engines import trim_heap
 from a3d_edge.errors import UsageError
 from a3d_edge.table import ConfigurationBudgetTable, Row
 
-__all__ = ["Footprints", "anonymous_bytes", "default_memory", "parse_memory", "tidy_heap", "weight_bytes"]
+__all__ = [
+    "Footprints",
+    "anonymous_bytes",
+    "anonymous_mb",
+    "default_memory",
+    "parse_memory",
+    "tidy_heap",
+    "weight_bytes",
+]
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 SHARE_OF_FREE = 0.25
@@ -73,6 +81,12 @@ def anonymous_bytes() -> int | None:
         return None
     found = re.search(r"^RssAnon:\s*(\d+) kB", status, re.MULTILINE)
     return 1024 * int(found[1]) if found else None
+
+
+def anonymous_mb() -> float | None:
+    """The same in MB, 1e6 bytes."""
+    now = anonymous_bytes()
+    return None if now is None else now / 1e6
 
 
 class Footprints:

@@ -112,14 +112,8 @@ class WindowStream:
         """Scores of the next window. Raises `UsageError` for any other window."""
         if window.start != self._next_start or window.epoch != self._epoch:
             raise UsageError(f"window {window.start} is not the next one ({self._next_start})")
-        looked_at = [
-            [min(window.start + instant, self._latest) for instant in pathway.instants]
-            for pathway in self.network.pathways
-        ]
-        for instant in sorted({i for instants in looked_at for i in instants}):
-            now = {place for place, instants in enumerate(looked_at) if instant in instants}
-            if any((place, instant) not in self._features for place in now):  # after a switch, or at the end
-                self._encode(instant, sorted(now.union(self._wanting(instant))))
+        looked_at = self._looked_at(window.start)
+        self._encode_all(looked_at)
         begun = self._clock()
         features = [self._gathered(place, instants) for place, instants in enumerate(looked_at)]
         scores = self.network.classify(*features)
@@ -130,6 +124,27 @@ class WindowStream:
         self._work_s = 0.0
         self._advance(window)
         return result
+
+    def encode_ahead(self) -> None:
+        """After a switch: encode what the next window looks at and has come, so that it need not wait."""
+        come = [
+            [instant for instant in instants if instant in self._samples]
+            for instants in self._looked_at(self._next_start)
+        ]
+        self._encode_all(come)
+
+    def _looked_at(self, start: int) -> list[list[int]]:
+        """What a window looks at, of every pathway: instants, the last that has come for those after it."""
+        return [
+            [min(start + instant, self._latest) for instant in pathway.instants]
+            for pathway in self.network.pathways
+        ]
+
+    def _encode_all(self, looked_at: list[list[int]]) -> None:
+        for instant in sorted({i for instants in looked_at for i in instants}):
+            now = {place for place, instants in enumerate(looked_at) if instant in instants}
+            if any((place, instant) not in self._features for place in now):  # after a switch, or at the end
+                self._encode(instant, sorted(now.union(self._wanting(instant))))
 
     def _gathered(self, place: int, instants: list[int]) -> Features:
         """Features ``(T, …)`` of a window, in memory that the next window uses again."""
