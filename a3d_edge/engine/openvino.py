@@ -118,7 +118,8 @@ class OpenVinoStage:
                 request.set_tensor(name, ov.Tensor(array, shared_memory=True))
             request.start_async()
             request.wait()
-            return np.array(request.get_output_tensor(0).data)  # the request writes over its own next time
+            # A copy, for the next run writes over it; an array given to be written to was 8 % slower.
+            return np.array(request.get_output_tensor(0).data)
         except Exception as error:  # as in `open`
             raise ResourceError(f"{self.name}: OpenVINO failed ({reason(error)})") from error
 

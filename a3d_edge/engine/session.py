@@ -106,11 +106,11 @@ class BundleNetwork:
         """Features of a whole window: pictures ``(T, 3, S, S)`` of every pathway."""
         if self._frame is None:
             return list(pictures)
-        step = self._frame.rows
-        return [
-            np.concatenate([self.encode(given[i : i + step], place) for i in range(0, len(given), step)])
-            for place, given in enumerate(pictures)
-        ]
+        step, found = self._frame.rows, []
+        for place, given in enumerate(pictures):
+            parts = [self.encode(given[i : i + step], place) for i in range(0, len(given), step)]
+            found.append(parts[0] if len(parts) == 1 else np.concatenate(parts))
+        return found
 
     def classify_clip(self, images: Sequence[NDArray[np.uint8]]) -> tuple[str, float]:
         """Label and score of one window: BGR frames ``(H, W, 3)``, evenly spaced over `Sampling.span_s`.
