@@ -105,10 +105,10 @@ def test_info_of_a_checkpoint(here: Here, checkpoint: Path) -> None:
 def test_verify_of_a_whole_bundle(here: Here, bundle: Path) -> None:
     """Every file and every configuration."""
     found = only(here("verify", bundle, "--json")[1])
-    assert (found["event"], found["files"], found["configurations"]) == ("verified", 9, 6)
+    assert (found["event"], found["files"], found["configurations"]) == ("verified", 12, 6)
     code, out, err = here("verify", bundle)
     assert (code, err) == (0, "")
-    assert "9 files and 6 configurations are as exported" in out
+    assert "12 files and 6 configurations are as exported" in out
 
 
 def test_info_and_verify_of_two_pathways(here: Here, slowfast: Path) -> None:

@@ -30,6 +30,7 @@ class Off:
 
     fraction: float
     name: str = "off"
+    volumes: bool = False
 
     def open(
         self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
@@ -44,6 +45,7 @@ class OffStage:
 
     stage: Stage
     fraction: float
+    rows: int = 1
 
     def run(self, inputs: Tensors) -> NDArray[Any]:
         logits = self.stage.run(inputs)

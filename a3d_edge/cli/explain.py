@@ -31,7 +31,7 @@ def explain(
     bundle: Path = typer.Option(None, "--bundle", help="Bundle; the built-in one if not given."),
     checkpoint: Path = typer.Option(None, "--checkpoint", help="Checkpoint (.pth) instead of a bundle."),
     configuration: list[str] = typer.Option(
-        None, "--configuration", help="Give it twice; default the largest and the smallest."
+        None, "--configuration", help="Give it twice; default the largest and the smallest of fp32."
     ),
     label: str = typer.Option(
         None, "--label", help="Class to explain; default the larger configuration's prediction."
@@ -73,7 +73,9 @@ def _load(
 
     if checkpoint is None:
         source = load_bundle(bundle)
-        pair = _pair(source.configurations, names, str(source.path))
+        # PyTorch computes fp32; where there is none, the network cannot be rebuilt, as will be said.
+        fp32 = [c for c in source.configurations if c.precision == "fp32"]
+        pair = _pair(fp32 or source.configurations, names, str(source.path))
         return checkpoint_of(source, pair), pair
     if bundle is not None:
         raise UsageError("--bundle and --checkpoint exclude each other; name one of them")
