@@ -268,6 +268,16 @@ def test_none_and_nonsense(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 # Trouble
 
 
+def test_a_bundle_opens_by_way_of_it(bundle: Bundle, cache: PreparedNetworks) -> None:
+    """For an application that has its own loop."""
+    first = bundle.open(bundle.configurations[0], threads=1, cache=cache)
+    second = bundle.open(bundle.configurations[0], threads=1, cache=cache)
+    assert cache.made == 1
+    assert isinstance(first, BundleNetwork)
+    assert isinstance(second, BundleNetwork)
+    np.testing.assert_array_equal(logits(second), logits(first))
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """Mounts a real disk in memory with these options."""
