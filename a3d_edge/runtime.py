@@ -137,9 +137,8 @@ class Runtime:
                 self._take(frame)
                 if self._source.live:
                     self._catch_up(reader)
-            before = self.summary.predictions
             self._answer()
-            if self._source.live and (self._decision is None or self.summary.predictions > before):
+            if self._source.live and self._decision is None:  # a prediction was made
                 self._look_ahead()
 
     def _patience(self, begun: float) -> float:
@@ -206,8 +205,7 @@ class Runtime:
 
         Decide about the next window, and if a switch can be made, make it now, with all that has come.
         """
-        if self._decision is None:
-            self._decide()
+        self._decide()
         if self._switch_to(self._wanted):
             self._stream.encode_ahead()
 

@@ -18,12 +18,17 @@ from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.layers import Run
 from a3d_edge.video.sampler import pathways
 
-__all__ = ["Form", "Stage", "lower_width", "write_width"]
+__all__ = ["Form", "Stage", "lower_width", "stage_of", "write_width"]
 
 Stage = Literal["frame", "clip"]
 
 Form = Literal["frame", "clip", "volume"]
 """A graph file: of a stage, or the clip stage in rank 5."""
+
+
+def stage_of(form: Form) -> Stage:
+    """The stage that a graph file is a form of."""
+    return "frame" if form == "frame" else "clip"
 
 
 def write_width(
@@ -36,8 +41,8 @@ def write_width(
     for form, graph in lowered.items():
         files[form] = f"w{format_width(width)}.{form}.onnx"
         save_graph(graph, work / files[form])
-        stage: Stage = "frame" if form == "frame" else "clip"
-        stages |= {name: stage for name in channels if f"{name}.running_mean" in graph.graph.initializers}
+        own = (name for name in channels if f"{name}.running_mean" in graph.graph.initializers)
+        stages |= dict.fromkeys(own, stage_of(form))
     entries = (NormEntry(name=name, channels=count, stage=stages[name]) for name, count in channels.items())
     return WidthEntry(
         frame=files.get("frame"), clip=files["clip"], volume=files.get("volume"), norms=tuple(entries)

@@ -20,7 +20,7 @@ from a3d_edge.exporters.quantize import quantize
 from a3d_edge.exporters.ranges import Ranges, measure_ranges, scale_of
 from a3d_edge.exporters.sensitivity import kept_in_float
 from a3d_edge.exporters.store import ALIGNMENT, append, external
-from a3d_edge.exporters.subgraphs import Form, Stage
+from a3d_edge.exporters.subgraphs import Form, Stage, stage_of
 from numpy.typing import NDArray
 
 from a3d_edge.bundle import INT8_WEIGHTS, SCALES, TensorEntry, WidthEntry, width_key
@@ -79,7 +79,7 @@ def write_int8(
             ends = {c: clips[c.size] for c in (min(here), max(here))}
             keep = kept_in_float(checkpoint, list(ends), ends)
             rewritten = {
-                form: quantize(model, _stage(form), shared.weights, float_input=motion, keep=keep)
+                form: quantize(model, stage_of(form), shared.weights, float_input=motion, keep=keep)
                 for form, model in forms.items()
             }
             plans = {stage: rewritten[stage][1] for stage in models}
@@ -99,7 +99,7 @@ def write_int8(
             key = width_key(here[0])
             files = {}
             for form, (graph, _) in rewritten.items():
-                _place(graph, _stage(form), entries, work / SCALES, part.offsets[str(max(here))])
+                _place(graph, stage_of(form), entries, work / SCALES, part.offsets[str(max(here))])
                 _copy_floats(graph, stored, floats, weights, work / INT8_WEIGHTS)
                 files[form] = f"w{format_width(width)}-int8.{form}.onnx"
                 save_graph(ir.Model(graph, ir_version=10, producer_name="a3d-edge"), work / files[form])
@@ -107,10 +107,6 @@ def write_int8(
                 frame=files.get("frame"), clip=files["clip"], volume=files.get("volume"), tensors=entries
             )
     return part
-
-
-def _stage(form: Form) -> Stage:
-    return "frame" if form == "frame" else "clip"
 
 
 def _same(one: Plan, other: Plan) -> bool:
