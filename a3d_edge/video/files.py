@@ -5,94 +5,77 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from a3d_edge.errors import SourceError, UsageError
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.opencv import Capture, Image, cv2
+from a3d_edge.video.opencv import Image, cv2
 from a3d_edge.video.pause import Clock
+from a3d_edge.video.timeline import Timeline
 
-__all__ = ["PICTURES", "FrameTimes", "ImageFolder", "VideoFile", "read_picture"]
+if TYPE_CHECKING:
+    from a3d_edge.video.decoder import Decoder
+
+__all__ = ["PICTURES", "ImageFolder", "VideoFile", "read_picture"]
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 DEFAULT_RATE = 30.0
-ENDED_EARLY = 0.05
-"""Share of the announced length that must be missing at the end before a file counts as cut off: containers
-announce a picture or two that decoders swallow, and round durations."""
-
-
-class FrameTimes:
-    """Strictly increasing times from a container's positions; the first is 0.
-
-    A position that does not advance (no time stamps, packed B-frames) gives way to one interval of ``rate``.
-    """
-
-    def __init__(self, rate: float) -> None:
-        self._interval = 1.0 / rate
-        self._origin: float | None = None
-        self.last = 0.0
-
-    def next(self, position_s: float) -> float:
-        """The time of the next picture."""
-        if self._origin is None:
-            self._origin = position_s if math.isfinite(position_s) else 0.0
-            return self.last
-        relative = position_s - self._origin
-        advances = relative > self.last and math.isfinite(relative)
-        self.last = relative if advances else self.last + self._interval
-        return self.last
 
 
 class VideoFile:
-    """Every picture of a video, at the container's own times; ``location`` is an absolute path or a URL.
+    """Every picture of a video, at the container's own times; ``location`` is an absolute path.
 
-    ``options`` go to OpenCV. Raises `SourceError` when not one picture can be decoded. ``unreadable`` counts
-    the pictures missing at the end of a file that was cut off.
+    ``name`` is what messages call it; ``decoder`` reads it if it is open already (of a URL). ``unreadable``
+    counts pictures that cannot be decoded and those missing at the end of a file that was cut off. Raises
+    `SourceError` when not one picture can be decoded.
     """
 
     live = False
 
     def __init__(
-        self, location: str, name: str, clock: Clock = time.monotonic, options: Sequence[int] = ()
+        self, location: str, name: str, clock: Clock = time.monotonic, decoder: Decoder | None = None
     ) -> None:
         self.name = name
-        self.unreadable = 0
         self._clock = clock
-        self._capture = Capture(location, cv2.CAP_FFMPEG, options)
-        self._ahead = self._capture.read()
+        self._decoder = _open(location, name) if decoder is None else decoder
+        self.frame_rate = self._decoder.rate
+        self._timeline = Timeline(self.frame_rate or DEFAULT_RATE)
+        self._index = -1
+        self._ahead = self._decoder.read()
         if self._ahead is None:
-            self._capture.close()
+            self._decoder.close()
             raise SourceError(
                 f"{name}: no picture can be decoded; give a complete video file (or convert it to .mp4)"
             )
-        self.frame_rate: float | None = _rate(self._capture)
-        self._times = FrameTimes(self.frame_rate or DEFAULT_RATE)
-        self._announced = self._capture.number(cv2.CAP_PROP_FRAME_COUNT)
-        self._index = -1
+
+    @property
+    def unreadable(self) -> int:
+        """Pictures that could not be decoded so far."""
+        return self._decoder.unreadable
 
     def read(self) -> Frame | None:
         """The next picture, None at the end."""
-        found = self._ahead or self._capture.read()
+        found = self._ahead or self._decoder.read()
         self._ahead = None
         if found is None:
-            self.unreadable = 0 if self._capture.closed else self._missing_at_the_end()
             return None
         image, position_s = found
         self._index += 1
-        return Frame(self._index, self._times.next(position_s), image, self._clock())
+        time_s = self._timeline.place(position_s)
+        return Frame(self._index, time_s, image, self._clock(), take=self._timeline.take)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._capture.close()
+        self._decoder.close()
 
-    def _missing_at_the_end(self) -> int:
-        if self.frame_rate is None:
-            return 0
-        missing = round(self._announced - 1 - self._times.last * self.frame_rate)
-        return missing if missing > max(2.0, ENDED_EARLY * self._announced) else 0
+
+def _open(location: str, name: str) -> Decoder:
+    from a3d_edge.video.decoder import Decoder  # FFmpeg is 100 MB that a camera or the demo does not need
+
+    return Decoder(location, name)
 
 
 class ImageFolder:
@@ -173,8 +156,3 @@ def _natural(name: str) -> list[tuple[bool, int, str]]:
     """A key that puts img2 before img10."""
     parts = re.split(r"(\d+)", name.casefold())
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
-
-
-def _rate(capture: Capture) -> float | None:
-    rate = capture.number(cv2.CAP_PROP_FPS)
-    return rate if 0.1 <= rate <= 1000.0 else None

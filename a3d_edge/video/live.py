@@ -1,4 +1,4 @@
-"""A camera or a network stream: our own clock, our own watchdog, reopened when it fails.
+"""A camera or a network stream: its own clock where it has one, else ours, reopened when it fails.
 
 A capture that has failed once never recovers, and a failed read is not an end: a live source has none.
 """
@@ -11,10 +11,11 @@ from typing import Protocol
 
 from a3d_edge.errors import SourceError
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.opencv import NETWORK_LIMITS, Capture, Image, cv2
+from a3d_edge.video.opencv import Image
 from a3d_edge.video.pause import Clock, Pause, Sleep
+from a3d_edge.video.timeline import Timeline
 
-__all__ = ["GIVE_UP_S", "LiveSource", "open_camera", "open_url"]
+__all__ = ["GIVE_UP_S", "LiveSource", "Opened"]
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 8.0
@@ -22,27 +23,27 @@ GIVE_UP_S = 30.0
 """A source without a picture for this long has failed for good."""
 
 SMALLEST_STEP_S = 1e-6
+USUAL_RATE = 30.0
 
 
 class Opened(Protocol):
-    """What a live source needs of a capture."""
+    """What a live source needs of a capture: pictures, and where they stand in its own time (s), if it knows."""
 
-    @property
-    def opened(self) -> bool: ...
-    def read(self) -> tuple[Image, float] | None: ...
+    def read(self) -> tuple[Image, float | None] | None: ...
     def close(self) -> None: ...
 
 
 class LiveSource:
-    """Frames timed by our clock from the first one on; skips nothing itself (the reader drops what is old).
+    """Frames from the first one on; skips nothing itself (the reader drops what is old).
 
-    A failed read reopens the capture after 0.5 s, doubling to 8 s; ``reconnects`` counts those that worked.
-    Raises `SourceError` at once if it cannot be opened, and from `read` after 30 s without a picture.
+    They are timed by the stream's own time stamps from when its connection began, else by our clock. A
+    failed read reopens the capture after 0.5 s, doubling to 8 s; ``reconnects`` counts those that worked.
+    ``unreadable`` counts what the capture could not decode. Raises `SourceError` at once if it cannot be
+    opened, and from `read` after 30 s without a picture.
     """
 
     live = True
     frame_rate: float | None = None  # what live sources announce is often wrong
-    unreadable = 0
 
     def __init__(
         self,
@@ -56,58 +57,84 @@ class LiveSource:
         self._open = open_capture
         self._clock = clock
         self._pause = Pause(clock, sleep)
-        self._start: float | None = None
+        self._begun: float | None = None
         self._last = -SMALLEST_STEP_S
         self._index = -1
-        self._capture = open_capture()
-        if not self._capture.opened:
-            self._capture.close()
-            raise SourceError(
-                f"{name}: cannot be opened; check that it is connected, on, and not used elsewhere"
-            )
+        self._unreadable = 0  # of captures that are closed
+        self._trouble = "it gives none"
+        self._take = -1
+        self._capture: Opened | None = None
+        self._connect()
+
+    @property
+    def unreadable(self) -> int:
+        """Pictures that could not be decoded so far."""
+        return self._unreadable + getattr(self._capture, "unreadable", 0)
 
     def read(self) -> Frame | None:
         """The next picture; None only after `close`. Blocks while the source is away."""
         asked, delay = self._clock(), FIRST_DELAY_S
         while not self._pause.stopped:
-            found = self._capture.read()
+            found = self._picture()
             if found is not None:
-                return self._frame(found[0])
+                return self._frame(*found)
             if self._clock() - asked >= GIVE_UP_S:
                 raise SourceError(
-                    f"{self.name}: no picture for {GIVE_UP_S:.0f} s; check the cable or the network"
+                    f"{self.name}: no picture for {GIVE_UP_S:.0f} s ({self._trouble}); "
+                    "check the cable or the network"
                 )
             self._pause.wait(delay)
             delay = min(2 * delay, LONGEST_DELAY_S)
             self._reopen()
-        self._capture.close()
+        self._let_go()
         return None
 
     def close(self) -> None:
         """End a wait under way and let go of the device; a read that blocks lets go when it returns."""
         self._pause.stop()
-        self._capture.close()
+        if (capture := self._capture) is not None:
+            capture.close()
+
+    def _picture(self) -> tuple[Image, float | None] | None:
+        if self._capture is None:
+            return None
+        try:
+            return self._capture.read()
+        except SourceError as error:
+            self._trouble = str(error)
+            return None
 
     def _reopen(self) -> None:
         if self._pause.stopped:
             return
-        self._capture.close()
+        self._let_go()
+        try:
+            self._connect()
+        except SourceError as error:
+            self._trouble = str(error)
+        else:
+            self.reconnects += 1
+
+    def _let_go(self) -> None:
+        if self._capture is not None:
+            self._unreadable += getattr(self._capture, "unreadable", 0)
+            self._capture.close()
+        self._capture = None
+
+    def _connect(self) -> None:
         self._capture = self._open()
-        self.reconnects += self._capture.opened
+        self._timeline = Timeline(getattr(self._capture, "rate", None) or USUAL_RATE)
+        self._connected_s: float | None = None  # time of this connection's first picture
+        self._first_take = self._take + 1
 
-    def _frame(self, image: Image) -> Frame:
+    def _frame(self, image: Image, position_s: float | None) -> Frame:
         now = self._clock()
-        self._start = now if self._start is None else self._start
-        self._last = max(now - self._start, self._last + SMALLEST_STEP_S)
+        self._begun = now if self._begun is None else self._begun
+        time_s = now - self._begun
+        if position_s is not None:
+            self._connected_s = time_s if self._connected_s is None else self._connected_s
+            time_s = self._connected_s + self._timeline.place(position_s)
+        self._last = max(time_s, self._last + SMALLEST_STEP_S)
+        self._take = self._first_take + self._timeline.take
         self._index += 1
-        return Frame(self._index, self._last, image, now, take=self.reconnects)
-
-
-def open_camera(index: int) -> Capture:
-    """The camera with that number."""
-    return Capture(index)
-
-
-def open_url(url: str) -> Capture:
-    """A network stream, with time limits on opening and reading."""
-    return Capture(url, cv2.CAP_FFMPEG, NETWORK_LIMITS)
+        return Frame(self._index, self._last, image, now, take=self._take)

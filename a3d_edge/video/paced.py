@@ -16,18 +16,35 @@ if TYPE_CHECKING:
 __all__ = ["Demo", "Paced", "Scene"]
 
 
+LATE_S = 1.0
+"""A frame that comes later than its time by more moves the time of all that follow: a live stream that comes in
+bursts was interrupted. A file is hardly ever late, and catches up."""
+
+
 class Paced:
-    """Another source's frames, each delivered when its time has come and no sooner; live."""
+    """Another source's frames, each delivered when its time has come and no sooner; live.
+
+    ``unhurried``: frames that follow a late one keep their distance instead of catching up.
+    """
 
     live = True
 
-    def __init__(self, source: Source, clock: Clock = time.monotonic, sleep: Sleep | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        clock: Clock = time.monotonic,
+        sleep: Sleep | None = None,
+        *,
+        unhurried: bool = False,
+    ) -> None:
         self.name = source.name
         self.frame_rate = source.frame_rate
         self._source = source
         self._clock = clock
         self._pause = Pause(clock, sleep)
+        self._latest = LATE_S if unhurried else float("inf")
         self._start: float | None = None
+        self._take = 0
 
     @property
     def unreadable(self) -> int:
@@ -39,8 +56,9 @@ class Paced:
         frame = self._source.read()
         if frame is None:
             return None
-        if self._start is None:
-            self._start = self._clock() - frame.time_s
+        start = self._clock() - frame.time_s
+        if self._start is None or frame.take != self._take or start - self._start > self._latest:
+            self._start, self._take = start, frame.take
         self._pause.until(self._start + frame.time_s)
         return None if self._pause.stopped else replace(frame, captured_s=self._clock())
 

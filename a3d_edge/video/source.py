@@ -4,8 +4,7 @@
 demo                     two drawn figures
 a folder                 its pictures, in natural order
 a file, file:///…        a video
-https://…/clip.mp4       a recording: read like a file
-rtsp://…, http://…       a network camera
+rtsp://…, http://…       a network camera; or a recording, if it says how long it is: read like a file
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from urllib.request import url2pathname
 from a3d_edge.errors import SourceError
 from a3d_edge.video.files import ImageFolder, VideoFile
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.live import LiveSource, open_camera, open_url
-from a3d_edge.video.opencv import NETWORK_LIMITS, shown
+from a3d_edge.video.live import LiveSource
+from a3d_edge.video.opencv import Capture, shown
 from a3d_edge.video.paced import Demo, Paced
 from a3d_edge.video.pause import Clock, Sleep
 
@@ -30,7 +29,7 @@ __all__ = ["Frame", "Source", "open_source"]
 
 _CAMERA = re.compile(r"(?:/dev/video)?(\d{1,4})")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_RECORDINGS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg"})
+_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp", "http", "https"})
 
 
 class Source(Protocol):
@@ -73,13 +72,14 @@ def open_source(
     word = str(spec).strip()
     camera = _CAMERA.fullmatch(word)
     if camera is not None:
-        return LiveSource(f"camera {camera[1]}", partial(open_camera, int(camera[1])), clock, sleep)
+        return LiveSource(f"camera {camera[1]}", partial(Capture, int(camera[1])), clock, sleep)
     if word == "demo":
         return _demo(clock, sleep)
-    if _URL.match(word) and not word.lower().startswith("file://") and not _is_recording(word):
-        return LiveSource(shown(word), partial(open_url, word), clock, sleep)
-    source = _recording(word, image_rate, clock)
-    return Paced(source, clock, sleep) if realtime else source
+    if _URL.match(word) and not word.lower().startswith("file://"):
+        source = _stream(word, clock, sleep)
+    else:
+        source = _recording(word, image_rate, clock)
+    return Paced(source, clock, sleep) if realtime and not source.live else source
 
 
 def _demo(clock: Clock, sleep: Sleep | None) -> Source:
@@ -88,11 +88,26 @@ def _demo(clock: Clock, sleep: Sleep | None) -> Source:
     return Demo(RenderedStream(), clock=clock, sleep=sleep)
 
 
+def _stream(url: str, clock: Clock, sleep: Sleep | None) -> Source:
+    """A network camera, or a recording behind a URL: only what comes tells."""
+    from a3d_edge.video.decoder import Decoder
+
+    name, scheme = shown(url), urlsplit(url).scheme.lower()
+    if scheme not in _SCHEMES:
+        raise SourceError(f"{name}: unknown kind of address '{scheme}'; there are {', '.join(sorted(_SCHEMES))}")
+    first = Decoder(url, name, network=True)
+    if not first.live:
+        return VideoFile(url, name, clock, first)
+    waiting = [first]
+    live = LiveSource(
+        name, lambda: waiting.pop() if waiting else Decoder(url, name, network=True), clock, sleep
+    )
+    return Paced(live, clock, sleep, unhurried=True) if first.in_bursts else live
+
+
 def _recording(word: str, image_rate: float, clock: Clock) -> Source:
     if word.lower().startswith("file://"):
         word = url2pathname(urlsplit(word).path)
-    elif _URL.match(word):
-        return VideoFile(word, shown(word), clock, NETWORK_LIMITS)
     path = _existing(word)
     if path.is_dir():
         return ImageFolder(path, image_rate, clock)
@@ -126,9 +141,3 @@ def _check_file(path: Path) -> None:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if not first:
         raise SourceError(f"{path}: the file is empty; record or download it again")
-
-
-def _is_recording(url: str) -> bool:
-    """A finished video on a web server: a live source would take its end for a failure and start over."""
-    parts = urlsplit(url)
-    return parts.scheme.lower() in ("http", "https") and Path(parts.path).suffix.lower() in _RECORDINGS

@@ -1,0 +1,166 @@
+"""Opening a file or a network stream with PyAV: which formats are video, which stream players take, what
+failed in words of ours (FFmpeg's contain the URL with its password).
+
+Local files are read by nothing but their own name: a colon or percent sign in it is no protocol. A file's
+format is one that holds pictures: FFmpeg would also film a text file, letter by letter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import av
+import av.error
+from av.container import Flags
+
+from a3d_edge.errors import ResourceError, SourceError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+__all__ = ["Opened", "cause", "open_video"]
+
+FORMATS = frozenset(
+    "3g2 3gp apng asf av1 avi dash dv f4v flv gif h261 h263 h264 hevc hls ivf m4a m4v matroska mj2 mjpeg mov mp4 "
+    "mpeg mpegts mpegvideo mpjpeg mxf nut obu ogg rm rtp rtsp sdp swf vc1 vvc webm wtv yuv4mpegpipe".split()
+)
+"""Names of FFmpeg's demuxers of video; those of single pictures end in ``_pipe``."""
+PLAYLISTS = frozenset({"hls", "dash"})
+"""Of segments that come whole: seconds of pictures at once."""
+CLOCKLESS = frozenset({"mpjpeg", "mjpeg", "h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "obu", "vvc"})
+"""Formats without time stamps: FFmpeg counts pictures at a rate that it assumes."""
+ENDING = frozenset({"gif", "apng"})
+ENDLESS_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp"})
+
+OPEN_S = 5.0
+READ_S = 5.0
+"""A stream that gives nothing for so long has stalled."""
+PATIENT_S = 30.0
+"""The same of a playlist, whose next segment may take its whole length, and of a recording on a slow server."""
+PROBE_US = 1_000_000
+"""What a live stream is looked at before its first picture; FFmpeg would take five seconds."""
+
+LIVE_OPTIONS = {
+    "rtsp": {"rtsp_flags": "prefer_tcp", "fflags": "nobuffer"},
+    "rtsps": {"rtsp_flags": "prefer_tcp", "fflags": "nobuffer"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open container and the video stream that is read of it.
+
+    ``live``: has no end. ``has_clock``: its time stamps are its own. ``in_bursts``: pictures come by the
+    segment, long before their time.
+    """
+
+    container: InputContainer
+    stream: VideoStream
+    live: bool
+    has_clock: bool
+    in_bursts: bool
+
+
+def open_video(location: str, name: str, *, network: bool = False) -> Opened:
+    """Open an absolute path, or with ``network`` a URL; ``name`` is what messages call it.
+
+    Raises `SourceError` when there is no video in it or it cannot be had, `ResourceError` where FFmpeg was
+    built without what it takes.
+    """
+    container = _container(location, name, network=network)
+    try:
+        stream = _stream(container, name)
+        live = network and _is_live(container, location)
+    except BaseException:
+        container.close()
+        raise
+    # Presentation times that FFmpeg makes up from decoding times are wrong for frames out of order.
+    container.flags &= ~Flags.gen_pts.value
+    kinds = _kinds(container)
+    return Opened(container, stream, live, not kinds & CLOCKLESS, live and bool(kinds & PLAYLISTS))
+
+
+def _container(location: str, name: str, *, network: bool) -> InputContainer:
+    scheme = urlsplit(location).scheme.lower() if network else ""
+    options = dict(LIVE_OPTIONS.get(scheme, {}))
+    if scheme in ENDLESS_SCHEMES:
+        options["analyzeduration"] = str(PROBE_US)
+    try:
+        return av.open(
+            location if network else f"file:{location}",
+            options=options,
+            timeout=(OPEN_S * (1 if scheme in ENDLESS_SCHEMES else 3), _read_s(location, scheme)) if network else None,
+            metadata_errors="replace",
+        )
+    except av.error.FFmpegError as error:
+        if network:
+            raise SourceError(f"{name}: cannot be opened ({cause(error)}); check the address and that it is on") from error
+        raise SourceError(
+            f"{name}: cannot be opened as video ({cause(error)}); give a complete video file"
+        ) from error
+    except (UnicodeError, ValueError) as error:
+        raise SourceError(f"{name}: FFmpeg cannot take this name ({error}); rename it") from error
+
+
+def _read_s(location: str, scheme: str) -> float:
+    return READ_S if scheme in ENDLESS_SCHEMES or not _names_a_file(location) else PATIENT_S
+
+
+def _names_a_file(url: str) -> bool:
+    """Whether a URL's last part has a suffix, as recordings and playlists have and cameras seldom do."""
+    return "." in urlsplit(url).path.rpartition("/")[2]
+
+
+def _kinds(container: InputContainer) -> frozenset[str]:
+    return frozenset(container.format.name.split(","))
+
+
+def _stream(container: InputContainer, name: str) -> VideoStream:
+    """The video stream that players take: no cover picture, then what FFmpeg calls the best one."""
+    kinds = _kinds(container)
+    if not kinds & FORMATS and not any(kind.endswith("_pipe") for kind in kinds):
+        what = "text" if "tty" in kinds else f"of the format {container.format.name}"
+        raise SourceError(f"{name}: is no video, but {what}; give a video file")
+    cover = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    moving = [stream for stream in container.streams.video if not stream.disposition & cover]
+    if not moving:
+        held = "only a cover picture" if container.streams.video else "no pictures"
+        raise SourceError(f"{name}: holds {held}, no video; give a video file")
+    best = container.streams.best("video")
+    chosen = best if best in moving else moving[0]
+    if chosen.codec_context is None:
+        raise ResourceError(f"{name}: this PyAV has no decoder for its video; convert it to H.264")
+    return chosen
+
+
+def _is_live(container: InputContainer, url: str) -> bool:
+    """Whether a network stream has no end of its own: neither a length in time nor one in bytes."""
+    if urlsplit(url).scheme.lower() in ENDLESS_SCHEMES:
+        return True
+    if _kinds(container) & ENDING or container.duration is not None:
+        return False
+    return bool(_kinds(container) & PLAYLISTS) or container.size <= 0
+
+
+_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
+    (av.error.HTTPUnauthorizedError, "401: user or password are wrong or missing"),
+    (av.error.HTTPForbiddenError, "403: it is not allowed"),
+    (av.error.HTTPNotFoundError, "404: not found there"),
+    (av.error.HTTPError, "the server refuses with an error"),
+    (av.error.ExitError, "no answer in time"),
+    (av.error.ProtocolNotFoundError, "unknown protocol"),
+    (av.error.DecoderNotFoundError, "no decoder for it"),
+    (av.error.InvalidDataError, "its data is no video, or damaged"),
+    (av.error.EOFError, "it ends before anything can be read"),
+)
+
+
+def cause(error: BaseException) -> str:
+    """Why FFmpeg failed, without the location, which may hold a password."""
+    for kind, words in _CAUSES:
+        if isinstance(error, kind):
+            return words
+    return (getattr(error, "strerror", None) or type(error).__name__).lower()

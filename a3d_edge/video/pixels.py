@@ -1,0 +1,158 @@
+"""From decoded frames to pictures as a player shows them, by one of FFmpeg's filter graphs.
+
+    decoded frame ── deinterlace? ── turn? ── square pixels, BGR, standard range ── (H, W, 3) uint8
+
+The graph takes its pictures from a pool: without one, each new array costs more page faults than the
+conversion costs time (`benchmarks/decoding.py`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av.error
+import numpy as np
+from av.filter import Graph
+
+from a3d_edge.video.opencv import Image
+from a3d_edge.video.timeline import Stamps
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.video.stream import VideoStream
+
+__all__ = ["Pixels"]
+
+PQ, HLG, BT2020 = 16, 18, 9
+"""H.273: transfer functions of high dynamic range, and wide primaries."""
+TO_STANDARD = ":out_transfer=bt709:out_primaries=bt709"
+DEINTERLACE = "mode=send_frame:deint=interlaced"
+WIDEST_PIXEL = 8
+"""A pixel's sides differ by less, or the file is wrong about it."""
+TICK = Fraction(1, 1000)
+
+Look = tuple[Any, ...]
+
+
+class Pixels:
+    """Turns the frames of one stream, pushed in order, into pictures (H, W, 3) BGR uint8.
+
+    Turned and mirrored as the file says, pixels made square, interlaced frames deinterlaced (one frame
+    late), high dynamic range brought to standard range; a change of size or format is followed. Pictures
+    may be views with padded rows, and are not to be written to.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+        self._interlaced = False
+        self._look: Look | None = None
+        self._graph: Graph | None = None
+        self._number = 0
+        self._stamps = Stamps()
+        self._positions: dict[int, float | None] = {}
+
+    def push(self, frame: VideoFrame) -> Iterator[tuple[Image, float | None]]:
+        """The pictures that this frame completes, with their positions (s). Raises FFmpeg's errors."""
+        position = self._stamps.position(frame.pts, frame.dts, frame.time_base)
+        self._interlaced = self._interlaced or frame.interlaced_frame
+        look = self._look_of(frame)
+        if look != self._look:
+            yield from self.flush()
+            self._graph, self._look = self._build(frame), look
+        self._positions[self._number] = position
+        frame.pts, frame.time_base = self._number, TICK
+        self._number += 1
+        assert self._graph is not None
+        self._graph.push(frame)
+        yield from self._finished()
+
+    def flush(self) -> Iterator[tuple[Image, float | None]]:
+        """What is still in the graph; the next frame begins a new one."""
+        if self._graph is not None:
+            self._graph.push(None)
+            yield from self._finished()
+        self._graph = self._look = None
+        self._positions.clear()
+
+    def _finished(self) -> Iterator[tuple[Image, float | None]]:
+        while True:
+            try:
+                done = self._graph.vpull() if self._graph else None
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            if done is None:
+                return
+            number = round(float(done.pts * done.time_base) / float(TICK))
+            yield _view(done), self._positions.pop(number, None)
+
+    def _look_of(self, frame: VideoFrame) -> Look:
+        """All that a graph depends on."""
+        shape = frame.width, frame.height, frame.format.name
+        colour = frame.colorspace, frame.color_range, frame.color_trc, frame.color_primaries
+        return *shape, *colour, frame.rotation, self._stream.sample_aspect_ratio, self._interlaced
+
+    def _build(self, frame: VideoFrame) -> Graph:
+        graph = Graph()
+        graph.threads = 1
+        source = graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=TICK
+        )
+        filters = [source]
+        if self._interlaced:
+            filters.append(graph.add("bwdif", DEINTERLACE))
+        turns = _turns(frame)
+        filters += [graph.add(*one) for one in turns]
+        on_its_side = any(name == "transpose" for name, _ in turns)
+        scaling = _scaling(frame, self._stream.sample_aspect_ratio, on_its_side=on_its_side)
+        filters += [graph.add("scale", scaling), graph.add("format", "pix_fmts=bgr24"), graph.add("buffersink")]
+        graph.link_nodes(*filters).configure()
+        return graph
+
+
+def _scaling(frame: VideoFrame, pixel: Fraction | None, *, on_its_side: bool) -> str:
+    """Options of the scale filter: the size in square pixels as it lies there, and the range of colours."""
+    aspect = pixel or Fraction(1)
+    if not Fraction(1, WIDEST_PIXEL) < aspect < WIDEST_PIXEL:
+        aspect = Fraction(1)
+    width, height = max(1, round(frame.width * aspect)), frame.height
+    if on_its_side:
+        width, height = height, width
+    high = frame.color_trc in (PQ, HLG) or frame.color_primaries == BT2020
+    return f"w={width}:h={height}:flags=bilinear{TO_STANDARD if high else ''}"
+
+
+def _turns(frame: VideoFrame) -> list[tuple[str, str]]:
+    """Filters that show a frame upright, by the file's display matrix; angles between are left alone.
+
+    A point (x, y) of the frame is shown at (a·x + c·y, b·x + d·y), y downwards.
+    """
+    a, b, c, d = _matrix(frame)
+    if b == c == 0:
+        return [("hflip", "")] * (a < 0) + [("vflip", "")] * (d < 0)
+    if a == d == 0:
+        turn = {(1, -1): "clock", (-1, 1): "cclock", (1, 1): "cclock_flip", (-1, -1): "clock_flip"}
+        return [("transpose", turn[_sign(b), _sign(c)])]
+    return []
+
+
+def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+    side = frame.side_data.get("DISPLAYMATRIX")
+    if side is None:
+        return 1, 0, 0, 1
+    values = struct.unpack("=9i", bytes(side)[:36])
+    return values[0], values[1], values[3], values[4]
+
+
+def _sign(value: int) -> int:
+    return 1 if value > 0 else -1
+
+
+def _view(frame: VideoFrame) -> Image:
+    """The frame's own memory as an array, which keeps it; rows may be padded."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8)
+    shape, strides = (frame.height, frame.width, 3), (plane.line_size, 3, 1)
+    return np.lib.stride_tricks.as_strided(rows, shape, strides)
