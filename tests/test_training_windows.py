@@ -14,7 +14,6 @@ from a3d_edge.training.clips import Clip
 from a3d_edge.training.decode import DecodedClip, FrameCache, decode
 from a3d_edge.training.windows import (
     View,
-    augmented_window,
     frame_rate,
     paper_views,
     plain_window,

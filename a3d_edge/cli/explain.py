@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.models.network import Clips
     from a3d_edge.plots_explain import Explained
-    from a3d_edge.training.decode import DecodedClip
+    from a3d_edge.training.decode import DecodedClip, Stretch
 
 KINDS = (".png", ".svg")
 PICTURE_SIDE = 256  # pixels of the short side: what the figure can show
@@ -47,21 +47,23 @@ def explain(
     require("train,plot", "torch", "av", "matplotlib")
     from a3d_edge.files import write_atomically
     from a3d_edge.plots_explain import draw, save
-    from a3d_edge.training.decode import decode
+    from a3d_edge.training.decode import times_of
 
     loaded, pair = _load(bundle, checkpoint, configuration or [])
     if label is not None and label not in loaded.classes:
         raise UsageError(f"unknown --label '{label}'; the network knows {', '.join(loaded.classes)}")
-    decoded = decode(clip, max(PICTURE_SIDE, *(c.size for c in pair)))
-    first = _first_instant(loaded, decoded, start, clip)
+    times = times_of(clip)
+    stretch, first = _beginning(loaded, times, start, clip)
+    decoded = _decoded(loaded, clip, stretch, first, max(PICTURE_SIDE, *(c.size for c in pair)))
     windows = [_window(loaded, decoded, first, c) for c in pair]
     explained = label if label is not None else _prediction(loaded, windows[0], pair[0])
     rows = [_row(loaded, w, c, explained) for w, c in zip(windows, pair, strict=True)]
-    times = [instant / loaded.description.rate for instant in _instants(loaded, first)]
+    begins_s = float(times.times[stretch.first])
+    seconds = [begins_s + instant / loaded.description.rate for instant in _instants(loaded, first)]
     heading = f"What speaks for {explained} in {clip.name}"
-    figure = draw(rows, _pictures(loaded, decoded, times), times, explained, heading)
+    figure = draw(rows, _pictures(loaded, decoded, first), seconds, explained, heading)
     write_atomically(out, lambda temporary: save(figure, temporary, out.suffix.lower()[1:]))
-    _say(rows, times, explained, clip, out, json_lines=json_lines)
+    _say(rows, seconds, explained, clip, out, json_lines=json_lines)
 
 
 def _load(
@@ -106,19 +108,47 @@ def _cost(configuration: Configuration) -> float:
     return configuration.width**2 * configuration.size**2 * configuration.frames
 
 
-def _first_instant(loaded: Checkpoint, decoded: DecodedClip, start: float | None, clip: Path) -> int:
-    """Where the window begins: as asked for, else so that it lies in the clip's middle."""
+def _beginning(
+    loaded: Checkpoint, times: DecodedClip, start: float | None, clip: Path
+) -> tuple[Stretch, int]:
+    """Where the window begins: as asked for, else so that it lies in the middle of what goes on longest."""
     from a3d_edge.training.windows import window_starts_of
 
     sampling = loaded.description.sampling
+    stretches = times.stretches(sampling.span_s)
     if start is None:
-        return window_starts_of(decoded, sampling, 1)[0]
-    last = window_starts_of(decoded, sampling, 2)[-1]
-    if not 0.0 <= start <= last / sampling.rate:
-        raise UsageError(
-            f"--start {start:g}: the windows of {clip} begin between 0 and {last / sampling.rate:.2f} s"
-        )
-    return round(start * sampling.rate)
+        longest = max(stretches, key=lambda one: one.duration)
+        return longest, window_starts_of(longest, sampling, 1)[0]
+    for stretch in stretches:
+        begins = start - float(times.times[stretch.first])
+        if 0.0 <= begins <= window_starts_of(stretch, sampling, 2)[-1] / sampling.rate:
+            return stretch, round(begins * sampling.rate)
+    last = times.times[stretches[-1].first] + window_starts_of(stretches[-1], sampling, 2)[-1] / sampling.rate
+    cuts = f", none across its {len(stretches) - 1} cuts" if len(stretches) > 1 else ""
+    raise UsageError(f"--start {start:g}: the windows of {clip} begin between 0 and {last:.2f} s{cuts}")
+
+
+def _decoded(loaded: Checkpoint, clip: Path, stretch: Stretch, first: int, short_side: int) -> DecodedClip:
+    """The stretch with the pictures that the window shows, and no others."""
+    import numpy as np
+
+    from a3d_edge.training.decode import DecodedClip, pictures_at
+    from a3d_edge.training.windows import runtime_view
+
+    sampling, spec = loaded.description.sampling, loaded.preprocessing
+    sampled = runtime_view(stretch, first, sampling, spec).frames
+    places = {*np.unique(sampled).tolist(), *stretch.at(_seconds(loaded, first)).tolist()}
+    pictures = pictures_at(clip, short_side, places)
+    return DecodedClip({place - stretch.first: image for place, image in pictures.items()}, stretch.times)
+
+
+def _seconds(loaded: Checkpoint, first: int) -> NDArray[np.float64]:
+    """When the slow pathway's pictures are, from the stretch's beginning."""
+    import numpy as np
+
+    from a3d_edge.video.sampler import TIE_S
+
+    return np.array(_instants(loaded, first)) / loaded.description.rate - TIE_S / 2
 
 
 def _instants(loaded: Checkpoint, first: int) -> list[int]:
@@ -169,18 +199,19 @@ def _row(loaded: Checkpoint, window: Clips, configuration: Configuration, label:
     )
 
 
-def _pictures(loaded: Checkpoint, decoded: DecodedClip, times: Sequence[float]) -> list[NDArray[np.uint8]]:
+def _pictures(loaded: Checkpoint, decoded: DecodedClip, first: int) -> list[NDArray[np.uint8]]:
     """The visible part of the frame of every instant, RGB ``(H, W, 3)``."""
     import numpy as np
 
     from a3d_edge.video.preprocess import visible_roi
-    from a3d_edge.video.sampler import TIE_S
 
-    height, width = decoded.frames.shape[1:3]
-    roi = visible_roi(height, width, loaded.preprocessing.aspect)
-    rows, columns = slice(roi.top, roi.top + roi.height), slice(roi.left, roi.left + roi.width)
-    chosen = decoded.at(np.array(times) - TIE_S / 2)
-    return [np.ascontiguousarray(decoded.frames[i][rows, columns, ::-1]) for i in chosen]
+    shown = []
+    for place in decoded.at(_seconds(loaded, first)):
+        image = decoded.frames[int(place)]
+        roi = visible_roi(image.shape[0], image.shape[1], loaded.preprocessing.aspect)
+        rows, columns = slice(roi.top, roi.top + roi.height), slice(roi.left, roi.left + roi.width)
+        shown.append(np.ascontiguousarray(image[rows, columns, ::-1]))
+    return shown
 
 
 def _say(

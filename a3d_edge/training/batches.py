@@ -12,9 +12,9 @@ from torch import Tensor
 
 from a3d_edge.errors import UsageError
 from a3d_edge.models.network import Clips
+from a3d_edge.training.augmentation import augmented_window
 from a3d_edge.training.clips import Clip, class_of
 from a3d_edge.training.decode import FrameCache
-from a3d_edge.training.windows import augmented_window
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 

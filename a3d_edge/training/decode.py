@@ -1,13 +1,19 @@
-"""Decode a clip once (PyAV) and keep its frames on disk, scaled to what training can use."""
+"""Decode a clip once and keep its frames on disk, scaled to what training can use.
+
+Clips are read by the runtime's own reader, picture by picture: training sees what running sees, and needs no
+more memory for a long clip than for a short one.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -16,71 +22,116 @@ from numpy.typing import NDArray
 from a3d_edge.errors import ResourceError, SourceError
 from a3d_edge.files import write_atomically
 from a3d_edge.training.clips import Clip
+from a3d_edge.video.files import VideoFile
+from a3d_edge.video.frame import Frame
 
-if TYPE_CHECKING:
-    from av import VideoFrame
-
-__all__ = ["DecodedClip", "FrameCache", "decode"]
+__all__ = ["DecodedClip", "FrameCache", "Stretch", "decode", "pictures_at", "times_of"]
 
 RENDERED_SIZES = ((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108))
 
-_DECODING = "upright"
+_DECODING = "as run"
 """Names what `decode` does; another name when it changes, so that no older cache is read."""
+
+Image = NDArray[np.uint8]
+
+
+class Pictures(Protocol):
+    """Pictures (H, W, 3) uint8 BGR by their place in a clip: one array of all, or a list if sizes change."""
+
+    def __getitem__(self, place: int, /) -> Image: ...
 
 
 @dataclass(frozen=True, slots=True)
-class DecodedClip:
-    """Frames ``(N, H, W, 3)`` uint8 BGR and their times ``(N,)`` in seconds, the first at 0."""
+class Stretch:
+    """Pictures of a clip that go on from each other: from place ``first`` on, at ``times`` (s) from 0."""
 
-    frames: NDArray[np.uint8]
+    first: int
     times: NDArray[np.float64]
 
     def at(self, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Index of the frame nearest to each time; before the first and after the last, those are held."""
+        """Place in the clip of the picture nearest to each time; before the first and after the last, those
+        are held."""
         right = np.clip(np.searchsorted(self.times, seconds), 1, max(1, len(self.times) - 1))
         right = np.minimum(right, len(self.times) - 1)
         left = np.maximum(right - 1, 0)
         nearer_left = seconds - self.times[left] <= self.times[right] - seconds
-        return np.where(nearer_left, left, right)
+        return self.first + np.where(nearer_left, left, right)
 
     @property
     def duration(self) -> float:
-        """Seconds from the first frame to the last."""
-        return float(self.times[-1])
+        """Seconds from the first picture to the last."""
+        return float(self.times[-1] - self.times[0])
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedClip:
+    """Frames by place, their times ``(N,)`` in seconds, the first at 0, and takes ``(N,)`` as in `Frame`."""
+
+    frames: Pictures
+    times: NDArray[np.float64]
+    takes: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))  # empty: one take
+
+    def at(self, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Place of the frame nearest to each time, cuts or not; see `Stretch.at`."""
+        return Stretch(0, self.times).at(seconds)
+
+    @property
+    def duration(self) -> float:
+        """Seconds of its takes, from the first frame of each to the last."""
+        return sum(stretch.duration for stretch in self.stretches(float("inf")))
+
+    def stretches(self, gap_s: float) -> list[Stretch]:
+        """The clip cut where the runtime begins a new timeline: at another take, or after a longer gap."""
+        takes = self.takes if len(self.takes) else np.zeros(len(self.times), np.intp)
+        cuts = np.flatnonzero((np.diff(takes) != 0) | (np.diff(self.times) > gap_s)) + 1
+        bounds = [0, *cuts.tolist(), len(self.times)]
+        return [
+            Stretch(first, self.times[first:last] - self.times[first])
+            for first, last in pairwise(bounds)
+        ]
 
 
 def decode(path: Path, short_side: int) -> DecodedClip:
-    """All frames of a file, upright, the short side scaled to at most ``short_side``. Raises `SourceError`.
+    """All frames of a file as the runtime shows them, the short side scaled to at most ``short_side``.
 
-    Upright as OpenCV shows them at run time: turned by the file's rotation tag, if it is a quarter turn.
+    Raises `SourceError`.
     """
+    frames, times, takes = [], [], []
+    for frame in _read(path):
+        frames.append(_shrink(frame.image, short_side).copy())
+        times.append(frame.time_s)
+        takes.append(frame.take)
+    uniform = len({image.shape for image in frames}) == 1
+    return DecodedClip(np.stack(frames) if uniform else frames, np.array(times), np.array(takes, np.intp))
+
+
+def times_of(path: Path) -> DecodedClip:
+    """When a file's frames are and which go on from each other, without the frames. Raises `SourceError`."""
+    seen = [(frame.time_s, frame.take) for frame in _read(path)]
+    return DecodedClip({}, np.array([at for at, _ in seen]), np.array([take for _, take in seen], np.intp))
+
+
+def pictures_at(path: Path, short_side: int, places: Collection[int]) -> dict[int, Image]:
+    """The frames at some places alone, as `decode` gives them. Raises `SourceError`."""
+    found: dict[int, Image] = {}
+    for frame in _read(path):
+        if frame.index in places:
+            found[frame.index] = _shrink(frame.image, short_side).copy()
+            if len(found) == len(set(places)):
+                break
+    return found
+
+
+def _read(path: Path) -> Iterator[Frame]:
+    video = VideoFile(str(path.absolute()), str(path))
     try:
-        import av
-    except ImportError as error:
-        raise ResourceError("training decodes video with PyAV: pip install 'a3d-edge[train]'") from error
-    frames, times = [], []
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            rate = float(stream.average_rate or 30)
-            for number, frame in enumerate(container.decode(stream)):
-                image = _shrink(frame.to_ndarray(format="bgr24"), short_side)
-                frames.append(np.rot90(image, _quarter_turns(frame)))
-                times.append(number / rate if frame.time is None else frame.time)
-    except (av.FFmpegError, IndexError, OSError) as error:
-        raise SourceError(f"{path}: cannot be decoded as video ({error})") from error
-    if not frames:
-        raise SourceError(f"{path}: holds no video frame")
-    return DecodedClip(np.stack(frames), np.asarray(times) - times[0])
+        while (frame := video.read()) is not None:
+            yield frame
+    finally:
+        video.close()
 
 
-def _quarter_turns(frame: VideoFrame) -> int:
-    """How often to turn a frame counter-clockwise by 90°; other angles are left alone, as OpenCV does."""
-    turns, rest = divmod(frame.rotation, 90)
-    return 0 if rest else turns
-
-
-def _shrink(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
+def _shrink(image: Image, short_side: int) -> Image:
     height, width = image.shape[:2]
     scale = short_side / min(height, width)
     if scale >= 1:
@@ -90,7 +141,8 @@ def _shrink(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
 
 
 class FrameCache:
-    """Decoded clips on disk, memory-mapped; a changed file is decoded anew.
+    """Decoded clips on disk, memory-mapped: ``….bgr`` holds the frames one after the other, ``….npz`` their
+    times, takes and shapes. A changed file is decoded anew, and so is a damaged entry.
 
     ``folder`` may be shared by several runs and deleted at any time.
     """
@@ -102,13 +154,28 @@ class FrameCache:
     def get(self, clip: Clip) -> DecodedClip:
         """The clip's frames, decoded or drawn if need be. Raises `SourceError` or `ResourceError`."""
         key = self._key(clip)
-        frames_file, times_file = self.folder / f"{key}.frames.npy", self.folder / f"{key}.times.npy"
-        if not (times_file.exists() and frames_file.exists()):
-            self._make_folder()
-            decoded = draw(clip) if clip.path is None else decode(clip.path, self.short_side)
-            write_atomically(frames_file, lambda temporary: _write(temporary, decoded.frames))
-            write_atomically(times_file, lambda temporary: _write(temporary, decoded.times))
-        return DecodedClip(np.load(frames_file, mmap_mode="r"), np.load(times_file))
+        index, pixels = self.folder / f"{key}.npz", self.folder / f"{key}.bgr"
+        if (found := _mapped(index, pixels)) is not None:
+            return found
+        self._make_folder()
+        frames = _drawn(clip) if clip.path is None else _read(clip.path)
+        times, takes, shapes = [], [], []
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                for frame in frames:
+                    image = _shrink(frame.image, self.short_side) if clip.path else frame.image
+                    file.write(np.ascontiguousarray(image).data)
+                    times.append(frame.time_s)
+                    takes.append(frame.take)
+                    shapes.append(image.shape[:2])
+
+        write_atomically(pixels, write)
+        write_atomically(index, lambda temporary: _write_index(temporary, times, takes, shapes))
+        made = _mapped(index, pixels)
+        if made is None:
+            raise ResourceError(f"{self.folder}: what was written there cannot be read; name another --cache")
+        return made
 
     def _make_folder(self) -> None:
         try:
@@ -132,14 +199,30 @@ class FrameCache:
         return hashlib.sha256(name.encode()).hexdigest()[:24]
 
 
-def _write(path: Path, array: NDArray[np.generic]) -> None:
+def _write_index(path: Path, times: list[float], takes: list[int], shapes: list[tuple[int, int]]) -> None:
     with path.open("wb") as file:
-        np.save(file, array)
-        file.flush()
-        os.fsync(file.fileno())
+        np.savez(file, times=np.array(times), takes=np.array(takes), shapes=np.array(shapes))
 
 
-def draw(clip: Clip) -> DecodedClip:
+def _mapped(index: Path, pixels: Path) -> DecodedClip | None:
+    """An entry of the cache; None where there is none, or one that is damaged."""
+    try:
+        with np.load(index) as content:
+            times, takes, shapes = content["times"], content["takes"], content["shapes"]
+        lengths = shapes.prod(axis=1) * 3
+        if pixels.stat().st_size != lengths.sum() or not 0 < len(times) == len(takes) == len(shapes):
+            return None
+        values = np.memmap(pixels, np.uint8, "r")
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, np.exceptions.AxisError):
+        return None
+    if (shapes == shapes[0]).all():
+        return DecodedClip(values.reshape(-1, *shapes[0], 3), times, takes)
+    ends = np.cumsum(lengths)
+    parts = zip(shapes, ends - lengths, ends, strict=True)
+    return DecodedClip([values[a:b].reshape(*shape, 3) for shape, a, b in parts], times, takes)
+
+
+def _drawn(clip: Clip) -> Iterator[Frame]:
     """A rendered clip; its seed also chooses its shape, rate and length."""
     from a3d_edge.rendered import render_clip
 
@@ -147,8 +230,8 @@ def draw(clip: Clip) -> DecodedClip:
     width, height = RENDERED_SIZES[rng.integers(len(RENDERED_SIZES))]
     rate, seconds = float(rng.choice([20.0, 25.0, 30.0])), rng.uniform(2.4, 4.2)
     count = round(seconds * rate)
-    frames = render_clip(clip.label, clip.seed, frames=count, width=width, height=height, rate=rate)
-    return DecodedClip(frames, np.arange(count) / rate)
+    images = render_clip(clip.label, clip.seed, frames=count, width=width, height=height, rate=rate)
+    return (Frame(place, place / rate, image, 0.0) for place, image in enumerate(images))
 
 
 @cache

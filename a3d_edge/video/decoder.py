@@ -1,14 +1,14 @@
 """The one reader of video: every picture of a file or network stream, for running and for training alike.
 
-    container ── packets ──► codec ── frames ──► `Pixels` ──► (picture, position)
-        │ damaged: go on       │ damaged: counted, passed over
-        └── cut off: what is missing is counted
+container ── packets ──► codec ── frames ──► `Pixels` ──► (picture, position)
+    │ damaged: go on       │ damaged: counted, passed over
+    └── cut off: what is missing is counted
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 
 import av.error
@@ -37,8 +37,8 @@ class Decoder(Guarded[Picture]):
     """Pictures (H, W, 3) BGR of an absolute path, or with ``network`` of a URL, and where they stand in the
     container's own time (s; None where it has none).
 
-    A picture that cannot be decoded is passed over and counted in ``unreadable``, and so is what is missing at
-    the end of a recording that was cut off. ``live``, ``in_bursts``: as in `Opened`. ``rate``: pictures a
+    A picture that cannot be decoded is passed over and counted in ``unreadable``, and so is what is missing
+    at the end of a recording that was cut off. ``live``, ``in_bursts``: as in `Opened`. ``rate``: pictures a
     second as announced, None if not. Raises `SourceError` when it cannot be opened, and from `read` when a
     network stream breaks off.
     """
@@ -64,7 +64,7 @@ class Decoder(Guarded[Picture]):
         self._pictures.close()
         self._opened.container.close()
 
-    def _all(self) -> Iterator[Picture]:
+    def _all(self) -> Generator[Picture]:
         for packet in self._packets():
             for frame in self._decoded(packet):
                 yield from self._placed(self._pixels.push(frame))

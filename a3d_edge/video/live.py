@@ -27,7 +27,7 @@ USUAL_RATE = 30.0
 
 
 class Opened(Protocol):
-    """What a live source needs of a capture: pictures, and where they stand in its own time (s), if it knows."""
+    """A capture: pictures, and where they stand in its own time (s), if it has one."""
 
     def read(self) -> tuple[Image, float | None] | None: ...
     def close(self) -> None: ...

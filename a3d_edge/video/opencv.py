@@ -29,8 +29,9 @@ __all__ = ["Capture", "Image", "cv2", "shown"]
 
 Image = NDArray[np.uint8]
 
+
 class Capture(Guarded[tuple[Image, float | None]]):
-    """A camera by its number: pictures (H, W, 3) BGR without a position, for our own clock is the better one."""
+    """A camera by its number: pictures (H, W, 3) BGR without a position: our own clock is the better one."""
 
     def __init__(self, index: int) -> None:
         super().__init__()

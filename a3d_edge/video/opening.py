@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import av
 import av.error
-from av.container import Flags
 
 from a3d_edge.errors import ResourceError, SourceError
 
@@ -24,9 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["Opened", "cause", "open_video"]
 
 FORMATS = frozenset(
-    "3g2 3gp apng asf av1 avi dash dv f4v flv gif h261 h263 h264 hevc hls ivf m4a m4v matroska mj2 mjpeg mov mp4 "
-    "mpeg mpegts mpegvideo mpjpeg mxf nut obu ogg rm rtp rtsp sdp swf vc1 vvc webm wtv yuv4mpegpipe".split()
-)
+    {
+        "3g2", "3gp", "apng", "asf", "av1", "avi", "dash", "dv", "f4v", "flv", "gif", "h261",
+        "h263", "h264", "hevc", "hls", "ivf", "m4a", "m4v", "matroska", "mj2", "mjpeg", "mov",
+        "mp4", "mpeg", "mpegts", "mpegvideo", "mpjpeg", "mxf", "nut", "obu", "ogg", "rm", "rtp",
+        "rtsp", "sdp", "swf", "vc1", "vvc", "webm", "wtv", "yuv4mpegpipe",
+    }
+)  # fmt: skip
 """Names of FFmpeg's demuxers of video; those of single pictures end in ``_pipe``."""
 PLAYLISTS = frozenset({"hls", "dash"})
 """Of segments that come whole: seconds of pictures at once."""
@@ -35,18 +38,20 @@ CLOCKLESS = frozenset({"mpjpeg", "mjpeg", "h261", "h263", "h264", "hevc", "m4v",
 ENDING = frozenset({"gif", "apng"})
 ENDLESS_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp"})
 
+MADE_UP_TIMES = 0x0001
+"""AVFMT_FLAG_GENPTS, which PyAV sets: presentation times guessed from decoding times, wrong for frames out of
+order."""
+
 OPEN_S = 5.0
 READ_S = 5.0
 """A stream that gives nothing for so long has stalled."""
 PATIENT_S = 30.0
-"""The same of a playlist, whose next segment may take its whole length, and of a recording on a slow server."""
-PROBE_US = 1_000_000
-"""What a live stream is looked at before its first picture; FFmpeg would take five seconds."""
+"""The same of a playlist, whose next segment may take its whole length, and of a recording on a slow
+server."""
 
-LIVE_OPTIONS = {
-    "rtsp": {"rtsp_flags": "prefer_tcp", "fflags": "nobuffer"},
-    "rtsps": {"rtsp_flags": "prefer_tcp", "fflags": "nobuffer"},
-}
+RTSP = {"rtsp_flags": "prefer_tcp", "fflags": "nobuffer", "analyzeduration": "1000000"}
+"""Over TCP, as OpenCV asks too: what UDP loses spoils seconds of pictures. Looked at for one second (in µs)
+before the first picture, not five, and unbuffered: else the first second is a second old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,36 +82,33 @@ def open_video(location: str, name: str, *, network: bool = False) -> Opened:
     except BaseException:
         container.close()
         raise
-    # Presentation times that FFmpeg makes up from decoding times are wrong for frames out of order.
-    container.flags &= ~Flags.gen_pts.value
+    container.flags &= ~MADE_UP_TIMES
     kinds = _kinds(container)
     return Opened(container, stream, live, not kinds & CLOCKLESS, live and bool(kinds & PLAYLISTS))
 
 
 def _container(location: str, name: str, *, network: bool) -> InputContainer:
     scheme = urlsplit(location).scheme.lower() if network else ""
-    options = dict(LIVE_OPTIONS.get(scheme, {}))
-    if scheme in ENDLESS_SCHEMES:
-        options["analyzeduration"] = str(PROBE_US)
     try:
-        return av.open(
+        container: InputContainer = av.open(
             location if network else f"file:{location}",
-            options=options,
-            timeout=(OPEN_S * (1 if scheme in ENDLESS_SCHEMES else 3), _read_s(location, scheme)) if network else None,
+            options=RTSP if scheme in ("rtsp", "rtsps") else {},
+            timeout=_limits(location, scheme) if network else None,
             metadata_errors="replace",
         )
     except av.error.FFmpegError as error:
-        if network:
-            raise SourceError(f"{name}: cannot be opened ({cause(error)}); check the address and that it is on") from error
-        raise SourceError(
-            f"{name}: cannot be opened as video ({cause(error)}); give a complete video file"
-        ) from error
+        advice = "check the address and that it is on" if network else "give a complete video file"
+        raise SourceError(f"{name}: cannot be opened as video ({cause(error)}); {advice}") from error
     except (UnicodeError, ValueError) as error:
         raise SourceError(f"{name}: FFmpeg cannot take this name ({error}); rename it") from error
+    return container
 
 
-def _read_s(location: str, scheme: str) -> float:
-    return READ_S if scheme in ENDLESS_SCHEMES or not _names_a_file(location) else PATIENT_S
+def _limits(url: str, scheme: str) -> tuple[float, float]:
+    """How long (s) opening and reading may take before they fail."""
+    if scheme in ENDLESS_SCHEMES or not _names_a_file(url):
+        return OPEN_S, READ_S
+    return PATIENT_S, PATIENT_S
 
 
 def _names_a_file(url: str) -> bool:

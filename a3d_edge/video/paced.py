@@ -17,8 +17,8 @@ __all__ = ["Demo", "Paced", "Scene"]
 
 
 LATE_S = 1.0
-"""A frame that comes later than its time by more moves the time of all that follow: a live stream that comes in
-bursts was interrupted. A file is hardly ever late, and catches up."""
+"""A frame that comes later than its time by more moves the time of all that follow: a live stream that comes
+in bursts was interrupted. A file is hardly ever late, and catches up."""
 
 
 class Paced:

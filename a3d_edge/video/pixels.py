@@ -85,7 +85,7 @@ class Pixels:
                 return
             if done is None:
                 return
-            number = round(float(done.pts * done.time_base) / float(TICK))
+            number = round((done.time or 0.0) / float(TICK))
             yield _view(done), self._positions.pop(number, None)
 
     def _look_of(self, frame: VideoFrame) -> Look:
@@ -97,9 +97,7 @@ class Pixels:
     def _build(self, frame: VideoFrame) -> Graph:
         graph = Graph()
         graph.threads = 1
-        source = graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=TICK
-        )
+        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TICK)
         filters = [source]
         if self._interlaced:
             filters.append(graph.add("bwdif", DEINTERLACE))
@@ -107,7 +105,11 @@ class Pixels:
         filters += [graph.add(*one) for one in turns]
         on_its_side = any(name == "transpose" for name, _ in turns)
         scaling = _scaling(frame, self._stream.sample_aspect_ratio, on_its_side=on_its_side)
-        filters += [graph.add("scale", scaling), graph.add("format", "pix_fmts=bgr24"), graph.add("buffersink")]
+        filters += [
+            graph.add("scale", scaling),
+            graph.add("format", "pix_fmts=bgr24"),
+            graph.add("buffersink"),
+        ]
         graph.link_nodes(*filters).configure()
         return graph
 

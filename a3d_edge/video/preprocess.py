@@ -152,8 +152,15 @@ def picture_of(
     if spec.input == "rgb":
         _write_rgb(fitted[0].part, spec, inside)
     else:
-        _write_motion([one.part for one in fitted], inside)
+        _write_motion([_as_large(one.part, box) for one in fitted], inside)
     return out
+
+
+def _as_large(part: Any, box: Roi) -> Any:
+    """A part as large as the box: where pictures change size, motion is still that between neighbours."""
+    if part.shape[:2] == (box.height, box.width):
+        return part
+    return cv2.resize(part, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
 
 
 def _resized(part: Any, width: int, height: int, colour: bool) -> Any:

@@ -94,7 +94,9 @@ def _stream(url: str, clock: Clock, sleep: Sleep | None) -> Source:
 
     name, scheme = shown(url), urlsplit(url).scheme.lower()
     if scheme not in _SCHEMES:
-        raise SourceError(f"{name}: unknown kind of address '{scheme}'; there are {', '.join(sorted(_SCHEMES))}")
+        raise SourceError(
+            f"{name}: unknown kind of address '{scheme}'; there are {', '.join(sorted(_SCHEMES))}"
+        )
     first = Decoder(url, name, network=True)
     if not first.live:
         return VideoFile(url, name, clock, first)

@@ -1,0 +1,154 @@
+"""Augmented windows of a clip, for training: another speed, place, scale, side and light each time.
+
+A window is one array per pathway: ``[(3, T, S, S)]``, or ``[slow, fast]`` for two.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from a3d_edge.training.decode import DecodedClip, Image, Stretch
+from a3d_edge.training.windows import Window, long_enough
+from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, visible_roi
+from a3d_edge.video.sampler import Sampling, window_instants
+
+__all__ = ["augmented_window"]
+
+SPEED = (0.8, 1.25)  # people act slower and faster than those of a small training set
+SCALE = (0.8, 1.25)
+SHIFT = 0.10  # of the input side
+ROTATION = 6.0  # degrees
+STRETCH = 0.10  # of the aspect ratio: viewpoints differ
+GAIN = (0.6, 1.5)
+
+
+def augmented_window(
+    clip: DecodedClip, size: int, sampling: Sampling, spec: Preprocessing, rng: np.random.Generator
+) -> list[Window]:
+    """A random window at a random speed, place, scale, side and light: one look for all its pictures.
+
+    ``[(3, T, S, S)]``, or ``[(3, T, S, S), (3, T·α, S, S)]`` for two pathways: the slow one's pictures are
+    every α-th of the fast one's.
+    """
+    speed = rng.uniform(*SPEED)
+    span = (sampling.samples - 1) * sampling.spacing / sampling.rate * speed
+    stretch = _drawn(clip, sampling, rng)
+    start = rng.uniform(0.0, max(0.0, stretch.duration - span))
+    instants = np.array(window_instants(sampling, 0))[:, None] - np.array(spec.offsets)[None, :]
+    indices = stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
+    look = _Look.draw(size, spec, rng)
+    pictures = _augmented(clip, indices, look, spec)
+    return [pictures] if sampling.alpha == 1 else [pictures[:, :: sampling.alpha], pictures]
+
+
+def _drawn(clip: DecodedClip, sampling: Sampling, rng: np.random.Generator) -> Stretch:
+    """One of the stretches that hold a window, by its share of their seconds."""
+    there = long_enough(clip, sampling)
+    if len(there) == 1:
+        return there[0]
+    seconds = np.array([stretch.duration for stretch in there])
+    return there[rng.choice(len(there), p=seconds / seconds.sum())]
+
+
+def _augmented(clip: DecodedClip, indices: NDArray[np.intp], look: _Look, spec: Preprocessing) -> Window:
+    shown = {int(i): clip.frames[int(i)] for i in np.unique(indices)}
+    shapes = {image.shape: image for image in shown.values()}
+    inside = {shape: look.inside(image) for shape, image in shapes.items()}
+    if spec.input == "rgb":
+        images = [shown[int(i)] for i in indices[:, 0]]
+        return np.stack([look.rgb(image, inside[image.shape], spec) for image in images], axis=1)
+    greys = {i: look.grey(image) for i, image in shown.items()}
+    rows = [[int(i) for i in row] for row in indices]
+    return np.stack(
+        [look.motion([greys[i] for i in row], inside[shown[row[0]].shape]) for row in rows], axis=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pose:
+    """Where the input's square lies on a picture: the runtime's fit, scaled, turned, shifted, mirrored."""
+
+    scale: float
+    stretch: float
+    angle: float
+    mirror: float
+    shift: NDArray[np.float64]
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> _Pose:
+        return cls(
+            scale=rng.uniform(*SCALE),
+            stretch=rng.uniform(1 - STRETCH, 1 + STRETCH),
+            angle=math.radians(rng.uniform(-ROTATION, ROTATION)),
+            mirror=rng.choice([-1.0, 1.0]),
+            shift=0.5 + rng.uniform(-SHIFT, SHIFT, 2),
+        )
+
+    def matrix(self, shape: tuple[int, ...], size: int, aspect: float) -> NDArray[np.float32]:
+        """Affine map from the pixels of a picture (H, W, …) to those of the input."""
+        roi = visible_roi(shape[0], shape[1], aspect)
+        scale = size / max(roi.width, roi.height) * self.scale
+        cos, sin = math.cos(self.angle), math.sin(self.angle)
+        linear = scale * np.array(
+            [[cos * self.stretch * self.mirror, -sin], [sin * self.stretch * self.mirror, cos]]
+        )
+        centre = np.array([roi.left + roi.width / 2, roi.top + roi.height / 2])
+        return np.column_stack([linear, size * self.shift - linear @ centre]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One draw of geometry and light, the same for every frame of a window."""
+
+    size: int
+    aspect: float
+    pose: _Pose
+    gains: NDArray[np.float32]  # one per channel; a negative one swaps light and dark (motion only)
+    grey_gain: float
+    noise: float
+    rng: np.random.Generator
+
+    @classmethod
+    def draw(cls, size: int, spec: Preprocessing, rng: np.random.Generator) -> _Look:
+        pose = _Pose.draw(rng)
+        gains = rng.uniform(*GAIN) * rng.uniform(0.9, 1.1, 3)
+        polarity = rng.choice([-1.0, 1.0])
+        # Appearance is what a network of few training scenes learns by heart: at times take it away.
+        grey_gain = 0.0 if rng.random() < 0.3 else float(polarity)
+        signed = (gains * (polarity if spec.input == "motion" else 1.0)).astype(np.float32)
+        return cls(size, spec.aspect, pose, signed, grey_gain, rng.uniform(0.0, 0.01), rng)
+
+    def inside(self, image: Image) -> NDArray[np.bool_]:
+        """Where the input shows the picture, ``(S, S)``."""
+        return np.asarray(self._warped(np.ones(image.shape[:2], np.float32)) > 0.5)
+
+    def grey(self, image: Image) -> NDArray[np.float32]:
+        """Warped grey in [0, 1], ``(S, S)``."""
+        return self._warped(cv2.cvtColor(np.asarray(image), cv2.COLOR_BGR2GRAY)) * np.float32(1 / 255)
+
+    def motion(self, greys: list[NDArray[np.float32]], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """As `a3d_edge.video.preprocess.motion_channels`, under this look."""
+        now, earlier, earliest = greys
+        gain = self.gains[0]
+        out = np.empty((3, self.size, self.size), np.float32)
+        out[0] = (now - earlier) * (gain / MOTION_STD)
+        out[1] = (now - earliest) * (gain / MOTION_STD)
+        out[2] = (now - now[inside].mean()) * (abs(gain) * self.grey_gain / GREY_STD)
+        out += self.rng.normal(0.0, self.noise / MOTION_STD, out.shape).astype(np.float32)
+        return out * inside
+
+    def rgb(self, image: Image, inside: NDArray[np.bool_], spec: Preprocessing) -> NDArray[np.float32]:
+        """Warped, normalised RGB, ``(3, S, S)``."""
+        lit = np.clip(self._warped(np.asarray(image))[..., ::-1] / 255 * self.gains, 0.0, 1.0)
+        normalised = (lit - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
+        return np.asarray((normalised * inside[..., None]).transpose(2, 0, 1), np.float32)
+
+    def _warped(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        matrix = self.pose.matrix(image.shape, self.size, self.aspect)
+        return np.asarray(cv2.warpAffine(image, matrix, (self.size, self.size)), np.float32)
