@@ -98,6 +98,7 @@ class Runtime:
         self._decided_at = float("inf")  # the first decision holds until the first window
         self._every_frame = any(getattr(one, "every_frame", True) for one in self._events)
         self._wanted: Decision  # the one that first asked for the present configuration: its reason counts
+        self._told_far = False
         self.summary = Summary()
 
     def stop(self) -> None:
@@ -176,8 +177,19 @@ class Runtime:
             self._stream.add(sample)
             if not self._source.live:
                 self._answer()
+        if not self._told_far and (far_s := self._sampler.far_apart_s) is not None:
+            self._tell_far(far_s)
         for events in self._events:
             events.frame(frame, self._latest)
+
+    def _tell_far(self, far_s: float) -> None:
+        self._told_far = True
+        looks_s = self._bundle.sampling.stride / self._bundle.sampling.rate
+        for events in self._events:
+            events.warning(
+                f"the pictures are {far_s:.2g} s apart and the network looks at one every {looks_s:.2g} s: "
+                "it sees the same ones again and again, or no window of them; take a faster source"
+            )
 
     def _answer(self) -> None:
         """Run every window that is ready; of a live source only the newest, the others are counted."""

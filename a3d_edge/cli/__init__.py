@@ -6,7 +6,9 @@ import errno
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -72,6 +74,17 @@ def main() -> None:
         code = _code()
     finally:
         signal.signal(signal.SIGTERM, before)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process; at once where a read of a source still blocks in a thread (see `any_abandoned`)."""
+    reader = sys.modules.get("a3d_edge.video.reader")
+    if reader is not None and reader.any_abandoned():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
     sys.exit(code)
 
 

@@ -37,7 +37,7 @@ class PictureEvents:
             extra=f"acting: {frame.truth}" if frame.truth else "",
         )
         if isinstance(self._target, VideoSink):
-            self._target.write(picture)
+            self._target.write(picture, frame.time_s)
             return
         self._target.show(picture)
         if self._target.closed:

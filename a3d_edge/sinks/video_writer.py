@@ -6,24 +6,37 @@ import math
 import os
 import secrets
 import shutil
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.files import sync
 from a3d_edge.video.opencv import Image, cv2
+from a3d_edge.video.timeline import GAP_S
 
 __all__ = ["VideoSink"]
 
-CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
+H264 = {"preset": "ultrafast", "tune": "zerolatency"}
+ENCODERS: dict[str, tuple[tuple[str, str, dict[str, str]], ...]] = {
+    ".mp4": (("libx264", "yuv420p", H264), ("mpeg4", "yuv420p", {})),
+    ".avi": (("mjpeg", "yuvj420p", {}),),
+}
+"""The first that PyAV was built with: browsers play H.264."""
+TICK = Fraction(1, 1000)
+"""Of an .mp4; an .avi has nothing between two pictures of its rate."""
 FRAMES_BETWEEN_CHECKS = 15
 RESERVE_BYTES = 2**20
-"""Free space below which recording stops; OpenCV does not report a disk that is full."""
+"""Free space below which recording stops, so that a recording can still be finished."""
 
 
 class VideoSink:
-    """Writes frames to a file next to ``path``, renamed to it by `close`; ``rate`` frames a second.
+    """Writes frames to a file next to ``path``, renamed to it by `close`, at their own times; ``rate`` frames
+    a second where they have none.
 
     The first frame fixes the size; others are resized to it. On failure nothing is left behind and an older
     file of that name stays as it was; a recording without a frame leaves none. Raises `UsageError` for a name
@@ -35,30 +48,69 @@ class VideoSink:
         self.frames = 0
         _check(self.path, rate)
         self._rate = rate
-        self._writer: Any = None
+        self._container: Any = None
+        self._stream: Any = None
         self._size = (0, 0)
+        self._tick = TICK
+        self._last: int | None = None  # of the last picture
+        self._cut_s = 0.0  # what was cut out before it
         self._partial = self.path.with_name(
             f".{self.path.stem}.{secrets.token_hex(4)}.part{self.path.suffix}"
         )
 
-    def write(self, image: Image) -> None:
-        """Append one picture (H, W, 3) BGR."""
-        if self._writer is None:
+    def write(self, image: Image, time_s: float | None = None) -> None:
+        """Append one picture (H, W, 3) BGR, shown from ``time_s`` on; one interval after the last if None.
+
+        A picture within a millisecond of the one before it is left out; a pause of more than `GAP_S` is cut.
+        """
+        if self._container is None:
             self._open(image)
         if self.frames % FRAMES_BETWEEN_CHECKS == 0:
             self._check_space(image)
+        at = self._place(time_s)
+        if at is None:
+            return
         if (image.shape[1], image.shape[0]) != self._size:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
-        self._writer.write(image)
+        self._encode(image, at)
         self.frames += 1
+
+    def _place(self, time_s: float | None) -> int | None:
+        """When a picture is shown, in the stream's ticks; None where there is no room for it."""
+        last, interval = self._last, 1.0 / self._rate
+        if time_s is None:
+            time_s = self._cut_s + (0.0 if last is None else float(last * self._tick) + interval)
+        if last is None:
+            self._cut_s = time_s
+        elif time_s - self._cut_s - float(last * self._tick) > GAP_S:
+            self._cut_s = time_s - float(last * self._tick) - interval
+        at = round((time_s - self._cut_s) / float(self._tick))
+        if last is not None and at <= last:
+            return None
+        self._last = at
+        return at
+
+    def _encode(self, image: Image | None, at: int = 0) -> None:
+        """Encode and write one picture; None: what the encoder still holds."""
+        import av
+
+        frame = None
+        if image is not None:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
+            frame.pts, frame.time_base = at, self._tick
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except (OSError, av.error.FFmpegError) as error:
+            raise self._failed(getattr(error, "strerror", None) or str(error)) from error
 
     def close(self) -> None:
         """Finish the recording and give it its name. Idempotent; also after an interruption."""
-        if self._writer is None:
+        if self._container is None:
             return
-        self._writer.release()
-        self._writer = None
         try:
+            self._encode(None)
+            self._container.close()
+            self._container = None
             if self.frames:
                 self._check_readable()
                 sync(self._partial)
@@ -66,13 +118,14 @@ class VideoSink:
         except OSError as error:
             raise self._failed(error.strerror or str(error)) from error
         finally:
-            self._partial.unlink(missing_ok=True)
+            self.discard()
 
     def discard(self) -> None:
         """End without a recording."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
+        container, self._container = self._container, None
+        if container is not None:
+            with suppress(OSError):
+                container.close()
         self._partial.unlink(missing_ok=True)
 
     def __enter__(self) -> VideoSink:
@@ -84,13 +137,25 @@ class VideoSink:
         self.close()
 
     def _open(self, image: Image) -> None:
+        import av
+
         height, width = image.shape[:2]
         self._size = (max(2, width - width % 2), max(2, height - height % 2))  # codecs want even sizes
         self._check_space(image)
-        codec = cv2.VideoWriter.fourcc(*CODECS[self.path.suffix.lower()])
-        self._writer = cv2.VideoWriter(str(self._partial.absolute()), codec, self._rate, self._size)
-        if not self._writer.isOpened():
-            raise self._failed("OpenCV cannot write there")
+        kind = self.path.suffix.lower()
+        encoder, pixels, options = next(one for one in ENCODERS[kind] if one[0] in av.codecs_available)
+        self._tick = TICK if kind == ".mp4" else 1 / Fraction(self._rate).limit_denominator(1001)
+        try:
+            self._container = av.open(str(self._partial.absolute()), "w")
+            self._stream = self._container.add_stream(
+                encoder, rate=Fraction(self._rate).limit_denominator(1001), options=dict(options)
+            )
+        except (OSError, av.error.FFmpegError) as error:
+            raise self._failed(getattr(error, "strerror", None) or str(error)) from error
+        self._stream.width, self._stream.height = self._size
+        self._stream.pix_fmt = pixels
+        self._stream.thread_count = 1  # the others are the network's
+        self._stream.time_base = self._stream.codec_context.time_base = self._tick
 
     def _check_space(self, image: Image) -> None:
         try:
@@ -101,14 +166,14 @@ class VideoSink:
             raise self._failed("the disk is full")
 
     def _check_readable(self) -> None:
-        """The last frame can be read back and is the one that was written last: nothing went missing."""
-        capture = cv2.VideoCapture(str(self._partial.absolute()), cv2.CAP_FFMPEG)
-        count = round(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
-        capture.set(cv2.CAP_PROP_POS_FRAMES, max(0, self.frames - 1))
-        whole = count == self.frames and bool(capture.read()[0])
-        capture.release()
-        if not whole:
-            raise self._failed(f"{max(0, count)} of {self.frames} frames can be read back")
+        """As many pictures can be read back as were written: nothing went missing."""
+        import av
+
+        count = 0
+        with suppress(OSError, av.error.FFmpegError), av.open(str(self._partial.absolute())) as written:
+            count = sum(packet.size > 0 for packet in written.demux(video=0))
+        if count != self.frames:
+            raise self._failed(f"{count} of {self.frames} frames can be read back")
 
     def _failed(self, reason: str) -> ResourceError:
         self.discard()
@@ -116,8 +181,8 @@ class VideoSink:
 
 
 def _check(path: Path, rate: float) -> None:
-    if path.suffix.lower() not in CODECS:
-        raise UsageError(f"{path}: cannot record to '{path.suffix}'; name the file {' or '.join(CODECS)}")
+    if path.suffix.lower() not in ENCODERS:
+        raise UsageError(f"{path}: cannot record to '{path.suffix}'; name the file {' or '.join(ENCODERS)}")
     if not 0.0 < rate < math.inf:
         raise UsageError(f"{path}: a rate of {rate} frames a second cannot be recorded")
     if path.is_dir():

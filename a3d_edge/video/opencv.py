@@ -6,6 +6,7 @@ environment, FFmpeg when the first capture opens; whoever has set them already k
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,10 @@ __all__ = ["Capture", "Image", "cv2", "shown"]
 Image = NDArray[np.uint8]
 
 
+LONGEST_READ_S = 12.0
+"""OpenCV gives up a camera that is silent after 10 s."""
+
+
 class Capture(Guarded[tuple[Image, float | None]]):
     """A camera by its number: pictures (H, W, 3) BGR without a position: our own clock is the better one."""
 
@@ -44,6 +49,7 @@ class Capture(Guarded[tuple[Image, float | None]]):
             raise SourceError(
                 f"{self._name}: cannot be opened; check that it is connected, on, and not used elsewhere"
             )
+        atexit.register(self._wait)
 
     def _read(self) -> tuple[Image, float | None] | None:
         try:
@@ -55,7 +61,13 @@ class Capture(Guarded[tuple[Image, float | None]]):
         return (cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image), None
 
     def _release(self) -> None:
+        atexit.unregister(self._wait)
         self._capture.release()
+
+    def _wait(self) -> None:
+        """A read that comes back from C++ into an interpreter that has ended aborts the process."""
+        self._closed = True
+        self._busy.acquire(timeout=LONGEST_READ_S)
 
 
 def _reason(error: cv2.error) -> str:

@@ -18,12 +18,20 @@ from a3d_edge.video.frame import Frame
 from a3d_edge.video.sampler import Calm
 from a3d_edge.video.source import Source
 
-__all__ = ["FILE_CAPACITY", "LIVE_CAPACITY", "Reader"]
+__all__ = ["FILE_CAPACITY", "LIVE_CAPACITY", "Reader", "any_abandoned"]
 
 LIVE_CAPACITY = 64
 """About two seconds: the longest that preparing a configuration may hold up the loop without a gap."""
 FILE_CAPACITY = 32
 JOIN_S = 1.0
+
+_abandoned: set[threading.Thread] = set()
+
+
+def any_abandoned() -> bool:
+    """Whether a read still blocks that a `Reader` has abandoned. Who owns the process then leaves by
+    `os._exit`: a thread that comes back from C++ into an interpreter that has ended aborts it."""
+    return any(thread.is_alive() for thread in _abandoned)
 
 
 class Reader:
@@ -89,6 +97,8 @@ class Reader:
             self._changed.notify_all()
         self._source.close()
         self._thread.join(JOIN_S)
+        if self._thread.is_alive():
+            _abandoned.add(self._thread)
 
     def __enter__(self) -> Reader:
         return self

@@ -36,6 +36,9 @@ __all__ = [
 EARLY = 0.25
 """How early a frame may be and still answer at once, in model frames (1/120 s at 30 fps)."""
 
+FAR_FRAMES = 3
+"""So many long intervals in a row are a slow source; fewer may be pictures that could not be read."""
+
 TIE_S = 1e-6
 """Two frames whose distances differ by less are equally near: containers round their time stamps."""
 
@@ -187,6 +190,7 @@ class Sampler:
         self._needed = _Needed(sampling, hop, offsets)
         self._offsets = offsets
         self._last: Frame | None = None
+        self._far, self._interval_far_s = 0, 0.0
         self._delivered: set[int] = set()  # indices of held frames that `used` has counted
         self._start_timeline(0.0)
 
@@ -199,12 +203,24 @@ class Sampler:
             return self._answer_until(self._early(frame), frame, frame)
         if frame.time_s <= last.time_s:
             raise UsageError(f"frame {frame.index} at {frame.time_s} s is not later than the frame before it")
+        self._count_far(frame, last)
         if frame.take != last.take or frame.time_s - last.time_s > self._sampling.span_s:
             return self.finish() + self.push(frame)
         samples = self._answer_until(self._early(frame), last, frame)
         self._interval_s = frame.time_s - last.time_s
         self._last = frame
         return samples
+
+    @property
+    def far_apart_s(self) -> float | None:
+        """How far apart (s) the frames are, if that is farther, time after time, than the instants that a
+        window looks at: many of them are then answered by the same frame."""
+        return self._interval_far_s if self._far >= FAR_FRAMES else None
+
+    def _count_far(self, frame: Frame, last: Frame) -> None:
+        self._interval_far_s = frame.time_s - last.time_s
+        far = frame.take == last.take and self._interval_far_s > self._sampling.stride / self._sampling.rate
+        self._far = self._far + 1 if far else 0
 
     @property
     def calm(self) -> Calm | None:
