@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from a3d_edge.models.slow import Slow, SlowDescription
     from a3d_edge.models.slowfast import SlowFastDescription
     from a3d_edge.models.x3d import X3DDescription
-    from a3d_edge.training.decode import FrameCache
+    from a3d_edge.training.decode import DecodedClip, FrameCache
 
 try:
     import torch
@@ -142,3 +142,11 @@ def _write_square(path: Path, label: str, scene: int) -> None:
         image[top : top + 10, left : left + 10] = (60, 140, 230)
         writer.write(image)
     writer.release()
+
+
+@pytest.fixture
+def real_clip(clip_list: Path, frame_cache: FrameCache) -> DecodedClip:
+    """A square that moves right, through the cache."""
+    from a3d_edge.training.clips import Clip
+
+    return frame_cache.get(Clip("right", clip_list.parent / "right" / "0.mp4"))

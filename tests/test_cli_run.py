@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
+import numpy as np
 import pytest
 from fixtures_bundle import (
     CONFIGURATIONS,
@@ -30,6 +35,8 @@ from fixtures_bundle import (
 
 from a3d_edge.control import controller
 from a3d_edge.control.signals import Signals
+from a3d_edge.video.files import VideoFile
+from a3d_edge.video.opening import READ_S
 
 Here = Callable[..., tuple[int, str, str]]
 
@@ -206,6 +213,71 @@ def test_a_recording_is_playable_and_whole(here: Here, bundle: Path, clip: Path,
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out.avi", "out.mp4"]
 
 
+def test_a_recording_lasts_as_long_as_its_source(here: Here, bundle: Path, tmp_path: Path) -> None:
+    """Pictures at uneven times are recorded at those times, and not at the announced rate."""
+    stamps = [40 * n + 500 * (n // 10) for n in range(40)]  # ms
+    source = tmp_path / "uneven.mkv"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for stamp in stamps:
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="bgr24")
+            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    for name in ("out.mp4", "out.avi"):
+        code, _, _ = here("run", "--source", source, "--bundle", bundle, "--save", tmp_path / name)
+        assert code == 0
+        recorded = VideoFile(str(tmp_path / name), name)
+        times = [frame.time_s for frame in iter(recorded.read, None) if frame]
+        assert times == pytest.approx([stamp / 1000 for stamp in stamps], abs=0.021)
+
+
+def test_a_slow_source_is_told(here: Here, bundle: Path, tmp_path: Path) -> None:
+    """Pictures farther apart than the network looks: one warning, whatever comes of it."""
+    clip = write_video(tmp_path / "slow.avi", 12, rate=2.0)
+    code, _, err = here("run", "--source", clip, "--bundle", bundle, "--json")
+    assert code == 0
+    assert err.count("warning: the pictures are 0.5 s apart and the network looks at one every 0.067 s") == 1
+
+
+class Stalling(BaseHTTPRequestHandler):
+    """A camera that falls silent after 30 pictures, the connection open."""
+
+    silent = threading.Event()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=cut")
+        self.end_headers()
+        jpeg = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+        head = f"--cut\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
+        for _ in range(30):
+            self.wfile.write(head + jpeg + b"\r\n")
+        self.silent.wait(60)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_read_that_blocks_does_not_keep_the_process(bundle: Path, tmp_path: Path) -> None:
+    """The camera is silent and its read takes 5 s to fail: exit code 0 long before, nothing said but the run."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stalling)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/camera"
+    begun = time.monotonic()
+    code, _, err = run_cli("run", "--source", url, "--bundle", bundle, "--seconds", 0.5, cwd=tmp_path)
+    lasted = time.monotonic() - begun
+    Stalling.silent.set()
+    server.shutdown()
+    server.server_close()
+    assert code == 0
+    assert "predictions" in err.splitlines()[-1]
+    assert lasted < READ_S
+
+
 def test_realtime_paces_a_file(here: Here, bundle: Path, clip: Path) -> None:
     """Two seconds of video take two seconds, and it ends with exit 0."""
     begun = time.monotonic()
@@ -343,7 +415,8 @@ def test_bad_input_in_a_process_of_its_own(bundle: Path, tmp_path: Path) -> None
     code, out, err = run_cli("run", "--source", "text.mp4", "--bundle", bundle, cwd=tmp_path)
     assert (code, out) == (3, "")
     assert err.splitlines() == [
-        "error: text.mp4: no picture can be decoded; give a complete video file (or convert it to .mp4)"
+        "error: text.mp4: cannot be opened as video (its data is no video, or damaged); "
+        "give a complete video file"
     ]
 
 

@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from a3d_edge.errors import ResourceError, SourceError
 from a3d_edge.rendered import CLASSES
 from a3d_edge.training.clips import Clip
-from a3d_edge.training.decode import DecodedClip, FrameCache, _renderer_sources, decode
+from a3d_edge.training.decode import DecodedClip, FrameCache, _renderer_sources, decode, pictures_at, times_of
 
 
 def write_grey(
@@ -124,7 +125,7 @@ def test_a_file_that_is_no_video_is_a_source_error(tmp_path: Path, content: byte
     """Empty, text renamed to .mp4, a header without anything behind it."""
     path = tmp_path / "bad.mp4"
     path.write_bytes(content)
-    with pytest.raises(SourceError, match=r"bad\.mp4: cannot be decoded as video"):
+    with pytest.raises(SourceError, match=r"bad\.mp4: .*give a (complete )?video file"):
         decode(path, 160)
 
 
@@ -135,7 +136,7 @@ def test_a_sound_file_is_a_source_error(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "a.wav"), "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
         sound.writeframes(bytes(1600))
-    with pytest.raises(SourceError, match=r"a\.wav: cannot be decoded as video"):
+    with pytest.raises(SourceError, match=r"a\.wav: is no video"):
         decode(tmp_path / "a.wav", 160)
 
 
@@ -187,7 +188,7 @@ def test_the_cache_may_be_deleted_at_any_time(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "cache")
     assert levels_of(clip) == pytest.approx([50] * 3, abs=4)
     cache.get(Clip("a", path))
-    next((tmp_path / "cache").glob("*.frames.npy")).unlink()
+    next((tmp_path / "cache").glob("*.bgr")).unlink()
     assert levels_of(cache.get(Clip("a", path))) == pytest.approx([50] * 3, abs=4)
 
 
@@ -230,3 +231,47 @@ def test_a_cache_that_cannot_be_is_a_resource_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(ResourceError, match=r"file/cache: cannot keep decoded frames here .*; see --cache"):
         FrameCache(tmp_path / "file" / "cache")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".bgr"])
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 nothing", None])
+def test_a_damaged_entry_of_the_cache_is_made_again(
+    tmp_path: Path, suffix: str, damage: bytes | None
+) -> None:
+    """Emptied, overwritten or cut off: the clip is decoded anew, as it was."""
+    path = write_grey(tmp_path / "a.mp4", [50, 90, 130])
+    cache = FrameCache(tmp_path / "cache")
+    cache.get(Clip("a", path))
+    (entry,) = (tmp_path / "cache").glob(f"*{suffix}")
+    entry.write_bytes(entry.read_bytes()[:-7] if damage is None else damage)
+    assert levels_of(cache.get(Clip("a", path))) == pytest.approx([50, 90, 130], abs=4)
+
+
+def test_a_long_clip_is_cached_without_being_held(tmp_path: Path) -> None:
+    """Memory for one picture, not for all: 600 frames of 160×160 are 46 MB."""
+    path = write_grey(tmp_path / "a.mp4", [n % 200 for n in range(600)], size=(160, 160))
+    cache = FrameCache(tmp_path / "cache")
+    tracemalloc.start()
+    cache.get(Clip("a", path))
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 10e6
+
+
+def test_times_and_single_pictures_are_those_of_the_whole(tmp_path: Path) -> None:
+    """What explain looks at: the same instants and pictures as `decode` gives, and no others."""
+    path = write_grey(tmp_path / "a.mp4", list(range(20, 220, 10)))
+    whole = decode(path, 32)
+    np.testing.assert_array_equal(times_of(path).times, whole.times)
+    found = pictures_at(path, 32, {3, 17})
+    assert set(found) == {3, 17}
+    for place, image in found.items():
+        np.testing.assert_array_equal(image, whole.frames[place])
+
+
+def test_duration_leaves_out_what_lies_between_takes() -> None:
+    """Two takes of a second each, an hour apart, are two seconds."""
+    times = np.array([0.0, 0.5, 1.0, 3600.0, 3600.5, 3601.0])
+    clip = DecodedClip(np.zeros((6, 1, 1, 3), np.uint8), times, np.repeat([0, 1], 3))
+    assert clip.duration == pytest.approx(2.0)
+    assert [stretch.first for stretch in clip.stretches(2.0)] == [0, 3]

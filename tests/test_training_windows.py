@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from a3d_edge.errors import UsageError
-from a3d_edge.training.clips import Clip
-from a3d_edge.training.decode import DecodedClip, FrameCache, decode
+from a3d_edge.training.decode import DecodedClip
 from a3d_edge.training.windows import (
     View,
     frame_rate,
@@ -35,12 +33,6 @@ def noise_clip(count: int, rate: float, seed: int = 0) -> DecodedClip:
     """Frames that all differ, so that any wrong choice of frame shows."""
     frames = np.random.default_rng(seed).integers(0, 256, (count, 40, 56, 3), dtype=np.uint8)
     return DecodedClip(frames, np.arange(count) / rate)
-
-
-@pytest.fixture
-def real_clip(clip_list: Path, frame_cache: FrameCache) -> DecodedClip:
-    """A square that moves right, through the cache."""
-    return frame_cache.get(Clip("right", clip_list.parent / "right" / "0.mp4"))
 
 
 @pytest.mark.parametrize(
@@ -123,52 +115,6 @@ def test_a_short_clip_holds_its_last_frame() -> None:
         np.testing.assert_array_equal(window[:, place], preprocess([clip.frames[2]], 32, RGB))
 
 
-@pytest.mark.parametrize("spec", [RGB, MOTION])
-def test_an_augmented_window_depends_on_the_generator_alone(
-    real_clip: DecodedClip, spec: Preprocessing
-) -> None:
-    """Same generator, same window bit for bit; another, another window; the clip is not changed."""
-    before = np.array(real_clip.frames)
-    windows = [
-        augmented_window(real_clip, 32, SAMPLING, spec, np.random.default_rng(seed))[0] for seed in (1, 1, 2)
-    ]
-    np.testing.assert_array_equal(windows[0], windows[1])
-    assert (windows[0] != windows[2]).any()
-    assert (windows[0].shape, windows[0].dtype) == ((3, 4, 32, 32), np.float32)
-    assert all(np.isfinite(window).all() for window in windows)
-    np.testing.assert_array_equal(real_clip.frames, before)
-
-
-@pytest.mark.parametrize("spec", [RGB, MOTION])
-def test_one_look_holds_for_the_whole_window(spec: Preprocessing) -> None:
-    """Geometry and light are drawn once: a scene that stands still stays still, and shows no motion."""
-    clip = noise_clip(1, 30.0)
-    still = DecodedClip(np.repeat(clip.frames, 20, axis=0), np.arange(20) / 30)
-    (window,) = augmented_window(still, 32, SAMPLING, spec, np.random.default_rng(3))
-    if spec.input == "rgb":
-        for place in (1, 2, 3):
-            np.testing.assert_array_equal(window[:, place], window[:, 0])
-    else:
-        assert float(np.abs(window[:2]).max()) < 0.5  # only sensor noise, of at most 1 % of full scale
-
-
-def test_augmentation_stays_near_the_plain_window(real_clip: DecodedClip) -> None:
-    """The square is still there, bright on dark, in nearly every draw: augmentation never loses the scene."""
-    found = 0
-    for seed in range(20):
-        (window,) = augmented_window(real_clip, 32, SAMPLING, Preprocessing(), np.random.default_rng(seed))
-        found += float(window[0].max() - np.median(window[0])) > 1.0
-    assert found >= 18
-
-
-def test_windows_of_a_very_short_clip_can_be_augmented(clip_list: Path) -> None:
-    """One frame is enough for a window, of either input."""
-    clip = decode(clip_list.parent / "down" / "1.mp4", 40)
-    single = DecodedClip(clip.frames[:1], clip.times[:1])
-    for spec in (RGB, MOTION):
-        assert np.isfinite(augmented_window(single, 32, SAMPLING, spec, np.random.default_rng(0))[0]).all()
-
-
 # Two pathways
 
 
@@ -189,16 +135,6 @@ def test_two_pathways_see_the_same_window(spec: Preprocessing, size: int, fast_s
 def test_views_of_two_pathways_end_with_the_clip() -> None:
     """A window's last look is Fast's, 14 instants after its start: of 30 frames starts 0…15."""
     assert window_starts_of(noise_clip(30, 30.0), TWO, 2) == [0, 15]
-
-
-@pytest.mark.parametrize("spec", [RGB, MOTION])
-def test_one_augmented_look_holds_for_both_pathways(real_clip: DecodedClip, spec: Preprocessing) -> None:
-    """The slow pathway's pictures are every 4th of the fast one's, noise included; one draw, one pair."""
-    slow, fast = augmented_window(real_clip, 32, TWO, spec, np.random.default_rng(5))
-    assert (slow.shape, fast.shape) == ((3, 2, 32, 32), (3, 8, 32, 32))
-    np.testing.assert_array_equal(slow, fast[:, ::4])
-    again = augmented_window(real_clip, 32, TWO, spec, np.random.default_rng(5))
-    np.testing.assert_array_equal(again[1], fast)
 
 
 # The paper's protocol
@@ -321,3 +257,35 @@ def test_the_frame_rate_is_that_of_the_container(rate: float, digits: int) -> No
 def test_a_single_frame_has_the_network_s_rate() -> None:
     """There is no interval to tell."""
     assert frame_rate(noise_clip(1, 25.0), 30.0) == 30.0
+
+
+# Cuts
+
+
+def test_views_are_spread_over_what_goes_on_and_never_across_a_cut() -> None:
+    """Two takes and a gap longer than a window: starts in all three parts, each window inside its own."""
+    times = np.concatenate([np.arange(20), 20 + np.arange(20), 90 + np.arange(20)]) / 30
+    frames = noise_clip(60, 30.0).frames
+    clip = DecodedClip(frames, times, np.repeat([0, 1, 1], 20))
+    views = runtime_views(clip, SAMPLING, MOTION, 9)
+    parts = [set((view.frames // 20).ravel().tolist()) for view in views]
+    assert all(len(part) == 1 for part in parts)
+    assert set.union(*parts) == {0, 1, 2}
+    assert (views[0].frames.min(), views[-1].frames.max()) == (0, 59)
+
+
+def test_a_stretch_shorter_than_a_window_is_left_out_where_another_holds_one() -> None:
+    """As the runtime, which answers no window that a cut ends; where none is long enough, the longest."""
+    clip = DecodedClip(noise_clip(14, 30.0).frames, np.arange(14) / 30, np.repeat([0, 1], [4, 10]))
+    assert {int(view.frames.min()) // 4 for view in runtime_views(clip, SAMPLING, RGB, 5)} == {1}
+    short = DecodedClip(noise_clip(7, 30.0).frames, np.arange(7) / 30, np.repeat([0, 1], [3, 4]))
+    (view,) = runtime_views(short, SAMPLING, RGB, 5)
+    assert view.frames[:, 0].tolist() == [3, 5, 6, 6]
+
+
+def test_the_papers_views_look_at_the_longest_stretch() -> None:
+    """Its protocol knows of no cuts: every frame of every view is of the second take."""
+    clip = DecodedClip(noise_clip(100, 30.0).frames, np.arange(100) / 30, np.repeat([0, 1], [30, 70]))
+    views = paper_views(clip, Sampling(8, 8), RGB, 10)
+    assert min(int(view.frames.min()) for view in views) == 30
+    assert max(int(view.frames.max()) for view in views) <= 99

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from a3d_edge.errors import SourceError, UsageError
-from a3d_edge.video.files import FrameTimes, ImageFolder, VideoFile, read_picture
+from a3d_edge.video.files import ImageFolder, VideoFile, read_picture
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.source import Source
 
@@ -76,23 +76,6 @@ def test_variable_frame_rate_keeps_the_containers_times(tmp_path: Path) -> None:
     assert [f.time_s for f in frames] == pytest.approx([(t - 500) / 1000 for t in times], abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("positions", "times"),
-    [
-        ([0.0, 0.0, 0.0], [0.0, 0.1, 0.2]),
-        ([5.0, 5.04, 5.02, 5.3], [0.0, 0.04, 0.14, 0.3]),
-        ([float("nan"), 0.1, float("inf")], [0.0, 0.1, 0.2]),
-        ([0.2, 0.3, 0.0], [0.0, 0.1, 0.2]),
-    ],
-)
-def test_positions_that_do_not_advance_give_way_to_the_rate(
-    positions: list[float], times: list[float]
-) -> None:
-    """Time always advances: without a usable position by one interval of the announced rate."""
-    clock = FrameTimes(rate=10.0)
-    assert [clock.next(p) for p in positions] == pytest.approx(times)
-
-
 def test_a_video_cut_off_in_the_middle_gives_what_it_has_and_counts_the_rest(tmp_path: Path) -> None:
     """Half of an AVI: its readable frames, and the announced ones that are missing as unreadable."""
     whole = write_video(tmp_path / "a.avi", 200)
@@ -118,9 +101,8 @@ def test_a_file_without_a_picture_is_refused_by_name(tmp_path: Path, content: by
     """Nothing, or text renamed to .mp4: one line that names the file and what to do."""
     path = tmp_path / "clip.mp4"
     path.write_bytes(content)
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(SourceError, match=r"^clip\.mp4: .*give a (complete )?video file"):
         open_video(path)
-    assert str(caught.value).startswith("clip.mp4: no picture can be decoded; give a complete video")
 
 
 def test_a_folder_is_read_in_natural_order_at_its_rate(tmp_path: Path) -> None:

@@ -243,3 +243,14 @@ def test_values_that_cannot_be_meant_are_refused(values: dict[str, Any], message
     with pytest.raises(BundleError) as caught:
         Preprocessing(**values)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("sizes", [[(40, 60), (48, 48), (80, 20)], [(1, 9), (40, 60), (9, 1)]])
+def test_motion_between_pictures_of_other_sizes_is_that_of_what_both_show(
+    sizes: list[tuple[int, int]],
+) -> None:
+    """A folder of mixed pictures: as many numbers as ever, and none where all are evenly grey."""
+    spec = Preprocessing("motion", 1.5, (0, 2, 6))
+    picture = preprocess([flat(90, *size) for size in sizes], 32, spec)
+    assert picture.shape == (3, 32, 32)
+    np.testing.assert_allclose(picture, 0.0, atol=1e-6)

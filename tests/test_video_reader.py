@@ -11,7 +11,7 @@ import pytest
 
 from a3d_edge.errors import SourceError
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.reader import FILE_CAPACITY, LIVE_CAPACITY, Reader
+from a3d_edge.video.reader import FILE_CAPACITY, LIVE_CAPACITY, Reader, any_abandoned
 from a3d_edge.video.sampler import Calm
 
 PICTURE = np.zeros((2, 2, 3), np.uint8)
@@ -238,3 +238,20 @@ def test_the_end_is_told_although_all_is_calm() -> None:
     assert reader.get(5.0, Calm(100.0, 0)) is None
     assert reader.ended
     reader.close()
+
+
+def test_a_read_that_blocks_on_is_known_until_it_returns() -> None:
+    """Whoever owns the process must not unwind it under such a thread."""
+    reading, go = threading.Event(), threading.Event()
+
+    def block() -> None:
+        reading.set()
+        go.wait(30)
+
+    reader = Reader(Scripted(0, live=True, at_end=block))
+    assert reading.wait(5)
+    reader.close()
+    assert any_abandoned()
+    go.set()
+    reader._thread.join(5)
+    assert not any_abandoned()

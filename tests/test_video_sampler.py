@@ -369,3 +369,21 @@ def test_before_any_frame_nothing_is_calm() -> None:
     assert sampler.calm is not None
     assert sampler.calm.has(second)
     assert not sampler.calm.has(replace(second, take=1))
+
+
+@pytest.mark.parametrize(("interval_s", "told"), [(0.05, False), (0.06, False), (0.08, True), (5.0, True)])
+def test_frames_far_apart_are_told(interval_s: float, told: bool) -> None:
+    """Farther than the window's instants (2/30 s) four times: how far; also where each begins a timeline."""
+    sampler = Sampler(Sampling(frames=4, stride=2), 2)
+    for number in range(4):
+        assert sampler.far_apart_s is None
+        sampler.push(Frame(number, number * interval_s, np.zeros((2, 2, 3), np.uint8), 0.0))
+    assert sampler.far_apart_s == (pytest.approx(interval_s) if told else None)
+
+
+def test_a_cut_is_no_slow_source() -> None:
+    """Other takes tell nothing of how far apart pictures are."""
+    sampler = Sampler(Sampling(frames=4, stride=2), 2)
+    for number in range(8):
+        sampler.push(Frame(number, float(number), np.zeros((2, 2, 3), np.uint8), 0.0, take=number))
+    assert sampler.far_apart_s is None

@@ -122,11 +122,13 @@ class Decoder(Guarded[Picture]):
 
     def _missing_at_the_end(self) -> int:
         """Pictures that a recording announces beyond the end of all its streams."""
-        duration, start = self._opened.container.duration, self._opened.container.start_time or 0
-        if self.closed or self.live or duration is None or self.rate is None:
+        container = self._opened.container
+        if self.closed or self.live or self.rate is None or container.duration is None:
             return 0
-        announced_s = duration / 1e6
-        missing_s = announced_s + start / 1e6 - self._end_s
+        announced_s = container.duration / 1e6
+        if container.format.name == "avi":  # its head has the number; FFmpeg guesses the length of half a file
+            announced_s = self._opened.stream.frames / self.rate
+        missing_s = announced_s + (container.start_time or 0) / 1e6 - self._end_s
         missing = round(missing_s * self.rate)
         return missing if missing > ENDED_EARLY_PICTURES and missing_s > ENDED_EARLY * announced_s else 0
 

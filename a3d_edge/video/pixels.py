@@ -56,7 +56,7 @@ class Pixels:
 
     def push(self, frame: VideoFrame) -> Iterator[tuple[Image, float | None]]:
         """The pictures that this frame completes, with their positions (s). Raises FFmpeg's errors."""
-        position = self._stamps.position(frame.pts, frame.dts, frame.time_base)
+        position = self._stamps.position(frame.pts, frame.dts, self._stream.time_base)
         self._interlaced = self._interlaced or frame.interlaced_frame
         look = self._look_of(frame)
         if look != self._look:

@@ -1,0 +1,103 @@
+"""Augmented windows: one look a window, a function of the generator alone, also of odd clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from a3d_edge.training.augmentation import augmented_window
+from a3d_edge.training.decode import DecodedClip, decode
+from a3d_edge.video.preprocess import Preprocessing
+from a3d_edge.video.sampler import Sampling
+
+SAMPLING = Sampling(frames=4, stride=2)
+TWO = Sampling(frames=2, stride=8, alpha=4, fast_size=24)
+RGB = Preprocessing(aspect=1.5)
+MOTION = Preprocessing("motion", 1.5, (0, 2, 6))
+
+
+@pytest.mark.parametrize("spec", [RGB, MOTION])
+def test_an_augmented_window_depends_on_the_generator_alone(
+    real_clip: DecodedClip, spec: Preprocessing
+) -> None:
+    """Same generator, same window bit for bit; another, another window; the clip is not changed."""
+    before = np.array(real_clip.frames[3])
+    windows = [
+        augmented_window(real_clip, 32, SAMPLING, spec, np.random.default_rng(seed))[0] for seed in (1, 1, 2)
+    ]
+    np.testing.assert_array_equal(windows[0], windows[1])
+    assert (windows[0] != windows[2]).any()
+    assert (windows[0].shape, windows[0].dtype) == ((3, 4, 32, 32), np.float32)
+    assert all(np.isfinite(window).all() for window in windows)
+    np.testing.assert_array_equal(real_clip.frames[3], before)
+
+
+@pytest.mark.parametrize("spec", [RGB, MOTION])
+def test_one_look_holds_for_the_whole_window(spec: Preprocessing) -> None:
+    """Geometry and light are drawn once: a scene that stands still stays still, and shows no motion."""
+    frame = np.random.default_rng(0).integers(0, 256, (1, 40, 56, 3), dtype=np.uint8)
+    still = DecodedClip(np.repeat(frame, 20, axis=0), np.arange(20) / 30)
+    (window,) = augmented_window(still, 32, SAMPLING, spec, np.random.default_rng(3))
+    if spec.input == "rgb":
+        for place in (1, 2, 3):
+            np.testing.assert_array_equal(window[:, place], window[:, 0])
+    else:
+        assert float(np.abs(window[:2]).max()) < 0.5  # only sensor noise, of at most 1 % of full scale
+
+
+def test_augmentation_stays_near_the_plain_window(real_clip: DecodedClip) -> None:
+    """The square is still there, bright on dark, in nearly every draw: augmentation never loses the scene."""
+    found = 0
+    for seed in range(20):
+        (window,) = augmented_window(real_clip, 32, SAMPLING, Preprocessing(), np.random.default_rng(seed))
+        found += float(window[0].max() - np.median(window[0])) > 1.0
+    assert found >= 18
+
+
+def test_windows_of_a_very_short_clip_can_be_augmented(clip_list: Path) -> None:
+    """One frame is enough for a window, of either input."""
+    clip = decode(clip_list.parent / "down" / "1.mp4", 40)
+    single = DecodedClip([clip.frames[0]], clip.times[:1])
+    for spec in (RGB, MOTION):
+        assert np.isfinite(augmented_window(single, 32, SAMPLING, spec, np.random.default_rng(0))[0]).all()
+
+
+@pytest.mark.parametrize("spec", [RGB, MOTION])
+def test_one_augmented_look_holds_for_both_pathways(real_clip: DecodedClip, spec: Preprocessing) -> None:
+    """The slow pathway's pictures are every 4th of the fast one's, noise included; one draw, one pair."""
+    slow, fast = augmented_window(real_clip, 32, TWO, spec, np.random.default_rng(5))
+    assert (slow.shape, fast.shape) == ((3, 2, 32, 32), (3, 8, 32, 32))
+    np.testing.assert_array_equal(slow, fast[:, ::4])
+    again = augmented_window(real_clip, 32, TWO, spec, np.random.default_rng(5))
+    np.testing.assert_array_equal(again[1], fast)
+
+
+@pytest.mark.parametrize("spec", [RGB, MOTION])
+def test_no_window_is_drawn_across_a_cut(spec: Preprocessing) -> None:
+    """Dark, then bright: a window that held the cut would show both, or a picture's worth of motion."""
+    frames = [np.full((40, 56, 3), level, np.uint8) for level in (40, 200) for _ in range(20)]
+    clip = DecodedClip(frames, np.arange(40) / 30, np.repeat([0, 1], 20))
+    for seed in range(30):
+        (window,) = augmented_window(clip, 32, SAMPLING, spec, np.random.default_rng(seed))
+        if spec.input == "rgb":
+            assert float(np.ptp(window[0, :, 16, 16])) == 0.0
+        else:
+            assert float(np.abs(window[:2]).max()) < 0.5
+
+
+@pytest.mark.parametrize("spec", [RGB, MOTION])
+def test_pictures_that_change_size_keep_their_place_in_the_window(spec: Preprocessing) -> None:
+    """The same scene in another size: every picture of the window is the same, but for the resampling."""
+    sizes = [(40, 56) if number % 2 else (80, 112) for number in range(20)]
+    frames = []
+    for height, width in sizes:
+        frame = np.full((height, width, 3), 60, np.uint8)
+        frame[: height // 2] = 200
+        frames.append(frame)
+    clip = DecodedClip(frames, np.arange(20) / 30)
+    (window,) = augmented_window(clip, 32, SAMPLING, spec, np.random.default_rng(1))
+    assert window.shape == (3, 4, 32, 32)
+    if spec.input == "rgb":
+        assert float(np.abs(window[:, 1:] - window[:, :1]).mean()) < 0.1
