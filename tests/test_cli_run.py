@@ -231,7 +231,9 @@ def test_a_recording_lasts_as_long_as_its_source(here: Here, bundle: Path, tmp_p
         assert code == 0
         recorded = VideoFile(str(tmp_path / name), name)
         times = [frame.time_s for frame in iter(recorded.read, None) if frame]
-        assert times == pytest.approx([stamp / 1000 for stamp in stamps], abs=0.021)
+        assert times[-1] == pytest.approx(stamps[-1] / 1000, abs=0.05)
+        if name == "out.mp4":  # an .avi has no room between two pictures of its rate
+            assert times == pytest.approx([stamp / 1000 for stamp in stamps], abs=0.002)
 
 
 def test_a_slow_source_is_told(here: Here, bundle: Path, tmp_path: Path) -> None:
@@ -262,7 +264,7 @@ class Stalling(BaseHTTPRequestHandler):
 
 
 def test_a_read_that_blocks_does_not_keep_the_process(bundle: Path, tmp_path: Path) -> None:
-    """The camera is silent and its read takes 5 s to fail: exit code 0 long before, nothing said but the run."""
+    """The camera is silent and its read takes 5 s to fail: exit code 0 long before that."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Stalling)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()

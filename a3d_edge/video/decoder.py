@@ -126,7 +126,7 @@ class Decoder(Guarded[Picture]):
         if self.closed or self.live or self.rate is None or container.duration is None:
             return 0
         announced_s = container.duration / 1e6
-        if container.format.name == "avi":  # its head has the number; FFmpeg guesses the length of half a file
+        if container.format.name == "avi":  # its head knows the number; of half a file the length is a guess
             announced_s = self._opened.stream.frames / self.rate
         missing_s = announced_s + (container.start_time or 0) / 1e6 - self._end_s
         missing = round(missing_s * self.rate)
