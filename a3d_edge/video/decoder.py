@@ -54,7 +54,7 @@ class Decoder(Guarded[Picture]):
         codec.thread_type = "SLICE" if opened.live else "AUTO"  # a frame in each thread comes a frame later
         codec.thread_count = min(MOST_THREADS, len(os.sched_getaffinity(0)))
         self._pixels = Pixels(opened.stream)
-        self._end_s = 0.0
+        self._ends: dict[int, int] = {}  # of the streams, in their own units
         self._pictures = self._all()
 
     def _read(self) -> Picture | None:
@@ -99,9 +99,9 @@ class Decoder(Guarded[Picture]):
                 raise SourceError(f"{self._name}: broke off ({cause(error)}); check the network") from error
 
     def _note_end(self, packet: Packet) -> None:
-        if packet.pts is not None and packet.time_base is not None:
-            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-            self._end_s = max(self._end_s, end)
+        if packet.pts is not None:
+            end = packet.pts + (packet.duration or 0)
+            self._ends[packet.stream_index] = max(end, self._ends.get(packet.stream_index, end))
 
     def _decoded(self, packet: Packet | None) -> list[VideoFrame]:
         try:
@@ -128,7 +128,9 @@ class Decoder(Guarded[Picture]):
         announced_s = container.duration / 1e6
         if container.format.name == "avi":  # its head knows the number; of half a file the length is a guess
             announced_s = self._opened.stream.frames / self.rate
-        missing_s = announced_s + (container.start_time or 0) / 1e6 - self._end_s
+        streams = {stream.index: stream for stream in container.streams}
+        ends_s = [float(end * (streams[index].time_base or 0)) for index, end in self._ends.items()]
+        missing_s = announced_s + (container.start_time or 0) / 1e6 - max(ends_s, default=0.0)
         missing = round(missing_s * self.rate)
         return missing if missing > ENDED_EARLY_PICTURES and missing_s > ENDED_EARLY * announced_s else 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 __all__ = ["GAP_S", "RESTART_S", "Stamps", "Timeline"]
 
@@ -54,14 +53,18 @@ class Timeline:
 
 class Stamps:
     """Where frames stand in their stream (s): by presentation time, or by decoding time where the container
-    has no other or that goes wrong more often (AVI with frames out of order): FFmpeg's own best effort."""
+    has no other or that goes wrong more often (AVI with frames out of order): FFmpeg's own best effort.
 
-    def __init__(self) -> None:
+    ``base``: seconds of a stamp's unit.
+    """
+
+    def __init__(self, base: float) -> None:
+        self._base = base
         self._faults = [0, 0]
         self._last: list[int | None] = [None, None]
 
-    def position(self, presented: int | None, decoded: int | None, base: Fraction | None) -> float | None:
-        """None where the container says nothing; stamps are in units of ``base`` seconds."""
+    def position(self, presented: int | None, decoded: int | None) -> float | None:
+        """None where the container says nothing."""
         stamps = (presented, decoded)
         for kind, stamp in enumerate(stamps):
             last = self._last[kind]
@@ -70,4 +73,4 @@ class Stamps:
                 self._last[kind] = stamp
         right = presented is not None and self._faults[0] <= self._faults[1]
         chosen = presented if right or decoded is None else decoded
-        return None if chosen is None or base is None else float(chosen * base)
+        return None if chosen is None else chosen * self._base
