@@ -282,7 +282,8 @@ def test_no_calibration_runs_with_the_network_s_own_statistics(
         (["--device", "tpu"], "--device tpu: PyTorch cannot use it here"),
         (["--device", "cuda:9"], "--device cuda:9: PyTorch cannot use it here"),
         (["--scores", "no/such/file"], "--scores no/such/file: no such folder no/such"),
-        (["--scores", "."], "--scores .: cannot be read (Is a directory); name a file"),
+        (["--scores", "."], "--scores .: is a folder; name a file to write, such as NAME"),
+        (["--scores", "/dev/null"], "--scores /dev/null: is no plain file; name another"),
         (["--views", "0"], "Invalid value for '--views'"),
     ],
 )

@@ -45,9 +45,7 @@ def explain(
     json_lines: bool = typer.Option(False, "--json", help="JSON on stdout."),
 ) -> None:
     """Draw what each position of each frame adds to a class's logit, for two configurations side by side."""
-    if out.suffix.lower() not in KINDS:
-        raise UsageError(f"--out {out}: the figure is a .png or .svg file; end the name with one of them")
-    claim(out, inputs=[clip, checkpoint], overwrite=overwrite)
+    claim(out, inputs=[clip, checkpoint], overwrite=overwrite, suffixes=KINDS)
     require("train,plot", "torch", "av", "matplotlib")
     from a3d_edge.files import write_atomically
     from a3d_edge.plots_explain import draw, save
