@@ -65,7 +65,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "keras": (zipped(config_dot_json=b"{}", model_dot_weights_dot_h5=b"\x89HDF"), "is a Keras model"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(90), "is HDF5"),
     "tflite": (b"\x1c\x00\x00\x00TFL3" + bytes(90), "is a TensorFlow Lite model"),
-    "zip": (zipped(a__net_dot_pyth=b"x"), "is an archive; unpack it first and name the checkpoint in it (net"),
+    "zip": (zipped(a__net_dot_pyth=b"x"), "is an archive; unpack it first and name"),
     "tar": (tarred(), "is a tar archive"),
     "gzip": (b"\x1f\x8b\x08" + bytes(90), "is packed (gzip)"),
     "video": (b"\x00\x00\x00\x18ftypmp42" + bytes(90), "is a video"),

@@ -222,7 +222,8 @@ def test_class_folders_give_their_names(tmp_path: Path) -> None:
     "litter",
     [
         "kick/._1.mp4", ".thumbnails/1.mp4", ".git/1.mp4", ".ipynb_checkpoints/1.mp4",
-        "__MACOSX/kick/._1.mp4", "kick/.hidden/1.mp4", "@eaDir/kick/1.mp4", "$RECYCLE.BIN/1.mp4", ".DS_Store", "._loose.mp4",
+        "__MACOSX/kick/._1.mp4", "kick/.hidden/1.mp4", "@eaDir/kick/1.mp4",
+        "$RECYCLE.BIN/1.mp4", ".DS_Store", "._loose.mp4",
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("error")

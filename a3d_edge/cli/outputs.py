@@ -78,8 +78,8 @@ def claim_folder(
         raise UsageError(f"{flag} {path}: holds {at}, which is read; name another folder")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         refuse_existing(path, flag=flag)
-    missing = [folder for folder in (whole, *whole.parents) if not folder.parent.exists()]
-    require_writable(missing[-1] if missing else whole, flag=flag)
+    topmost = next(folder for folder in (whole, *whole.parents) if folder.parent.exists())
+    require_writable(topmost, flag=flag)
 
 
 def refuse_existing(path: Path, *, flag: str = "--out", instead: str = "") -> None:
