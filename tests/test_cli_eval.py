@@ -299,6 +299,34 @@ def test_bad_options(
     assert one_line(err)
 
 
+@pytest.mark.parametrize("what", ["checkpoint", "list"])
+def test_scores_never_go_where_something_is_read(
+    here: Here, command: tuple[object, ...], checkpoint: Path, clip_list: Path, what: str
+) -> None:
+    """Refused by name, before anything is looked at."""
+    path = checkpoint if what == "checkpoint" else clip_list
+    before = path.read_bytes()
+    code, _, err = here(*command, "--scores", path)
+    assert (code, err) == (2, f"error: --scores {path}: is {path}, which is read; name another\n")
+    assert path.read_bytes() == before
+
+
+def test_a_table_is_replaced_on_demand_alone(
+    here: Here, command: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And asked before the work, as are scores that would lie in its place."""
+    from a3d_edge.training import shards
+
+    monkeypatch.setattr(shards, "evaluate_shared", None)
+    build, out = ("table", "build", *command[1:6]), tmp_path / "table.json"
+    code, _, err = here(*build, "--out", out, "--scores", out)
+    assert (code, err.count("which is read; name another")) == (2, 1)
+    out.write_text("old")
+    code, _, err = here(*build, "--out", out)
+    assert (code, err) == (2, f"error: --out {out}: exists; add --overwrite to replace it, or name another\n")
+    assert out.read_text() == "old"
+
+
 def test_frames_are_kept_as_large_as_the_largest_configuration(tmp_path: Path) -> None:
     """Slow R-50 is tested at 256² (paper §4), a SlowFast's Fast pathway sees as much; small networks 160."""
     checkpoint = calibrated_checkpoint()

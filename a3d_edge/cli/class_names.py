@@ -47,4 +47,6 @@ def warn_of_classes_without_clips(classes: Sequence[str], labels: Iterable[str])
     there = set(labels)
     if bare := [name for name in classes if name not in there]:
         word, have = ("classes", "have") if len(bare) > 1 else ("class", "has")
-        say(f"warning: the {word} {', '.join(bare)} {have} no training clip, so the network cannot learn it")
+        it = "them" if len(bare) > 1 else "it"
+        names = ", ".join(bare)
+        say(f"warning: the {word} {names} {have} no training clip, so the network cannot learn {it}")

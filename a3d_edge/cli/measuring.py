@@ -193,11 +193,19 @@ def load_subject(path: Path, engine: str | None = None) -> Checkpoint:
     return as_checkpoint(Bundle.load(path), find_engine(engine or DEFAULT))
 
 
-def all_of(path: Path, checkpoint: Checkpoint) -> list[Configuration]:
-    """Every configuration of a bundle, or of the range a checkpoint was trained over."""
+def chosen(path: Path, checkpoint: Checkpoint, wanted: Sequence[Configuration]) -> Sequence[Configuration]:
+    """Those wanted; else every one of a bundle, or of the range a checkpoint was trained over.
+
+    Raises `UsageError` for one that a bundle does not have.
+    """
     from a3d_edge.bundle import Bundle
 
-    return list(Bundle.load(path).configurations) if path.is_dir() else checkpoint.grid()
+    if not path.is_dir():
+        return wanted or checkpoint.grid()
+    bundle = Bundle.load(path)
+    for configuration in wanted:
+        bundle.table.row(configuration)
+    return wanted or bundle.configurations
 
 
 def _is_bundle(checkpoint: Checkpoint) -> bool:

@@ -54,7 +54,7 @@ def _clip(place: Path, row: ListRow) -> Clip:
     cells, where = row.cells, f"{place}:{row.line}"
     if not cells["path"] or not cells["label"]:
         raise SourceError(f"{where}: path or label is empty")
-    fold = cells.get("fold", "")
+    fold = cells.get("fold", "").removesuffix(".0")  # a table with gaps is saved with decimals
     if fold and not (fold.isascii() and fold.isdigit()):
         raise SourceError(f"{where}: fold '{fold}' is not a number")
     file = _file(place.parent, cells["path"])
