@@ -192,7 +192,8 @@ BEFORE: tuple[tuple[tuple[object, ...], str], ...] = (
     (("--out", "new.pth", "--input", "flow"), "unknown --input 'flow'"),
     (("--out", "new.pth", "--arch", "resnet"), "resnet"),
     (("--out", "new.pth", "--resume"), "--resume: there is no new.pth to go on with; leave --resume out"),
-    (("--out", "old.pth", "--resume", "--init", "x.pth"), "--init and --resume exclude each other"),
+    (("--out", "old.pth", "--resume", "--init", "x.pth"), "--resume and --init exclude each other"),
+    (("--out", "old.pth", "--resume", "--overwrite"), "--resume and --overwrite exclude each other"),
     (("--out", "new.pth", "--rendered", "2"), "--rendered: no class of down, right, still can be drawn"),
 )
 

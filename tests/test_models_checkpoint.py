@@ -124,7 +124,8 @@ def test_a_pickle_payload_is_refused_and_not_run(form: str, path: Path, tmp_path
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(file)
     assert str(caught.value) == (
-        f"{file}: refused, it holds more than tensors and plain values; nothing in it was run"
+        f"{file}: refused, it holds more than tensors and plain values; nothing in it was run; if you trust "
+        "it, save its state dict alone"
     )
     assert not victim.exists()
     if form == "bare pickle":

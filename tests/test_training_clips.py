@@ -160,6 +160,7 @@ def test_columns_that_nobody_uses_are_told(folder: Path, header: str, said: str)
     ("text", "said"),
     [
         ("a.mp4,kick\nb.mp4,hug\n", "it is a clip already (a.mp4); put the line 'path,label' above it"),
+        ("a.mp4 0\nb.mp4 1\n", "it is a clip already (a.mp4); put the line 'path,label' above it"),
         ("path,label,Label\na.mp4,kick,hug\n", ": the column label is there twice; keep one of them"),
         ("path,label\na.mp4,kick, hard\n", ":2: has 3 cells, the first line 2; put quotes around"),
         (f"path,label\n{'x' * 5000},kick\n", ":2: no such clip"),

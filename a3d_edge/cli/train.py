@@ -100,39 +100,27 @@ def train(
     )  # fmt: skip
     find_range(range_name)
     run.settings()
-    if resume and init is not None:
-        raise UsageError("--init and --resume exclude each other: a run that goes on has its weights")
-    if resume and not out.exists():
-        raise UsageError(f"--resume: there is no {out} to go on with; leave --resume out to begin")
-    claim(
-        out, inputs=[*(data or []), init], overwrite=overwrite or resume,
-        instead="--resume to go on with it, ",
-    )  # fmt: skip
+    _claim(out, data or [], init, resume=resume, overwrite=overwrite)
     device_of(device, Share())
-    checkpoint = _resumed(out) if resume else None
-    if checkpoint is not None:
-        run = continued(run, _named(context), recorded(checkpoint), out)
-    if not data and not (run.rendered and run.classes and not (checkpoint and checkpoint.origin.get("data"))):
+    begun = _resumed(out) if resume else None
+    if begun is not None:
+        run = continued(run, _named(context), recorded(begun), out)
+    if not data and (not (run.rendered and run.classes) or (begun is not None and begun.origin.get("data"))):
         raise UsageError(
             "name training clips with --data, or --rendered N and --classes for drawn ones alone"
         )
     clips, names = _clips(run, data or [])
     refuse_input(out, [clip.path for clip in clips])
-    if checkpoint is None:
-        checkpoint = _fresh(run, names)
-        if init is not None:
-            _initialise(checkpoint, init)
-    else:
-        check_same_clips(checkpoint, clips, out)
+    checkpoint = _fresh(run, names, init) if begun is None else begun
+    check_same_clips(checkpoint, clips, out)
     weights = sum(tensor.numel() for tensor in checkpoint.model.state_dict().values())
     require_room(out, weights * BYTES_A_WEIGHT)
-    finished = resume and checkpoint.resume is None
     checkpoint.origin |= {"data": [place.name for place in data or []], "clips": clips_digest(clips)}
     checkpoint.origin |= run.origin()
     drawn = _drawn(names, run.rendered)
     warn_of_classes_without_clips(names, [clip.label for clip in clips + drawn])
-    batches = _batches(checkpoint, clips + drawn, cache, run)
-    settings = run.settings()
+    batches, settings = _batches(checkpoint, clips + drawn, cache, run), run.settings()
+    finished = resume and checkpoint.resume is None
     with progress() as report, _advice(checkpoint, out):
         _decode_all(batches, report)
         if not finished:
@@ -142,6 +130,17 @@ def train(
             _calibrate(checkpoint, spread(clips or drawn, calibration_clips), cache, out, report)
     if not json_lines:
         typer.echo(f"{out}: {checkpoint.description.name}, {len(names)} classes, {settings.epochs} epochs")
+
+
+def _claim(out: Path, data: Sequence[Path], init: Path | None, *, resume: bool, overwrite: bool) -> None:
+    """Refuse an ``out`` that cannot be begun, or gone on with, as the options say."""
+    other = "--init" if init is not None else "--overwrite" if overwrite else None
+    if resume and other is not None:
+        raise UsageError(f"--resume and {other} exclude each other: a run that goes on has its weights")
+    if resume and not out.exists():
+        raise UsageError(f"--resume: there is no {out} to go on with; leave --resume out to begin")
+    instead = "--resume to go on with it, "
+    claim(out, inputs=[*data, init], overwrite=overwrite or resume, instead=instead)
 
 
 def _named(context: typer.Context) -> set[str]:
@@ -213,7 +212,7 @@ def _calibrate(
     save(checkpoint, out)
 
 
-def _fresh(run: Run, names: tuple[str, ...]) -> Checkpoint:
+def _fresh(run: Run, names: tuple[str, ...], init: Path | None) -> Checkpoint:
     import torch
 
     from a3d_edge.models.checkpoint import Checkpoint
@@ -225,7 +224,10 @@ def _fresh(run: Run, names: tuple[str, ...]) -> Checkpoint:
     offsets = (MOTION_OFFSETS,) if run.input_kind == "motion" else ()
     spec = Preprocessing(cast(Literal["rgb", "motion"], run.input_kind), run.aspect, *offsets)
     torch.manual_seed(run.seed)
-    return Checkpoint(describe(run.arch, len(names)).build(), names, spec, run.range_name)
+    checkpoint = Checkpoint(describe(run.arch, len(names)).build(), names, spec, run.range_name)
+    if init is not None:
+        _initialise(checkpoint, init)
+    return checkpoint
 
 
 def _resumed(out: Path) -> Checkpoint:

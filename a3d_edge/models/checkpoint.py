@@ -33,7 +33,10 @@ __all__ = ["Checkpoint", "load", "load_checkpoint", "norms", "save"]
 
 FORMAT = "a3d-edge checkpoint"
 SCHEMA_VERSION = 1
-UNSAFE = "refused, it holds more than tensors and plain values; nothing in it was run"
+UNSAFE = (
+    "refused, it holds more than tensors and plain values; nothing in it was run; if you trust it, save its "
+    "state dict alone"
+)
 
 
 @dataclass(slots=True)

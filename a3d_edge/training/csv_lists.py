@@ -130,7 +130,8 @@ def _columns(path: Path, header: Sequence[str]) -> list[str]:
     known = [name if name in COLUMNS else cell for name, cell in zip(names, header, strict=True)]
     if missing := sorted(NEEDED - set(known)):
         lacks = f"{path}: the first line lacks the column {', '.join(missing)}"
-        clip = next((cell for cell in header if cell and is_file(path.parent / cell)), None)
+        words = [*header, *next((cell.split() for cell in header if cell), [])]  # some lists have spaces
+        clip = next((word for word in words if word and is_file(path.parent / word)), None)
         if clip is not None:
             raise SourceError(f"{lacks}: it is a clip already ({clip}); put the line 'path,label' above it")
         raise SourceError(lacks)
