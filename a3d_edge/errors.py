@@ -9,6 +9,8 @@ The command line turns the branch into its exit code and prints one line, no tra
     ├── BundleError             4  a bundle or table that is missing, altered or not ours
     │   └── CheckpointError     4  the same for a checkpoint
     └── ResourceError           5  the device has too little of something (disk, memory, a library)
+
+What is no error but should be known is warned of with `DataWarning`; the command line prints it as one line.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ __all__ = [
     "A3DEdgeError",
     "BundleError",
     "CheckpointError",
+    "DataWarning",
     "ResourceError",
     "SourceError",
     "UsageError",
@@ -55,3 +58,7 @@ class ResourceError(A3DEdgeError):
     """The device lacks something that the work needs: disk, memory, or an optional library."""
 
     exit_code = 5
+
+
+class DataWarning(UserWarning):
+    """Something about the data that is probably not meant: columns that nobody uses, clips listed twice."""

@@ -132,7 +132,7 @@ class Stage:
 
     def export_to(self, name: str, out: Path, *extra: str) -> None:
         options = ["--table", str(RESULTS / "default_bundle_table.json"), "--precision", "both"]
-        options += ["--calibration-clips", CALIBRATION_CLIPS, "--out", str(out), *extra]
+        options += ["--calibration-clips", CALIBRATION_CLIPS, "--out", str(out), "--overwrite", *extra]
         command(["export", self.path(name), *self.data("--calibration"), *options, *self.cache], None)
 
     def export(self) -> None:

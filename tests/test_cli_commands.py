@@ -273,7 +273,7 @@ def test_a_signal_while_exporting_leaves_the_old_bundle(
     monkeypatch.setattr(a3d_edge.files, "sync", sync)
     got, _, err = here(
         "export", checkpoint, "--out", old, "--configuration", str(SMALLEST), "--parity-clips", 1,
-        "--cache", tmp_path / "cache",
+        "--cache", tmp_path / "cache", "--overwrite",
     )  # fmt: skip
     assert (got, len(seen)) == (code, 1)
     assert err == {130: "interrupted\n", 143: "terminated\n"}[code]

@@ -282,7 +282,8 @@ def test_no_calibration_runs_with_the_network_s_own_statistics(
         (["--device", "tpu"], "--device tpu: PyTorch cannot use it here"),
         (["--device", "cuda:9"], "--device cuda:9: PyTorch cannot use it here"),
         (["--scores", "no/such/file"], "--scores no/such/file: no such folder no/such"),
-        (["--scores", "."], "--scores .: cannot be read (Is a directory); name a file"),
+        (["--scores", "."], "--scores .: is a folder; name a file to write, such as NAME"),
+        (["--scores", "/dev/null"], "--scores /dev/null: is no plain file; name another"),
         (["--views", "0"], "Invalid value for '--views'"),
     ],
 )
@@ -296,6 +297,34 @@ def test_bad_options(
     assert (code, out) == (2, "")
     assert message in err
     assert one_line(err)
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "list"])
+def test_scores_never_go_where_something_is_read(
+    here: Here, command: tuple[object, ...], checkpoint: Path, clip_list: Path, what: str
+) -> None:
+    """Refused by name, before anything is looked at."""
+    path = checkpoint if what == "checkpoint" else clip_list
+    before = path.read_bytes()
+    code, _, err = here(*command, "--scores", path)
+    assert (code, err) == (2, f"error: --scores {path}: is {path}, which is read; name another\n")
+    assert path.read_bytes() == before
+
+
+def test_a_table_is_replaced_on_demand_alone(
+    here: Here, command: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And asked before the work, as are scores that would lie in its place."""
+    from a3d_edge.training import shards
+
+    monkeypatch.setattr(shards, "evaluate_shared", None)
+    build, out = ("table", "build", *command[1:6]), tmp_path / "table.json"
+    code, _, err = here(*build, "--out", out, "--scores", out)
+    assert (code, err.count("which is read; name another")) == (2, 1)
+    out.write_text("old")
+    code, _, err = here(*build, "--out", out)
+    assert (code, err) == (2, f"error: --out {out}: exists; add --overwrite to replace it, or name another\n")
+    assert out.read_text() == "old"
 
 
 def test_frames_are_kept_as_large_as_the_largest_configuration(tmp_path: Path) -> None:

@@ -122,13 +122,14 @@ def test_without_calibration_only_the_full_width(here: Here, clip: Path, tmp_pat
     arguments = ("explain", clip, "--out", tmp_path / "why.png", "--checkpoint", tmp_path / "bare.pth")
     names = [row["configuration"] for row in only(here(*arguments, "--json")[1])["configurations"]]
     assert names == ["w1.00-s37-t4", "w1.00-s18-t1"]
-    code, _, err = here(*arguments, "--configuration", "w0.50-s18-t1", "--configuration", "w1.00-s37-t4")
+    names = ["--configuration", "w0.50-s18-t1", "--configuration", "w1.00-s37-t4"]
+    code, _, err = here(*arguments, *names, "--overwrite")
     assert (code, err.count("\n")) == (2, 1)
     assert "--configuration w0.50-s18-t1 is not in" in err
 
 
 REFUSED: tuple[tuple[tuple[str, ...], int, str], ...] = (
-    (("--out", "why.jpg"), 2, "--out why.jpg: the figure is a .png or .svg file"),
+    (("--out", "why.jpg"), 2, "--out why.jpg: unknown kind of file; end its name with .png or .svg"),
     (("--label", "dance"), 2, "unknown --label 'dance'; the network knows handshake, hug,"),
     (("--configuration", "w1.00-s110-t8"), 2, "two are compared, there is 1"),
     (("--configuration", "w0.55-s110-t8"), 2, "--configuration w0.55-s110-t8 is not in"),
@@ -144,7 +145,7 @@ REFUSED: tuple[tuple[tuple[str, ...], int, str], ...] = (
         2,
         "--configuration w0.50-s55-t2-int8 is not in",
     ),
-    (("--out", "nowhere/why.png"), 5, "nowhere/why.png: cannot be written"),
+    (("--out", "nowhere/why.png"), 2, "--out nowhere/why.png: no such folder nowhere"),
 )
 
 
@@ -164,14 +165,25 @@ def test_refusals(
 
 @pytest.mark.parametrize("content", [None, b"no video at all"])
 def test_a_clip_that_is_none(here: Here, tmp_path: Path, content: bytes | None) -> None:
-    """Missing or not a video: exit code 3, and an older figure stays."""
+    """Missing or not a video: exit code 3, and an older figure stays, though it was to be replaced."""
     clip, old = tmp_path / "clip.mp4", tmp_path / "why.png"
     old.write_bytes(b"old")
     if content is not None:
         clip.write_bytes(content)
-    code, out, err = here("explain", clip, "--out", old)
+    code, _, err = here("explain", clip, "--out", old)
+    assert (code, err) == (2, f"error: --out {old}: exists; add --overwrite to replace it, or name another\n")
+    code, out, err = here("explain", clip, "--out", old, "--overwrite")
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert old.read_bytes() == b"old"
+
+
+def test_the_clip_itself_is_never_replaced(here: Here, clip: Path, tmp_path: Path) -> None:
+    """Not by a hard link of another name, and not with --overwrite."""
+    (tmp_path / "why.png").hardlink_to(clip)
+    content = clip.read_bytes()
+    code, _, err = here("explain", clip, "--out", tmp_path / "why.png", "--overwrite")
+    assert (code, err) == (2, f"error: --out {tmp_path}/why.png: is {clip}, which is read; name another\n")
+    assert clip.read_bytes() == content
 
 
 def test_a_clip_shorter_than_the_window(here: Here, tmp_path: Path) -> None:

@@ -155,6 +155,58 @@ def test_an_unknown_precision_is_refused(
     assert not out.exists()
 
 
+def test_a_bundle_that_is_there_is_replaced_on_demand_alone(
+    here: Here, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And never the folder one stands in, nor a folder that holds anything else."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "clip.mp4").write_bytes(b"x")
+    manifest = (exported.bundle / "manifest.json").read_bytes()
+    monkeypatch.chdir(exported.bundle)
+    refused: list[tuple[tuple[object, ...], str]] = [
+        (("--out", exported.bundle), "is the folder you are in"),
+        (("--out", ".", "--overwrite"), "is the folder you are in, or above it; name a new folder"),
+        (("--out", other, "--overwrite"), "exists and is not a bundle of ours alone"),
+    ]
+    for options, said in refused:
+        code, _, err = here("export", exported.checkpoint, *options)
+        assert (code, err.count("\n")) == (2, 1)
+        assert said in err
+    monkeypatch.chdir(tmp_path)
+    code, _, err = here("export", exported.checkpoint, "--out", exported.bundle)
+    assert (code, err.count("exists; add --overwrite to replace it")) == (2, 1)
+    assert (exported.bundle / "manifest.json").read_bytes() == manifest
+
+
+def test_a_configuration_that_a_bundle_lacks_is_refused_before_the_work(
+    here: Here, exported: Exported, clip_list: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No clip is decoded for it."""
+    from a3d_edge.training.decode import FrameCache
+
+    monkeypatch.setattr(FrameCache, "get", None)
+    code, _, err = here("eval", exported.bundle, "--data", clip_list, "--configuration", "w0.55-s97-t3")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "configuration w0.55-s97-t3 is not in the table; it has" in err
+
+
+def test_labels_of_the_validation_clips_are_asked_before_the_work(
+    here: Here, exported: Exported, tmp_path: Path, clip_list: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export may take an hour until they are needed."""
+    from a3d_edge.exporters import write_bundle
+
+    monkeypatch.setattr(write_bundle, "export_bundle", None)
+    (tmp_path / "val.csv").write_text(f"path,label\n{clip_list.parent}/right/0.mp4,sideways\n")
+    code, _, err = here(
+        "export", exported.checkpoint, "--out", tmp_path / "new", "--validation", tmp_path / "val.csv",
+        "--configuration", FP32[0],
+    )  # fmt: skip
+    assert (code, err.count("\n")) == (2, 1)
+    assert "the data has the label sideways; the network knows" in err
+
+
 def test_an_int8_configuration_can_be_pinned(here: Here, exported: Exported, tmp_path: Path) -> None:
     """Every prediction says that it was made by it."""
     clip = write_video(tmp_path / "clip.mp4", 40)

@@ -113,6 +113,9 @@ def test_class_names_from_a_file(cli: Cli, slow_file: Path) -> None:
         ("a,b,a", "'a' is there twice"),
         ("none.txt", "cannot be read as a file of names"),
         (",", "no names"),
+        ("a,,b", "name 2 is empty; remove a comma"),
+        ("a,b ,b", "'b' is there twice"),
+        ("caf\u00e9,cafe\u0301,b", "'café' is there twice"),
     ],
 )
 def test_wrong_class_names(cli: Cli, slow_file: Path, names: str, said: str) -> None:
@@ -131,13 +134,30 @@ def test_an_existing_checkpoint_is_replaced_only_by_a_good_one(cli: Cli, slow_fi
     assert code == 4
     assert stderr.endswith("it fits tiny_slow: try that with --arch\n")
     assert out.read_bytes() == b"old"
-    assert cli("import", slow_file, "--arch", "tiny_slow", "--out", out)[0] == 0
+    arguments = ("import", slow_file, "--arch", "tiny_slow", "--out", out)
+    code, _, stderr = cli(*arguments)
+    assert (code, stderr) == (
+        2,
+        f"error: --out {out}: exists; add --overwrite to replace it, or name another\n",
+    )
+    assert out.read_bytes() == b"old"
+    assert cli(*arguments, "--overwrite")[0] == 0
+    assert load(out).classes == ("class 0", "class 1", "class 2")
+
+
+def test_the_same_import_again_replaces_nothing(cli: Cli, slow_file: Path) -> None:
+    """The very network is there: it is written again; with other classes it is another."""
+    out = slow_file.with_name("ours.pth")
+    assert cli("import", slow_file, "--out", out)[0] == 0
+    assert cli("import", slow_file, "--out", out)[0] == 0
+    code, _, stderr = cli("import", slow_file, "--out", out, "--classes", "a,b,c")
+    assert (code, stderr.count("--overwrite")) == (2, 1)
     assert load(out).classes == ("class 0", "class 1", "class 2")
 
 
 @pytest.mark.parametrize(
     ("out", "said"),
-    [("no/such/ours.pth", "no such folder"), (".", "is a folder"), ("slow.pyth", "is the file to import")],
+    [("no/such/ours.pth", "no such folder"), (".", "is a folder"), ("slow.pyth", "slow.pyth, which is read")],
 )
 def test_bad_out(cli: Cli, slow_file: Path, out: str, said: str) -> None:
     """Refused before anything is read or written."""

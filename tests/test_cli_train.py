@@ -1,10 +1,13 @@
-"""``a3d-edge train --init``: whose weights a run can begin with, and what it says about the rest."""
+"""``a3d-edge train``: what is asked before the work, whose weights it can begin with, and how it goes on."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fixtures_bundle import main_here
@@ -139,3 +142,186 @@ def test_another_input_is_refused(begin: Begin, tmp_path: Path) -> None:
         "match --input and --aspect, or name another checkpoint",
     )
     assert begin("--input", "motion", "--aspect", 1.5) == (0, "", "")
+
+
+# What is asked before the work
+
+
+@pytest.fixture
+def here(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path
+) -> Begin:
+    """`a3d-edge train` in this process and an empty folder, with what the tests here have in common."""
+    monkeypatch.chdir(tmp_path)
+    shared = ("--batch", 4, "--calibration-clips", 0, "--cache", cache)
+    return lambda *options: main_here(capfd, monkeypatch, "train", *options, *shared)
+
+
+@pytest.fixture
+def _undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No clip may be looked at."""
+    import a3d_edge.cli.train
+
+    monkeypatch.setattr(a3d_edge.cli.train, "_decode_all", None)
+
+
+BEFORE: tuple[tuple[tuple[object, ...], str], ...] = (
+    (("--out", "folder"), "--out folder: is a folder; name a file to write"),
+    (
+        ("--out", "old.pth"),
+        "--out old.pth: exists; add --overwrite to replace it, --resume to go on with it, or name",
+    ),
+    (("--out", "no/net.pth"), "--out no/net.pth: no such folder no"),
+    (("--out", "/proc/net.pth"), "--out /proc/net.pth: cannot be written"),
+    (("--out", "LIST", "--overwrite"), "list.csv, which is read; name another"),
+    (("--out", "CLIP", "--overwrite"), "0.mp4, which is read; name another"),
+    (("--out", "old.pth", "--init", "old.pth", "--overwrite"), "old.pth: is old.pth, which is read"),
+    (("--out", "new.pth", "--device", "cuda:99"), "--device cuda:99: PyTorch cannot use it here; write cpu"),
+    (("--out", "new.pth", "--device", "gpu"), "--device gpu: PyTorch cannot use it here; write cpu"),
+    (("--out", "new.pth", "--device", "meta"), "--device meta: PyTorch cannot use it here; write cpu"),
+    (
+        ("--out", "new.pth", "--classes", "right,down,down,still"),
+        "--classes right,down,down,still: 'down' is there",
+    ),
+    (("--out", "new.pth", "--classes", "right,down,,still"), "name 3 is empty"),
+    (
+        ("--out", "new.pth", "--classes", "right,down"),
+        "the data has the label still; the network knows right, down",
+    ),
+    (("--out", "new.pth", "--optimizer", "lion"), "unknown --optimizer 'lion'"),
+    (("--out", "new.pth", "--input", "flow"), "unknown --input 'flow'"),
+    (("--out", "new.pth", "--arch", "resnet"), "resnet"),
+    (("--out", "new.pth", "--resume"), "--resume: there is no new.pth to go on with; leave --resume out"),
+    (("--out", "old.pth", "--resume", "--init", "x.pth"), "--resume and --init exclude each other"),
+    (("--out", "old.pth", "--resume", "--overwrite"), "--resume and --overwrite exclude each other"),
+    (("--out", "new.pth", "--rendered", "2"), "--rendered: no class of down, right, still can be drawn"),
+)
+
+
+@pytest.mark.usefixtures("_undecoded")
+@pytest.mark.parametrize(("options", "said"), BEFORE, ids=lambda v: " ".join(map(str, v))[:50])
+def test_what_cannot_work_is_refused_before_the_work(
+    here: Begin, tmp_path: Path, clip_list: Path, options: tuple[str, ...], said: str
+) -> None:
+    """Exit 2 and one line, before a clip is decoded; what is there stays."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "old.pth").write_bytes(b"old")
+    names = {"LIST": clip_list, "CLIP": clip_list.parent / "right" / "0.mp4"}
+    before = names["LIST"].read_bytes() + names["CLIP"].read_bytes()
+    assert_refused(here("--data", clip_list, *(names.get(word, word) for word in options)), said)
+    assert names["LIST"].read_bytes() + names["CLIP"].read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "old.pth"]
+    assert (tmp_path / "old.pth").read_bytes() == b"old"
+
+
+def test_a_class_of_the_held_out_fold_is_a_class(here: Begin, tmp_path: Path, clip_list: Path) -> None:
+    """Else the fold could not be measured; that it cannot be learnt is told."""
+    from a3d_edge.models.checkpoint import load
+
+    rows = [f"{clip_list.parent}/right/{i}.mp4,right,{i % 2}" for i in range(4)]
+    rows += [f"{clip_list.parent}/down/{i}.mp4,down,1" for i in range(2)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,fold", *rows]))
+    code, _, err = here("--data", "list.csv", "--fold", 1, "--epochs", 0, "--out", "net.pth")
+    assert code == 0
+    assert err == "warning: the class down has no training clip, so the network cannot learn it\n"
+    assert load(tmp_path / "net.pth").classes == ("down", "right")
+
+
+def test_one_class_is_refused(here: Begin, tmp_path: Path, clip_list: Path) -> None:
+    """Whatever it sees, the network would be right."""
+    (tmp_path / "list.csv").write_text(f"path,label\n{clip_list.parent}/right/0.mp4,right\n")
+    assert_refused(here("--data", "list.csv", "--out", "net.pth"), "there is one class, right: name clips of")
+
+
+def test_warnings_about_data_are_lines_on_stderr(here: Begin, tmp_path: Path, clip_list: Path) -> None:
+    """Each once, without a place in the code."""
+    rows = [f"{clip_list.parent}/{label}/0.mp4,{label} ,3" for label in ("right", "down")]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,t0", *rows]))
+    code, _, err = here("--data", "list.csv", "--epochs", 0, "--out", "net.pth")
+    assert (code, err.count("\n")) == (0, 1)
+    assert err.startswith("warning: list.csv: the column t0 is not used")
+
+
+def test_drawn_clips_alone_are_calibrated_on(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path
+) -> None:
+    """Where there are no others."""
+    import a3d_edge.cli.train
+
+    seen: list[int] = []
+    monkeypatch.setattr(
+        a3d_edge.cli.train, "_calibrate", lambda checkpoint, clips, *rest: seen.append(len(clips))
+    )
+    code, _, err = main_here(
+        capfd, monkeypatch, "train", "--rendered", 2, "--classes", "hug,kick", "--epochs", 0, "--out",
+        tmp_path / "net.pth", "--cache", cache,
+    )  # fmt: skip
+    assert (code, err, seen) == (0, "", [4])
+
+
+# How it goes on
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_does(
+    here: Begin, tmp_path: Path, clip_list: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only --data and --out are named again: all other options are those it began with."""
+    from a3d_edge.cli.train_log import TrainLog
+    from a3d_edge.models.checkpoint import load
+
+    real = TrainLog.__call__
+
+    def interrupt(log: TrainLog, step: Any) -> None:
+        real(log, step)
+        if step.step == 1:
+            raise KeyboardInterrupt
+
+    options = ("--epochs", 2, "--fold", 1, "--input", "motion", "--lr", 0.01, "--range", "0.06")
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainLog, "__call__", interrupt)
+        code, _, err = here("--data", clip_list, "--out", "net.pth", *options)
+    assert code == 130
+    assert "net.pth is saved after step 1; the same command with --resume goes on\n" in err
+    assert err.endswith("interrupted\n")
+
+    for other, said in (
+        (
+            ("--arch", "slow_r50", "--input", "rgb"),
+            "with --arch slow_small, --input motion, now with --arch slow_r50",
+        ),
+        (("--epochs", 3), "with --epochs 2, now with --epochs 3"),
+    ):
+        result = here("--data", clip_list, "--out", "net.pth", "--resume", *other)
+        assert_refused(result, said)
+    rows = clip_list.read_text().splitlines()
+    other_list = clip_list.with_name("other.csv")
+    other_list.write_text("\n".join([rows[0], *rows[:0:-1]]))
+    assert_refused(here("--data", other_list, "--out", "net.pth", "--resume"), "was begun with other --data")
+
+    code, out, err = here("--data", clip_list, "--out", "net.pth", "--resume")
+    assert (code, out) == (0, "net.pth: slow_small, 3 classes, 2 epochs\n")
+    done = load(tmp_path / "net.pth")
+    assert (done.preprocessing.input, done.range_name, done.resume) == ("motion", "0.06", None)
+    assert (done.origin["settings"]["lr"], done.origin["fold"], done.origin["steps"]) == (0.01, 1, 2)
+
+
+@pytest.mark.parametrize("stdout", ["left", "full"])
+def test_nobody_reads_the_log_and_the_work_is_done(
+    tmp_path: Path, clip_list: Path, cache: Path, stdout: str
+) -> None:
+    """A reader that leaves after a line, a full disk: one line on stderr, and the network is saved."""
+    from a3d_edge.models.checkpoint import load
+
+    program = f"'{sys.executable}' -m a3d_edge train --data '{clip_list}' --epochs 2 --batch 6 --json"
+    program += f" --calibration-clips 0 --cache '{cache}' --out net.pth "
+    ends = {"left": "| head -n 1", "full": ">/dev/full"}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", program + ends[stdout]],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "net.pth").origin["steps"] == 4
+    assert "Traceback" not in done.stderr
+    if stdout == "left":
+        assert json.loads(done.stdout)["epoch"] == 1
+    assert done.stderr.count("stdout takes no more lines") == 1

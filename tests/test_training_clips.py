@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
 
-from a3d_edge.errors import SourceError, UsageError
+from a3d_edge.errors import DataWarning, SourceError, UsageError
 from a3d_edge.rendered import CLASSES
 from a3d_edge.training.clips import Clip, class_of, list_clips, rendered_clips, split_fold
 
@@ -26,8 +28,8 @@ def csv_file(folder: Path, text: str, encoding: str = "utf-8") -> Path:
 
 
 def test_a_csv_lists_clips_relative_to_itself(folder: Path) -> None:
-    """Columns path and label, group and fold where there are any, in any order; other columns are ignored."""
-    path = csv_file(folder, "label,path,fold,group,note\nkick,a.mp4,1,s1,x\nhug,b.mp4,,,\n")
+    """Columns path and label, group and fold where there are any, in any order."""
+    path = csv_file(folder, "label,path,fold,group\nkick,a.mp4,1,s1\nhug,b.mp4,,\n")
     assert list_clips([path]) == [
         Clip("kick", folder / "a.mp4", "s1", 1),
         Clip("hug", folder / "b.mp4", "", None),
@@ -57,7 +59,7 @@ def test_a_spreadsheet_s_byte_order_mark_is_skipped(folder: Path) -> None:
         ("path,label\na.mp4\n", ":2: path or label is empty"),
         ("path,label\na.mp4,kick\nc.mp4,hug\n", ":3: no such clip {folder}/c.mp4"),
         ("path,label\na.mp4,kick\n\n\nc.mp4,hug\n", ":5: no such clip {folder}/c.mp4"),
-        ('path,label,note\na.mp4,kick,"two\nlines"\nc.mp4,hug,\n', ":4: no such clip {folder}/c.mp4"),
+        ('path,label,group\na.mp4,kick,"two\nlines"\nc.mp4,hug,\n', ":4: no such clip {folder}/c.mp4"),
         ("path,label,fold\na.mp4,kick,one\n", ":2: fold 'one' is not a number"),
         ("path,label,fold\na.mp4,kick,-1\n", ":2: fold '-1' is not a number"),
         ("path,label,fold\na.mp4,kick,²\n", ":2: fold '²' is not a number"),
@@ -71,12 +73,129 @@ def test_an_error_names_the_file_and_the_line(folder: Path, text: str, message: 
     assert str(caught.value) == f"{path}{message.format(folder=folder)}"
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"path,label\n\x81\x82,kick\n"])
-def test_a_file_that_is_no_text_is_refused(folder: Path, content: bytes) -> None:
-    """Binary, or another encoding."""
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x00\x00\x00 ftypisom\x00", "list.csv: cannot read the list of clips, it is no text; name a CSV"),
+        (b"PK\x03\x04\x00\x00\xff", "it is a spreadsheet or another archive; save it as CSV"),
+        (
+            b"path,label\na.mp4,kick\n\x81\x82,kick\n",
+            "list.csv:3: cannot read the list of clips, it is no UTF-8",
+        ),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused(folder: Path, content: bytes, said: str) -> None:
+    """A clip, a spreadsheet, another encoding: what it is, and the line where that is known."""
     (folder / "list.csv").write_bytes(content)
-    with pytest.raises(SourceError, match=r"list\.csv: cannot read the list of clips"):
+    with pytest.raises(SourceError, match=re.escape(said)):
         list_clips([folder / "list.csv"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_encodings_that_say_what_they_are_are_read(folder: Path, encoding: str) -> None:
+    """As Windows' programs save them."""
+    path = csv_file(folder, "path,label\na.mp4,café\n", encoding=encoding)
+    assert [clip.label for clip in list_clips([path])] == ["café"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path;label\na.mp4;kick, hard\nb.mp4;hug\n",
+        "path\tlabel\na.mp4\tkick, hard\nb.mp4\thug\n",
+        "sep=;\npath;label\na.mp4;kick, hard\nb.mp4;hug\n",
+        'path|label\na.mp4|"kick, hard"\nb.mp4|hug\n',
+        ' Path , LABEL \n a.mp4 , "kick, hard"\n\n , \n  b.mp4,\thug\t\n',
+        '\n\npath,label,\na.mp4,"kick, \u00a0hard",\nb.mp4,\ufeffhug\u200b,\n',
+        'path,label\r"a.mp4","kick, hard"\rb.mp4,hug\r',
+    ],
+)
+def test_lists_as_programs_and_people_write_them(folder: Path, text: str) -> None:
+    """Semicolons, tabs, spaces around anything, other case, blank lines, old line ends: the same clips."""
+    path = csv_file(folder, text)
+    assert [(clip.path, clip.label) for clip in list_clips([path])] == [
+        (folder / "a.mp4", "kick, hard"), (folder / "b.mp4", "hug")
+    ]  # fmt: skip
+
+
+def test_two_spellings_of_a_label_are_one(folder: Path) -> None:
+    """Spaces, Unicode forms; in groups too, for a group must not be split."""
+    (folder / "c.mp4").write_bytes(b"x")
+    path = csv_file(
+        folder, "path,label,group\na.mp4,cafe\u0301 ,s1\nb.mp4,\u00a0caf\u00e9,s1 \nc.mp4,café,s1\n"
+    )
+    assert {(clip.label, clip.group) for clip in list_clips([path])} == {("café", "s1")}
+
+
+def test_accents_in_a_file_s_name_may_be_written_either_way(folder: Path) -> None:
+    """A list from a Mac on another system's disk."""
+    (folder / "caf\u00e9.mp4").write_bytes(b"x")
+    (path,) = [clip.path for clip in list_clips([csv_file(folder, "path,label\ncafe\u0301.mp4,kick\n")])]
+    assert path is not None
+    assert path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("note", "the column note is not used (used are path, label, group, fold)"),
+        ("note,url", "the columns note, url are not used (used are path, label, group, fold)"),
+        ("time_start,Time End", "the columns time_start, Time End are not used (used are path, label, group, "
+         "fold); every clip is used as a whole, not a part of it"),
+        ("t0", "; every clip is used as a whole"),
+        ("end-s", "; every clip is used as a whole"),
+    ],
+)  # fmt: skip
+def test_columns_that_nobody_uses_are_told(folder: Path, header: str, said: str) -> None:
+    """All in one warning; of times, that clips are not cut by them."""
+    path = csv_file(folder, f"path,label,{header}\na.mp4,kick{',1' * len(header.split(','))}\n")
+    with pytest.warns(DataWarning) as told:
+        assert len(list_clips([path])) == 1
+    (one,) = told
+    assert str(one.message).startswith(f"{path}: ")
+    assert said in str(one.message)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a.mp4,kick\nb.mp4,hug\n", "it is a clip already (a.mp4); put the line 'path,label' above it"),
+        ("a.mp4 0\nb.mp4 1\n", "it is a clip already (a.mp4); put the line 'path,label' above it"),
+        ("path,label,Label\na.mp4,kick,hug\n", ": the column label is there twice; keep one of them"),
+        ("path,label\na.mp4,kick, hard\n", ":2: has 3 cells, the first line 2; put quotes around"),
+        (f"path,label\n{'x' * 5000},kick\n", ":2: no such clip"),
+        ("path,label\na.mp4, \u200b\n", ":2: path or label is empty"),
+    ],
+)
+def test_what_could_be_meant_in_two_ways_is_refused(folder: Path, text: str, said: str) -> None:
+    """With the line and what to write."""
+    path = csv_file(folder, text)
+    with pytest.raises(SourceError) as caught:
+        list_clips([path])
+    assert str(caught.value).startswith(str(path))
+    assert said in str(caught.value)
+
+
+def test_a_clip_listed_twice_is_told(folder: Path) -> None:
+    """By whatever path; it is used as often as it is listed."""
+    (folder / "link.mp4").symlink_to(folder / "a.mp4")
+    path = csv_file(folder, "path,label\na.mp4,kick\nb.mp4,hug\n./a.mp4,kick\nlink.mp4,kick\n")
+    with pytest.warns(DataWarning, match=r"a\.mp4 and 1 more are listed more than once"):
+        assert len(list_clips([path])) == 4
+
+
+def test_a_clip_with_two_labels_is_refused(folder: Path) -> None:
+    """It would teach both."""
+    path = csv_file(folder, "path,label\na.mp4,kick\nb.mp4,hug\na.mp4,hug\n")
+    with pytest.raises(SourceError, match=r"a\.mp4: is listed as 'kick' and as 'hug'; a clip has one label"):
+        list_clips([path])
+
+
+def test_labels_that_look_alike_are_told(folder: Path) -> None:
+    """They stay two."""
+    path = csv_file(folder, "path,label\na.mp4,Kick\nb.mp4,kick\n")
+    with pytest.warns(DataWarning, match="the labels 'Kick', 'kick' look alike, but are different classes"):
+        assert {clip.label for clip in list_clips([path])} == {"Kick", "kick"}
 
 
 def test_a_missing_list_is_refused(folder: Path) -> None:
@@ -85,13 +204,72 @@ def test_a_missing_list_is_refused(folder: Path) -> None:
         list_clips([folder / "none.csv"])
 
 
-def test_class_folders_give_their_names(folder: Path) -> None:
-    """Video files of each sub-folder, sorted; files of other kinds and beside the folders are no clips."""
-    for name in ("kick/2.MP4", "kick/1.avi", "kick/notes.txt", "hug/x.webm"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(b"x")
-    found = [(clip.label, clip.path and clip.path.name, clip.fold) for clip in list_clips([folder])]
-    assert found == [("hug", "x.webm", None), ("kick", "1.avi", None), ("kick", "2.MP4", None)]
+def made(root: Path, *names: str) -> Path:
+    """A folder with these files."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
+def test_class_folders_give_their_names(tmp_path: Path) -> None:
+    """Video files of each sub-folder, sorted; files of other kinds and folders are no clips."""
+    made(tmp_path, "kick/2.MP4", "kick/1.avi", "kick/notes.txt", "kick/3.mp4/x.txt", "hug /x.M2TS")
+    found = [(clip.label, clip.path and clip.path.name, clip.fold) for clip in list_clips([tmp_path])]
+    assert found == [("hug", "x.M2TS", None), ("kick", "1.avi", None), ("kick", "2.MP4", None)]
+
+
+@pytest.mark.parametrize(
+    "litter",
+    [
+        "kick/._1.mp4", ".thumbnails/1.mp4", ".git/1.mp4", ".ipynb_checkpoints/1.mp4",
+        "__MACOSX/kick/._1.mp4", "kick/.hidden/1.mp4", "@eaDir/kick/1.mp4",
+        "$RECYCLE.BIN/1.mp4", ".DS_Store", "._loose.mp4",
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("error")
+def test_what_programs_leave_behind_is_no_clip(tmp_path: Path, litter: str) -> None:
+    """Nor a class, nor worth a word."""
+    made(tmp_path, "kick/1.mp4", "hug/1.mp4", litter)
+    assert [clip.label for clip in list_clips([tmp_path])] == ["hug", "kick"]
+
+
+def test_folders_without_clips_are_told(tmp_path: Path) -> None:
+    """All in one warning: a class would have vanished."""
+    made(tmp_path, "kick/1.mp4", "hug/1.txt", "wave/.1.mp4")
+    with pytest.warns(DataWarning, match="no clip is in hug, wave, so that is no class"):
+        assert [clip.label for clip in list_clips([tmp_path])] == ["kick"]
+
+
+def test_clips_beside_class_folders_are_told(tmp_path: Path) -> None:
+    """They have no label; without any class folder that is an error with what to do."""
+    made(tmp_path, "kick/1.mp4", "a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4")
+    with pytest.warns(DataWarning, match=r"left out \(a\.mp4, b\.mp4, c\.mp4 and 2 more\)"):
+        assert len(list_clips([tmp_path])) == 1
+    (tmp_path / "kick/1.mp4").unlink()
+    with pytest.raises(SourceError, match="put the clips of each class into a folder of its name"):
+        list_clips([tmp_path])
+
+
+@pytest.mark.parametrize(
+    "names", [["train/kick/1.mp4", "val/kick/2.mp4"], ["kick/1.mp4", "kick/more/a/2.mp4"]]
+)
+def test_classes_at_two_levels_are_refused(tmp_path: Path, names: list[str]) -> None:
+    """``train`` and ``val`` are no classes, and a clip further down would be forgotten."""
+    made(tmp_path, *names)
+    folder = tmp_path / names[0].split("/")[0]
+    with pytest.raises(SourceError, match=f"^{folder}: has folders with clips itself, so it is no class"):
+        list_clips([tmp_path])
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", "\u3000".encode()])
+def test_a_folder_whose_name_is_no_label_is_refused(tmp_path: Path, name: bytes) -> None:
+    """Not UTF-8, or nothing to see."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    made(folder, "1.mp4")
+    with pytest.raises(SourceError, match="rename it, it is the label") as caught:
+        list_clips([tmp_path])
+    str(caught.value).encode()
 
 
 def test_several_places_are_joined_and_none_is_refused(
@@ -99,7 +277,10 @@ def test_several_places_are_joined_and_none_is_refused(
 ) -> None:
     """In the order given; no clip at all is an error that says what may be named."""
     path = csv_file(folder, "path,label\na.mp4,kick\n")
-    assert len(list_clips([path, path])) == 2
+    (folder / "hug").mkdir()
+    (folder / "hug" / "c.mp4").write_bytes(b"x")
+    with pytest.warns(DataWarning, match="beside the class folders"):
+        assert [clip.label for clip in list_clips([path, folder])] == ["kick", "hug"]
     with pytest.raises(SourceError, match="the data lists hold no clip; name a CSV"):
         list_clips([tmp_path_factory.mktemp("empty")])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from a3d_edge.errors import A3DEdgeError, CheckpointError, UsageError
+from a3d_edge.errors import A3DEdgeError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
@@ -219,9 +219,11 @@ def test_another_run_s_checkpoint_is_not_resumed(
     out = tmp_path / "out.pth"
     with pytest.raises(KeyboardInterrupt):
         train(fresh(), batches, SETTINGS, out, report=InterruptAt(2))
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(UsageError) as caught:
         train(load(out), batches, replace(SETTINGS, lr=0.5, seed=4), out)
-    assert str(caught.value) == "--resume: the checkpoint was trained with other settings (lr, seed)"
+    assert str(caught.value) == (
+        "--resume: the checkpoint was trained with other settings (lr 0.02, now 0.5; seed 3, now 4)"
+    )
 
 
 def test_a_finished_run_says_how_it_was_made(

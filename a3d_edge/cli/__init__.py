@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from a3d_edge.cli import bench, explain, export, flops, import_, info, run, table, train, verify
 from a3d_edge.cli import eval as eval_command
+from a3d_edge.cli.notices import warnings_as_lines
 from a3d_edge.errors import A3DEdgeError
 
 __all__ = ["app", "main"]
@@ -71,7 +72,8 @@ def main() -> None:
     """Entry point of ``a3d-edge``: typed errors become one line on stderr and their exit code."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = _code()
+        with warnings_as_lines():
+            code = _code()
     finally:
         signal.signal(signal.SIGTERM, before)
     _leave(code)

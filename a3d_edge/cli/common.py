@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from a3d_edge.cli.notices import say
 from a3d_edge.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class ProgressLog:
         self._tenths[what] = tenth
         left = (self._clock() - begun_at) / max(1, done - begun_with) * (total - done)
         ending = f", about {left:.0f} s left" if done < total else ""
-        typer.echo(f"{what}: {done} of {total}{ending}", err=True)
+        say(f"{what}: {done} of {total}{ending}")
 
 
 def step(report: Report, what: str) -> Callable[[int, int], None]:

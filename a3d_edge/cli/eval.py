@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from a3d_edge.cli.common import emit, require
 from a3d_edge.cli.measuring import (
     Measuring,
-    all_of,
+    chosen,
     load_subject,
     measure,
     takes_measuring,
@@ -34,9 +35,10 @@ def evaluate(
     require("train", "torch", "av")
     from a3d_edge.configuration import Configuration
 
-    wanted = [Configuration.parse(name) for name in configuration or []]
+    wanted: Sequence[Configuration] = [Configuration.parse(name) for name in configuration or []]
     loaded = load_subject(checkpoint)
-    found = measure(checkpoint, loaded, wanted or all_of(checkpoint, loaded), options, log=not json_lines)
+    wanted = chosen(checkpoint, loaded, wanted)
+    found = measure(checkpoint, loaded, wanted, options, log=not json_lines)
     for c, of in (found or {}).items():
         fields = {
             "configuration": str(c),

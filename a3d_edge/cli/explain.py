@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from a3d_edge.cli.common import emit, load_bundle, require
+from a3d_edge.cli.outputs import OverwriteOption, claim
 from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.errors import UsageError
+from a3d_edge.labels import label_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,17 +41,18 @@ def explain(
     start: float = typer.Option(
         None, "--start", help="Second of the clip where the window begins; default central."
     ),
+    overwrite: OverwriteOption = False,
     json_lines: bool = typer.Option(False, "--json", help="JSON on stdout."),
 ) -> None:
     """Draw what each position of each frame adds to a class's logit, for two configurations side by side."""
-    if out.suffix.lower() not in KINDS:
-        raise UsageError(f"--out {out}: the figure is a .png or .svg file; end the name with one of them")
+    claim(out, inputs=[clip, checkpoint], overwrite=overwrite, suffixes=KINDS)
     require("train,plot", "torch", "av", "matplotlib")
     from a3d_edge.files import write_atomically
     from a3d_edge.plots_explain import draw, save
     from a3d_edge.training.decode import times_of
 
     loaded, pair = _load(bundle, checkpoint, configuration or [])
+    label = None if label is None else label_of(label)
     if label is not None and label not in loaded.classes:
         raise UsageError(f"unknown --label '{label}'; the network knows {', '.join(loaded.classes)}")
     times = times_of(clip)

@@ -21,6 +21,7 @@ from a3d_edge.cli.common import (
     warn_if_untrained,
     window_set,
 )
+from a3d_edge.cli.outputs import claim_folder
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from a3d_edge.models.network import Clips
     from a3d_edge.table import ConfigurationBudgetTable
     from a3d_edge.training.clips import Clip
+    from a3d_edge.training.evaluation import WindowSet
 
 
 def export(
@@ -60,6 +62,7 @@ def export(
         None, "--validation", help="Labelled clips to measure the accuracy of every exported row on."
     ),
     cache: Path = typer.Option(None, "--cache", help="Folder of decoded frames."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace a bundle that is there."),
     json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
 ) -> None:
     """Write one bundle: a subgraph per width over one weights file, calibrated and proved on real clips."""
@@ -79,10 +82,11 @@ def export(
 
     if range_name is not None:
         find_range(range_name)
+    require_replaceable(out)
+    claim_folder(out, inputs=[checkpoint, *(calibration or []), *(validation or [])], overwrite=overwrite)
     loaded = load(checkpoint)
     warn_if_untrained(loaded)
     loaded.range_name = range_name or loaded.range_name
-    require_replaceable(out)
     clips = (
         spread(choose(list_clips(calibration), fold, held_out=False), calibration_clips)
         if calibration
@@ -95,6 +99,7 @@ def export(
     labelled = choose(list_clips(validation), fold, held_out=True) if validation else []
     if not clips:
         require_calibrated(loaded, rows)
+    windows = window_set(loaded, labelled, cache, 4) if labelled else None  # refuses unknown labels
     with progress() as report:
         if clips:
             calibrate(
@@ -108,7 +113,7 @@ def export(
         more = {}
         if "int8" in precisions:
             more = _windows(loaded, clips[:range_clips] or _rendered(range_clips), sizes, cache)
-        measured = _measured(loaded, rows, labelled, validation, cache, report) if labelled else None
+        measured = _measured(loaded, rows, windows, validation, report) if windows else None
         bundle = export_bundle(loaded, rows, few, out, report, range_clips=more, measured=measured)
     entries = bundle.manifest.configurations
     for name, entry in entries.items():
@@ -164,16 +169,13 @@ def _windows(loaded: Checkpoint, clips: list[Clip], sizes: list[int], cache: Pat
 def _measured(
     loaded: Checkpoint,
     rows: ConfigurationBudgetTable,
-    clips: list[Clip],
+    windows: WindowSet,
     places: list[Path],
-    cache: Path | None,
     report: Report,
 ) -> Callable[[Bundle], ConfigurationBudgetTable]:
     """The table with the accuracy of every row as its own graphs compute it, in both precisions alike."""
     from a3d_edge.training.bundle_model import BundleModel
     from a3d_edge.training.evaluation import evaluate
-
-    windows = window_set(loaded, clips, cache, 4)
 
     def measure(bundle: Bundle) -> ConfigurationBudgetTable:
         model = BundleModel(bundle)
@@ -181,7 +183,9 @@ def _measured(
         measured = tuple(
             row.model_copy(update={"accuracy": round(scores[row.parsed].accuracy, 6)}) for row in rows.rows
         )
-        where = f"{len(clips)} clips of {', '.join(str(place) for place in places)}, 4 views (runtime)"
+        where = (
+            f"{len(windows.clips)} clips of {', '.join(str(place) for place in places)}, 4 views (runtime)"
+        )
         return rows.model_copy(update={"rows": measured, "measured_on": where})
 
     return measure

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from a3d_edge.cli.class_names import class_names
 from a3d_edge.cli.common import emit, require, warn_if_untrained
-from a3d_edge.errors import UsageError
+from a3d_edge.cli.notices import say
+from a3d_edge.cli.outputs import OverwriteOption, claim, refuse_existing
+from a3d_edge.errors import CheckpointError
 
 if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
@@ -24,43 +27,44 @@ def import_checkpoint(
     classes: str = typer.Option(
         None, "--classes", help="Class names in order: a file, one a line, or comma-separated."
     ),
+    key: str = typer.Option(
+        None, "--key", help="Which of the networks that the file holds, such as state_dict_ema."
+    ),
+    overwrite: OverwriteOption = False,
     json_lines: bool = typer.Option(False, "--json", help="JSON on stdout."),
 ) -> None:
     """Read another library's checkpoint, tensor by tensor, and write it as one of ours."""
     require("export", "torch")
-    _require_writable(file, out)
+    claim(out, inputs=[file], overwrite=True)
     names = None if classes is None else class_names(classes)
     from a3d_edge.models.checkpoint import save
     from a3d_edge.models.foreign import read
 
-    checkpoint, report = read(file, arch, names)
+    checkpoint, report = read(file, arch, names, key)
+    if not overwrite and not _same(out, checkpoint):
+        refuse_existing(out)
     save(checkpoint, out)
     for note in report.notes:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
     warn_if_untrained(checkpoint)
     _tell(out, checkpoint, report, json_lines)
 
 
-def class_names(text: str) -> list[str]:
-    """Names from a comma-separated list, or else from a file, one a line. Raises `UsageError`."""
+def _same(out: Path, checkpoint: Checkpoint) -> bool:
+    """Whether the very network is there already, so that nothing is lost by writing it again."""
+    from a3d_edge.models.checkpoint import load, statistics
+
     try:
-        lines = text.split(",") if "," in text else Path(text).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--classes {text}: cannot be read as a file of names, one a line") from error
-    names = [line.strip() for line in lines if line.strip()]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if not names or twice:
-        raise UsageError(f"--classes {text}: " + (f"'{twice[0]}' is there twice" if twice else "no names"))
-    return names
-
-
-def _require_writable(file: Path, out: Path) -> None:
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: no such folder {out.parent}")
-    if out.is_dir():
-        raise UsageError(f"--out {out}: is a folder; name a file to write, such as {out / 'net.pth'}")
-    if out.exists() and file.exists() and out.samefile(file):
-        raise UsageError(f"--out {out}: is the file to import; name another")
+        old = load(out)
+    except CheckpointError:
+        return False
+    there, here = old.model.state_dict(), checkpoint.model.state_dict()
+    return (
+        (old.description, old.classes, old.preprocessing, statistics(old.model))
+        == (checkpoint.description, checkpoint.classes, checkpoint.preprocessing, {})
+        and there.keys() == here.keys()
+        and all(bool((tensor == here[name]).all()) for name, tensor in there.items())
+    )
 
 
 def _tell(out: Path, checkpoint: Checkpoint, report: ImportReport, json_lines: bool) -> None:

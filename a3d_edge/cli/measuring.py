@@ -22,6 +22,7 @@ from a3d_edge.cli.common import (
     warn_if_untrained,
     window_set,
 )
+from a3d_edge.cli.outputs import claim
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,6 +90,10 @@ class Measuring:
         if self.no_calibration or not self.calibration:
             return []
         return spread(choose(list_clips(self.calibration), self.fold, held_out=False), self.calibration_clips)
+
+    def inputs(self, subject: Path) -> list[Path]:
+        """The files and folders that are read, ``subject`` the one that is measured."""
+        return [subject, *self.data, *(self.calibration or [])]
 
     @property
     def chosen_protocol(self) -> Protocol:
@@ -160,6 +165,8 @@ def measure(
     from a3d_edge.training.shards import Share, device_of, evaluate_shared
 
     share = Share.from_env()
+    if options.scores:
+        claim(options.scores, flag="--scores", inputs=options.inputs(path), overwrite=True)
     device, windows = device_of(options.device, share), _windows(checkpoint, options)
     kept = _scores_file(path, checkpoint, wanted, windows, options) if options.scores else None
     if kept is not None:
@@ -186,11 +193,19 @@ def load_subject(path: Path, engine: str | None = None) -> Checkpoint:
     return as_checkpoint(Bundle.load(path), find_engine(engine or DEFAULT))
 
 
-def all_of(path: Path, checkpoint: Checkpoint) -> list[Configuration]:
-    """Every configuration of a bundle, or of the range a checkpoint was trained over."""
+def chosen(path: Path, checkpoint: Checkpoint, wanted: Sequence[Configuration]) -> Sequence[Configuration]:
+    """Those wanted; else every one of a bundle, or of the range a checkpoint was trained over.
+
+    Raises `UsageError` for one that a bundle does not have.
+    """
     from a3d_edge.bundle import Bundle
 
-    return list(Bundle.load(path).configurations) if path.is_dir() else checkpoint.grid()
+    if not path.is_dir():
+        return wanted or checkpoint.grid()
+    bundle = Bundle.load(path)
+    for configuration in wanted:
+        bundle.table.row(configuration)
+    return wanted or bundle.configurations
 
 
 def _is_bundle(checkpoint: Checkpoint) -> bool:
@@ -220,8 +235,6 @@ def _scores_file(
     from a3d_edge.training.scores_file import ScoresFile
 
     assert options.scores is not None
-    if not options.scores.parent.is_dir():
-        raise UsageError(f"--scores {options.scores}: no such folder {options.scores.parent}")
     header: dict[str, Any] = {
         "checkpoint": hashlib.sha256(_identity(path).read_bytes()).hexdigest(),
         "calibration": _calibration(options),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a3d_edge.cli.common import load_bundle, progress, require, step
+from a3d_edge.cli.outputs import OverwriteOption, claim
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def plot(
     pareto: Annotated[
         bool, typer.Option("--pareto", help="Only rows that no row of at most their cost matches.")
     ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Draw accuracy against cost; a line's colour is the dimension given up (paper Fig. 6-8)."""
     require("plot", "matplotlib")
@@ -66,6 +68,7 @@ def plot(
 
     check_options(x, profile, measure, deadline)
     format, limit_ms = picture_format(out), None if deadline is None else milliseconds(deadline)
+    claim(out, inputs=[profile, *map(Path, what or [])], overwrite=overwrite)
     tables = [find(text) for text in what] if what else [default_bundle()]
     curves = [curve(one.name, one.table, pareto=pareto) for one in tables]  # refuses before measuring
     devices, by_latency = devices_of(tables, profile, measure, x), x == "latency"

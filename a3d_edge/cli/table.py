@@ -10,6 +10,7 @@ import typer
 from a3d_edge.cli import plotting
 from a3d_edge.cli.common import emit, require
 from a3d_edge.cli.measuring import Measuring, measure, takes_measuring
+from a3d_edge.cli.outputs import OverwriteOption, claim
 
 if TYPE_CHECKING:
     from a3d_edge.table import ConfigurationBudgetTable
@@ -26,6 +27,7 @@ def build(
     all_rows: Annotated[
         bool, typer.Option("--all-rows", help="Keep every configuration, not only the Pareto front.")
     ] = False,
+    overwrite: OverwriteOption = False,
     json_lines: Annotated[bool, typer.Option("--json", help="Rows as JSON Lines on stdout.")] = False,
 ) -> None:
     """Measure the accuracy of every configuration, add its cost, select the Pareto front."""
@@ -34,6 +36,7 @@ def build(
     from a3d_edge.files import write_atomically
     from a3d_edge.models.checkpoint import load
 
+    claim(out, inputs=[options.scores, *options.inputs(checkpoint)], overwrite=overwrite)
     loaded = load(checkpoint)
     found = measure(checkpoint, loaded, loaded.grid(), options, log=not json_lines)
     if found is None:  # under torchrun the first process writes

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 import typer
 
+from a3d_edge.cli.class_names import class_names, warn_of_classes_without_clips
 from a3d_edge.cli.common import (
     Report,
     check_labels,
     choose,
-    emit,
     frame_cache,
     progress,
     require,
@@ -23,6 +22,10 @@ from a3d_edge.cli.common import (
     step,
     window_set,
 )
+from a3d_edge.cli.notices import say
+from a3d_edge.cli.outputs import claim, refuse_input, require_room
+from a3d_edge.cli.train_log import TrainLog
+from a3d_edge.cli.train_options import Run, check_same_clips, clips_digest, continued, recorded
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,19 +34,25 @@ if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.training.batches import Batches
     from a3d_edge.training.clips import Clip
-    from a3d_edge.training.loop import StepReport
     from a3d_edge.video.preprocess import Preprocessing
+
+BYTES_A_WEIGHT = 8  # in a checkpoint: a float, and the optimizer's momentum for it (AdamW: two, at most 12)
 
 
 def train(
-    data: list[Path] = typer.Option(None, "--data", help="Training clips: CSV or class folders; repeatable."),
+    context: typer.Context,
+    data: list[Path] | None = typer.Option(
+        None, "--data", help="Training clips: CSV or class folders; repeatable."
+    ),
     out: Path = typer.Option(..., "--out", help="Checkpoint to write (.pth)."),
     arch: str = typer.Option("slow_small", "--arch", help="Architecture."),
-    classes: str = typer.Option(
-        None, "--classes", help="Class names in order, comma-separated (default: sorted labels)."
+    classes: str | None = typer.Option(
+        None,
+        "--classes",
+        help="Class names in order, comma-separated, or a file, one a line (default: sorted labels).",
     ),
     range_name: str = typer.Option("0.016", "--range", help="Range of configurations: 0.016 or 0.06."),
-    fold: int = typer.Option(None, "--fold", help="Leave this fold out."),
+    fold: int | None = typer.Option(None, "--fold", help="Leave this fold out."),
     epochs: int = typer.Option(196, "--epochs", help="Epochs.", min=0),
     batch: int = typer.Option(16, "--batch", help="Clips a step.", min=1),
     lr: float = typer.Option(0.1, "--lr", help="Highest learning rate."),
@@ -66,89 +75,159 @@ def train(
     aspect: float = typer.Option(1.0, "--aspect", help="Widest visible part; 1 is a centre crop.", min=1),
     no_mutual: bool = typer.Option(False, "--no-mutual", help="Train the full network alone, to compare."),
     seed: int = typer.Option(0, "--seed", help="Of weights, order and augmentation.", min=0),
-    init: Path = typer.Option(None, "--init", help="Begin with the weights of this checkpoint."),
-    resume: bool = typer.Option(False, "--resume", help="Continue the run whose checkpoint is --out."),
+    init: Path | None = typer.Option(None, "--init", help="Begin with the weights of this checkpoint."),
+    resume: bool = typer.Option(
+        False, "--resume", help="Continue the run whose checkpoint is --out, with its options."
+    ),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace a checkpoint that is there."),
     calibration_clips: int = typer.Option(
         160, "--calibration-clips", help="Clips to calibrate on at the end; 0: none.", min=0
     ),
     device: str = typer.Option("cpu", "--device", help="cpu, cuda, cuda:1."),
-    cache: Path = typer.Option(None, "--cache", help="Folder of decoded frames."),
+    cache: Path | None = typer.Option(None, "--cache", help="Folder of decoded frames."),
     json_lines: bool = typer.Option(False, "--json", help="One JSON line an epoch on stdout."),
 ) -> None:
     """Train a network over a range of configurations and calibrate them. Ctrl-C saves, --resume continues."""
     require("train", "torch", "av")
-    from a3d_edge.exporters.calibrate import calibrate
-    from a3d_edge.models.checkpoint import save
     from a3d_edge.models.ranges import find_range
-    from a3d_edge.training.clips import list_clips, rendered_clips
-    from a3d_edge.training.loop import Settings
     from a3d_edge.training.loop import train as train_loop
+    from a3d_edge.training.shards import Share, device_of
 
+    names = class_names(classes) if classes is not None else None
+    run = Run(
+        arch, names, range_name, input_kind, aspect, fold, batch, balanced, rendered, rendered_share, epochs,
+        lr, warmup, weight_decay, optimizer, smoothing, seed, not no_mutual,
+    )  # fmt: skip
     find_range(range_name)
-    settings = Settings(
-        epochs, lr, warmup, weight_decay, _optimizer(optimizer), smoothing, seed, not no_mutual
-    )
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: no such folder {out.parent}")
-    if not data and not (rendered and classes):
+    run.settings()
+    _claim(out, data or [], init, resume=resume, overwrite=overwrite)
+    device_of(device, Share())
+    begun = _resumed(out) if resume else None
+    if begun is not None:
+        run = continued(run, _named(context), recorded(begun), out)
+    if not data and (not (run.rendered and run.classes) or (begun is not None and begun.origin.get("data"))):
         raise UsageError(
             "name training clips with --data, or --rendered N and --classes for drawn ones alone"
         )
-    clips = choose(list_clips(data), fold, held_out=False) if data else []
-    names = tuple(classes.split(",")) if classes else tuple(sorted({clip.label for clip in clips}))
-    check_labels(clips, names)
-    checkpoint = _resumed(out) if resume else _fresh(arch, names, range_name, input_kind, aspect, seed)
-    if init is not None and not resume:
-        _initialise(checkpoint, init)
-    names_of_data = [place.name for place in data or []]
-    checkpoint.origin = {"data": names_of_data, "fold": fold, "rendered": rendered, "batch": batch}
-    drawn = rendered_clips(names, rendered)
-    batches = _batches(
-        checkpoint, clips + drawn, cache, batch, seed, balanced, rendered_share if drawn else 0.0
-    )
-    with progress() as report:
-        for done, clip in enumerate(batches.clips, start=1):
-            batches.cache.get(clip)
-            report("decode", done, len(batches.clips))
-        if not (resume and checkpoint.resume is None):
-            train_loop(
-                checkpoint, batches, settings, out, device=device, report=_reporter(report, json_lines)
-            )
+    clips, names = _clips(run, data or [])
+    refuse_input(out, [clip.path for clip in clips])
+    checkpoint = _fresh(run, names, init) if begun is None else begun
+    check_same_clips(checkpoint, clips, out)
+    weights = sum(tensor.numel() for tensor in checkpoint.model.state_dict().values())
+    require_room(out, weights * BYTES_A_WEIGHT)
+    checkpoint.origin |= {"data": [place.name for place in data or []], "clips": clips_digest(clips)}
+    checkpoint.origin |= run.origin()
+    drawn = _drawn(names, run.rendered)
+    warn_of_classes_without_clips(names, [clip.label for clip in clips + drawn])
+    batches, settings = _batches(checkpoint, clips + drawn, cache, run), run.settings()
+    finished = resume and checkpoint.resume is None
+    with progress() as report, _advice(checkpoint, out):
+        _decode_all(batches, report)
+        if not finished:
+            log = TrainLog(report, json_lines)
+            train_loop(checkpoint, batches, settings, out, device=device, report=log)
         if calibration_clips:
-            some = spread(clips, calibration_clips)
-            calibrate(
-                checkpoint.model.cpu(),
-                checkpoint.grid(),
-                window_set(checkpoint, some, cache, 1),
-                step(report, "calibrate"),
-            )
-            save(checkpoint, out)
+            _calibrate(checkpoint, spread(clips or drawn, calibration_clips), cache, out, report)
     if not json_lines:
         typer.echo(f"{out}: {checkpoint.description.name}, {len(names)} classes, {settings.epochs} epochs")
 
 
-def _optimizer(name: str) -> Literal["sgd", "adamw"]:
-    return cast(Literal["sgd", "adamw"], name.lower())  # Settings refuses others
+def _claim(out: Path, data: Sequence[Path], init: Path | None, *, resume: bool, overwrite: bool) -> None:
+    """Refuse an ``out`` that cannot be begun, or gone on with, as the options say."""
+    other = "--init" if init is not None else "--overwrite" if overwrite else None
+    if resume and other is not None:
+        raise UsageError(f"--resume and {other} exclude each other: a run that goes on has its weights")
+    if resume and not out.exists():
+        raise UsageError(f"--resume: there is no {out} to go on with; leave --resume out to begin")
+    instead = "--resume to go on with it, "
+    claim(out, inputs=[*data, init], overwrite=overwrite or resume, instead=instead)
 
 
-def _fresh(
-    arch: str, names: tuple[str, ...], range_name: str, input_kind: str, aspect: float, seed: int
-) -> Checkpoint:
+def _named(context: typer.Context) -> set[str]:
+    """The options that stand on the command line, by the names that `Run` gives them."""
+    names = {"no_mutual": "mutual"}
+    there = {p.name for p in context.command.params if p.name and _is_named(context, p.name)}
+    return {names.get(name, name) for name in there}
+
+
+def _is_named(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
+
+
+def _clips(run: Run, data: Sequence[Path]) -> tuple[list[Clip], tuple[str, ...]]:
+    """The clips to train on, and the classes: those of the whole lists, for a fold may lack one."""
+    from a3d_edge.labels import sorted_labels
+    from a3d_edge.training.clips import list_clips
+
+    listed = list_clips(data) if data else []
+    names = run.classes or sorted_labels(clip.label for clip in listed)
+    check_labels(listed, names)
+    if len(names) < 2:
+        raise UsageError(
+            f"there is one class, {names[0]}: name clips of another to tell it from, or --classes"
+        )
+    return choose(listed, run.fold, held_out=False) if listed else [], names
+
+
+def _drawn(names: Sequence[str], each: int) -> list[Clip]:
+    from a3d_edge.training.clips import rendered_clips
+
+    drawn = rendered_clips(names, each)
+    if each and not drawn:
+        raise UsageError(f"--rendered: no class of {', '.join(names)} can be drawn; leave it out")
+    return drawn
+
+
+@contextmanager
+def _advice(checkpoint: Checkpoint, out: Path) -> Iterator[None]:
+    """After Ctrl-C, what was saved and how to go on."""
+    before = checkpoint.resume
+    try:
+        yield
+    except KeyboardInterrupt:
+        state = checkpoint.resume
+        if state is not None and state is not before:
+            say(f"{out} is saved after step {state['step']}; the same command with --resume goes on")
+        elif "steps" in checkpoint.origin:
+            say(f"{out} is trained, but not calibrated; the same command with --resume does that")
+        raise
+
+
+def _decode_all(batches: Batches, report: Report) -> None:
+    """Every clip into the cache, before the first step."""
+    for done, clip in enumerate(batches.clips, start=1):
+        batches.cache.get(clip)
+        report("decode", done, len(batches.clips))
+
+
+def _calibrate(
+    checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, out: Path, report: Report
+) -> None:
+    from a3d_edge.exporters.calibrate import calibrate
+    from a3d_edge.models.checkpoint import save
+
+    windows = window_set(checkpoint, clips, cache, 1)
+    calibrate(checkpoint.model.cpu(), checkpoint.grid(), windows, step(report, "calibrate"))
+    save(checkpoint, out)
+
+
+def _fresh(run: Run, names: tuple[str, ...], init: Path | None) -> Checkpoint:
     import torch
 
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.models.registry import describe
     from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing
 
-    if input_kind not in ("rgb", "motion"):
-        raise UsageError(f"unknown --input '{input_kind}'; there are rgb and motion")
-    torch.manual_seed(seed)
-    spec = (
-        Preprocessing("motion", aspect, MOTION_OFFSETS)
-        if input_kind == "motion"
-        else Preprocessing("rgb", aspect)
-    )
-    return Checkpoint(describe(arch, len(names)).build(), names, spec, range_name)
+    if run.input_kind not in ("rgb", "motion"):
+        raise UsageError(f"unknown --input '{run.input_kind}'; there are rgb and motion")
+    offsets = (MOTION_OFFSETS,) if run.input_kind == "motion" else ()
+    spec = Preprocessing(cast(Literal["rgb", "motion"], run.input_kind), run.aspect, *offsets)
+    torch.manual_seed(run.seed)
+    checkpoint = Checkpoint(describe(run.arch, len(names)).build(), names, spec, run.range_name)
+    if init is not None:
+        _initialise(checkpoint, init)
+    return checkpoint
 
 
 def _resumed(out: Path) -> Checkpoint:
@@ -207,52 +286,13 @@ def _shape(state: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
     return tuple(state[name].shape) if name in state else None
 
 
-def _batches(
-    checkpoint: Checkpoint,
-    clips: list[Clip],
-    cache: Path | None,
-    batch: int,
-    seed: int,
-    balanced: bool,
-    share: float,
-) -> Batches:
+def _batches(checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, run: Run) -> Batches:
     from a3d_edge.training.batches import Batches
 
     description, frames = checkpoint.description, frame_cache(checkpoint, cache)
     sampling, spec = description.sampling, checkpoint.preprocessing
+    share = run.rendered_share if run.rendered else 0.0
     return Batches(
-        clips, checkpoint.classes, frames, description.size, sampling, spec, batch, seed, balanced, share
-    )
-
-
-class _reporter:  # noqa: N801 - used as a function
-    """Shows steps on the progress bar and sums up every epoch as a JSON line."""
-
-    def __init__(self, report: Report, json_lines: bool) -> None:
-        self._report, self._json_lines = report, json_lines
-        self._sums = [0.0, 0.0, 0.0]
-        self._count = 0
-        self._begun = time.monotonic()
-
-    def __call__(self, step_report: StepReport) -> None:
-        losses = step_report.losses
-        self._report("train", step_report.step, step_report.steps)
-        self._count += 1
-        for i, value in enumerate((losses.cross_entropy, losses.distillation, losses.accuracy)):
-            self._sums[i] += value
-        if step_report.step % step_report.per_epoch == 0:
-            means = [value / self._count for value in self._sums]
-            self._sums, self._count = [0.0, 0.0, 0.0], 0
-            if self._json_lines:
-                fields = {
-                    "epoch": step_report.step // step_report.per_epoch,
-                    "step": step_report.step,
-                    "steps": step_report.steps,
-                    "lr": step_report.lr,
-                    "seconds": round(time.monotonic() - self._begun, 1),
-                }
-                names = ("cross_entropy", "distillation", "accuracy")
-                emit("epoch", {**fields, **dict(zip(names, means, strict=True))})
-            elif not sys.stderr.isatty():  # no progress bar there: a log wants a line now and then
-                place = f"step {step_report.step} of {step_report.steps}"
-                typer.echo(f"{place}: cross entropy {means[0]:.3f}, accuracy {means[2]:.1%}", err=True)
+        clips, checkpoint.classes, frames, description.size, sampling, spec, run.batch, run.seed,
+        run.balanced, share,
+    )  # fmt: skip

@@ -20,9 +20,11 @@ from torch import Tensor
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, CheckpointError
 from a3d_edge.files import write_atomically
+from a3d_edge.labels import labels_of
 from a3d_edge.models.layers import SlimBatchNorm
 from a3d_edge.models.network import NetworkDescription, SlimNetwork
 from a3d_edge.models.ranges import find_range
+from a3d_edge.models.recognise import what_is
 from a3d_edge.models.registry import read_description
 from a3d_edge.table import validation_message
 from a3d_edge.video.preprocess import Preprocessing
@@ -31,6 +33,10 @@ __all__ = ["Checkpoint", "load", "load_checkpoint", "norms", "save"]
 
 FORMAT = "a3d-edge checkpoint"
 SCHEMA_VERSION = 1
+UNSAFE = (
+    "refused, it holds more than tensors and plain values; nothing in it was run; if you trust it, save its "
+    "state dict alone"
+)
 
 
 @dataclass(slots=True)
@@ -113,24 +119,25 @@ def load(path: Path) -> Checkpoint:
 def read_tensors(path: Path) -> Any:
     """Whatever a ``.pth`` holds, if it is only tensors and plain values. Raises `CheckpointError`."""
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; name a .pth file")
+        said = what_is(path) if path.exists() else "no such checkpoint; name a .pth file"
+        raise CheckpointError(f"{path}: {said}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it suspects of a foreign file; the error below says enough
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: refused, it holds more than tensors and plain values; nothing in it was run"
-        ) from error
     except Exception as error:  # a damaged file makes the unpickler raise nearly anything
-        raise CheckpointError(f"{path}: cannot be read as a checkpoint; is it complete?") from error
+        refused = isinstance(error, pickle.UnpicklingError)
+        usual = UNSAFE if refused else "cannot be read as a checkpoint; is it complete?"
+        said = what_is(path)
+        told = usual if said is None else f"cannot be read as a checkpoint: it {said}"
+        raise CheckpointError(f"{path}: {told}") from error
 
 
 def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
     description = read_description(payload["description"])
     model = description.build().eval()
     model.load_state_dict(payload["state"])
-    classes = tuple(str(name) for name in payload["classes"])
+    classes = labels_of(str(name) for name in payload["classes"])
     if len(classes) != description.classes:
         raise ValueError(f"classes: {len(classes)} names for {description.classes} outputs")
     fields = dict(payload["preprocessing"])

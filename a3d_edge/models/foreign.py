@@ -20,8 +20,9 @@ from torch import Tensor
 
 from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models.checkpoint import FORMAT, Checkpoint, read_tensors
-from a3d_edge.models.foreign_names import Library, library_of, their_names
+from a3d_edge.models.foreign_names import Library, their_names
 from a3d_edge.models.foreign_settings import Settings
+from a3d_edge.models.foreign_state import find_state
 from a3d_edge.models.network import HeadKind, NetworkDescription, SlimNetwork
 from a3d_edge.models.registry import ARCHITECTURES
 from a3d_edge.video.preprocess import Preprocessing
@@ -57,6 +58,8 @@ class ForeignFile:
     head: HeadKind
     tensors: Mapping[str, Tensor]
     settings: Settings
+    beside: tuple[str, ...] = ()
+    """Tensors that are no part of the network, such as a loss's weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,16 @@ def importable() -> list[str]:
 
 
 def read(
-    path: Path, arch: str | None = None, classes: Sequence[str] | None = None
+    path: Path, arch: str | None = None, classes: Sequence[str] | None = None, key: str | None = None
 ) -> tuple[Checkpoint, ImportReport]:
     """A checkpoint of PySlowFast or pytorchvideo as one of ours; nothing in the file is executed.
 
-    ``arch`` is one of `importable`, or None for the one that fits. Raises `UsageError` for an ``arch`` that
-    is unknown or must be named, or another number of ``classes`` than the network has, `CheckpointError` for
-    all that is wrong with the file.
+    ``arch`` is one of `importable`, or None for the one that fits. ``key`` leads to one network where
+    the file holds several. Raises `UsageError` for an ``arch`` that is unknown or must be named, or another
+    number of ``classes`` than the network has, `CheckpointError` for all that is wrong with the file.
     """
     candidates = _candidates(arch)
-    file = _file(path, read_tensors(path))
+    file = _file(path, read_tensors(path), key)
     description, notes = choose(file, candidates)
     model = fill(description, file)
     checkpoint = Checkpoint(
@@ -102,7 +105,7 @@ def read(
         RANGE_OF[description.family],
         {"imported_from": file.library, "file": path.name, "mutually_trained": False},
     )
-    return checkpoint, ImportReport(file.library, description.name, notes)
+    return checkpoint, ImportReport(file.library, description.name, (*notes, *_note_of(file.beside)))
 
 
 def _class_names(path: Path, count: int, names: Sequence[str] | None) -> tuple[str, ...]:
@@ -113,6 +116,11 @@ def _class_names(path: Path, count: int, names: Sequence[str] | None) -> tuple[s
     return tuple(names)
 
 
+def _note_of(beside: Sequence[str]) -> tuple[str, ...]:
+    tensors = "1 tensor" if len(beside) == 1 else f"{len(beside)} tensors"
+    return (f"left out, as no part of the network: {tensors}{_few(beside)}",) if beside else ()
+
+
 def _candidates(arch: str | None) -> list[NetworkDescription]:
     known = importable()
     if arch is not None and arch not in known:
@@ -121,43 +129,19 @@ def _candidates(arch: str | None) -> list[NetworkDescription]:
     return [ARCHITECTURES[name] for name in names if name in ARCHITECTURES]
 
 
-def _file(path: Path, payload: Any) -> ForeignFile:
+def _file(path: Path, payload: Any, key: str | None = None) -> ForeignFile:
     """What a file holds, taken apart."""
     if not isinstance(payload, Mapping):
         raise CheckpointError(f"{path}: holds a {type(payload).__name__}, not a state dict by name")
     if payload.get("format") == FORMAT:
         raise CheckpointError(f"{path}: is an a3d-edge checkpoint already; use it as it is")
-    container = next((k for k in ("model_state", "state_dict") if isinstance(payload.get(k), Mapping)), "")
-    tensors = _tensors(path, payload[container] if container else payload)
-    tensors, _ = _without_prefix(tensors, "module.")
-    tensors, wrapped = _without_prefix(tensors, "model.")
-    library = library_of(tensors)
-    if library is None:
-        first = next(iter(tensors), "nothing")
-        raise CheckpointError(f"{path}: neither PySlowFast nor pytorchvideo names tensors so ({first}, …)")
-    text = payload.get("cfg") if container else None
-    settings = Settings(text if isinstance(text, str) else "")
+    state = find_state(path, payload, key)
+    settings = Settings(state.settings)
     # PySlowFast can wrap pytorchvideo's networks: their tensors below `model.`, its own head
-    own_head = library == "PySlowFast" or (wrapped and container == "model_state")
-    head: HeadKind = "softmax_windows" if own_head else "windows"
-    return ForeignFile(path, library, "global" if settings.pools_globally else head, tensors, settings)
-
-
-def _tensors(path: Path, state: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """A state dict without batch norm's counters, which nothing computes with."""
-    found = {}
-    for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise CheckpointError(f"{path}: '{name}' is a {type(value).__name__}, not a tensor by name")
-        if not name.endswith(".num_batches_tracked"):
-            found[name] = value
-    return found
-
-
-def _without_prefix(tensors: dict[str, Tensor], prefix: str) -> tuple[dict[str, Tensor], bool]:
-    if not tensors or not all(name.startswith(prefix) for name in tensors):
-        return tensors, False
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}, True
+    wrapped = state.prefix == "model." and state.keys[-1:] == ("model_state",)
+    head: HeadKind = "softmax_windows" if state.library == "PySlowFast" or wrapped else "windows"
+    head = "global" if settings.pools_globally else head
+    return ForeignFile(path, state.library, head, state.tensors, settings, state.beside)
 
 
 def choose(

@@ -12,6 +12,7 @@ from a3d_edge.bundle import STATISTICS, WEIGHTS, Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.session import probe_pictures, relative_error
 from a3d_edge.errors import BundleError
+from a3d_edge.labels import labels_of
 from a3d_edge.models.checkpoint import Checkpoint, norms, set_statistics
 from a3d_edge.models.network import NetworkDescription, SlimNetwork
 from a3d_edge.models.registry import describe, read_description
@@ -50,7 +51,9 @@ def checkpoint_of(bundle: Bundle, proved: Sequence[Configuration] | None = None)
     for configuration in _fp32(bundle) if proved is None else proved:
         _prove(bundle, model, configuration)
     manifest = bundle.manifest
-    return Checkpoint(model, bundle.classes, bundle.preprocessing, manifest.range, dict(manifest.origin))
+    return Checkpoint(
+        model, labels_of(bundle.classes), bundle.preprocessing, manifest.range, dict(manifest.origin)
+    )
 
 
 def description_of(bundle: Bundle) -> NetworkDescription:

@@ -12,6 +12,7 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.engines import Engine
 from a3d_edge.engine.session import BundleNetwork, available_threads
+from a3d_edge.labels import labels_of
 from a3d_edge.models.checkpoint import Checkpoint
 from a3d_edge.models.from_bundle import description_of
 from a3d_edge.models.network import Clips, fit_pathway
@@ -23,7 +24,9 @@ def as_checkpoint(bundle: Bundle, engine: Engine | None = None) -> Checkpoint:
     """A bundle as what `evaluate` and the command line take: its own graphs are the model."""
     manifest = bundle.manifest
     model: Any = BundleModel(bundle, engine)  # answers as a SlimNetwork does; it has no weights to change
-    return Checkpoint(model, bundle.classes, bundle.preprocessing, manifest.range, dict(manifest.origin))
+    return Checkpoint(
+        model, labels_of(bundle.classes), bundle.preprocessing, manifest.range, dict(manifest.origin)
+    )
 
 
 class BundleModel(nn.Module):

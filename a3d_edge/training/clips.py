@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import csv
+import os
+import unicodedata
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from a3d_edge.errors import SourceError, UsageError
+from a3d_edge.errors import DataWarning, SourceError, UsageError
+from a3d_edge.labels import look_alikes
+from a3d_edge.training.class_folders import clips_in
+from a3d_edge.training.csv_lists import ListRow, is_file, read_rows
 
 __all__ = ["Clip", "class_of", "list_clips", "rendered_clips", "split_fold"]
-
-VIDEO_SUFFIXES = {".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,49 +31,65 @@ class Clip:
 def list_clips(places: Iterable[Path]) -> list[Clip]:
     """Clips of CSV files (columns path, label[, group, fold]; paths relative to the CSV) or class folders.
 
-    Raises `SourceError` that names the file, line and column.
+    Labels are spelled as `label_of` does. Warns with `DataWarning` of clips listed twice, labels that look
+    alike, and what is not used. Raises `SourceError` that names the file and line.
     """
     clips: list[Clip] = []
     for place in places:
-        clips += _from_folders(place) if place.is_dir() else _from_csv(place)
+        if place.is_dir():
+            clips += [Clip(label, file) for label, file in clips_in(place)]
+        else:
+            clips += [_clip(place, row) for row in read_rows(place)]
     if not clips:
         raise SourceError(
             "the data lists hold no clip; name a CSV with path,label or a folder of class folders"
         )
+    _check_repeated(clips)
+    for group in look_alikes(clip.label for clip in clips):
+        _warn(f"the labels {', '.join(repr(label) for label in group)} look alike, but are different classes")
     return clips
 
 
-def _from_csv(path: Path) -> list[Clip]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = {"path", "label"} - set(reader.fieldnames or ())
-            if missing:
-                raise SourceError(f"{path}: the first line lacks the column {', '.join(sorted(missing))}")
-            return [_row(path, reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{path}: cannot read the list of clips ({error})") from error
-
-
-def _row(path: Path, line: int, row: dict[str, str]) -> Clip:
-    file = path.parent / (row["path"] or "")
-    if not row["path"] or not row["label"]:
-        raise SourceError(f"{path}:{line}: path or label is empty")
-    if not file.is_file():
-        raise SourceError(f"{path}:{line}: no such clip {file}")
-    fold = (row.get("fold") or "").strip()
+def _clip(place: Path, row: ListRow) -> Clip:
+    cells, where = row.cells, f"{place}:{row.line}"
+    if not cells["path"] or not cells["label"]:
+        raise SourceError(f"{where}: path or label is empty")
+    fold = cells.get("fold", "").removesuffix(".0")  # a table with gaps is saved with decimals
     if fold and not (fold.isascii() and fold.isdigit()):
-        raise SourceError(f"{path}:{line}: fold '{fold}' is not a number")
-    return Clip(row["label"], file, row.get("group") or "", int(fold) if fold else None)
+        raise SourceError(f"{where}: fold '{fold}' is not a number")
+    file = _file(place.parent, cells["path"])
+    if file is None:
+        raise SourceError(f"{where}: no such clip {place.parent / cells['path']}")
+    return Clip(cells["label"], file, cells["group"], int(fold) if fold else None)
 
 
-def _from_folders(root: Path) -> list[Clip]:
-    return [
-        Clip(folder.name, file)
-        for folder in sorted(p for p in root.iterdir() if p.is_dir())
-        for file in sorted(folder.iterdir())
-        if file.suffix.lower() in VIDEO_SUFFIXES
-    ]
+def _file(folder: Path, name: str) -> Path | None:
+    """The file that is meant: a list and a disk may write the same accents in different ways."""
+    spelled = (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
+    return next((folder / each for each in spelled if is_file(folder / each)), None)
+
+
+def _check_repeated(clips: Sequence[Clip]) -> None:
+    """Warn of clips that are there twice. Raises `SourceError` for one that has two labels."""
+    first: dict[str, Clip] = {}
+    twice: list[Clip] = []
+    for clip in clips:
+        before = first.setdefault(os.path.realpath(str(clip.path)), clip)
+        if before is clip:
+            continue
+        if before.label != clip.label:
+            raise SourceError(
+                f"{clip.path}: is listed as '{before.label}' and as '{clip.label}'; a clip has one label: "
+                "correct the list, or cut the clip in two"
+            )
+        twice.append(clip)
+    if twice:
+        more = f" and {len(twice) - 1} more are" if len(twice) > 1 else " is"
+        _warn(f"{twice[0].path}{more} listed more than once, and will be used as often")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DataWarning, stacklevel=3)
 
 
 def class_of(clip: Clip, classes: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from a3d_edge.errors import A3DEdgeError, CheckpointError, UsageError
+from a3d_edge.errors import A3DEdgeError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, save
 from a3d_edge.models.layers import SlimBatchNorm
 from a3d_edge.models.network import Clips
@@ -168,14 +168,13 @@ def _save(
 
 
 def _resume(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer, settings: Settings) -> int:
-    """Restore the optimizer; the first step to run. Raises `CheckpointError` for another run's checkpoint."""
+    """Restore the optimizer; the first step to run. Raises `UsageError` for another run's checkpoint."""
     state: dict[str, Any] | None = checkpoint.resume
     if state is None:
         return 0
     if state["settings"] != asdict(settings):
-        changed = sorted(k for k, v in asdict(settings).items() if state["settings"].get(k) != v)
-        raise CheckpointError(
-            f"--resume: the checkpoint was trained with other settings ({', '.join(changed)})"
-        )
+        there = state["settings"]
+        changed = [f"{k} {there.get(k)}, now {v}" for k, v in asdict(settings).items() if there.get(k) != v]
+        raise UsageError(f"--resume: the checkpoint was trained with other settings ({'; '.join(changed)})")
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])

@@ -68,8 +68,8 @@ def device_of(name: str, share: Share) -> torch.device:
         device = torch.device(name)
         if name == "cuda" and share.size > 1:
             device = torch.device("cuda", share.local)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # PyTorch without CUDA asserts
+        torch.zeros(1, device=device).cpu()  # back again: some kinds of device hold no numbers
+    except (RuntimeError, AssertionError, ImportError) as error:  # PyTorch without CUDA asserts
         raise UsageError(
             f"--device {name}: PyTorch cannot use it here; write cpu, or a device there is, such as cuda:0"
         ) from error

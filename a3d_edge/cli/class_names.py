@@ -1,0 +1,52 @@
+"""Class names as an option gives them, and whether data and classes go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from a3d_edge.cli.notices import say
+from a3d_edge.errors import UsageError
+from a3d_edge.labels import label_of, look_alikes, same_labels
+
+__all__ = ["class_names", "warn_of_classes_without_clips"]
+
+
+def class_names(text: str) -> tuple[str, ...]:
+    """Names from a comma-separated list, or else from a file, one a line, spelled as labels are.
+
+    Raises `UsageError` for a name that is empty or there twice, and when there is none.
+    """
+    names = [label_of(name) for name in (text.split(",") if "," in text else _lines(text))]
+    if not any(names):
+        raise UsageError(f"--classes {text}: no names")
+    if "" in names:
+        raise UsageError(
+            f"--classes {text}: name {names.index('') + 1} is empty; remove a comma, or write it"
+        )
+    if twice := same_labels(names):
+        raise UsageError(f"--classes {text}: '{twice[0]}' is there twice")
+    for group in look_alikes(names):
+        say(f"warning: --classes: {', '.join(map(repr, group))} look alike, but are different classes")
+    return tuple(names)
+
+
+def _lines(text: str) -> list[str]:
+    try:
+        lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:  # ValueError: no text, or a name that no file can have
+        raise UsageError(
+            f"--classes {text}: cannot be read as a file of names, one a line; or write the names with "
+            "commas between"
+        ) from error
+    return [line for line in lines if line.strip()]
+
+
+def warn_of_classes_without_clips(classes: Sequence[str], labels: Iterable[str]) -> None:
+    """A class that nothing is trained on is never learnt: a line that names all of them."""
+    there = set(labels)
+    if bare := [name for name in classes if name not in there]:
+        word, have = ("classes", "have") if len(bare) > 1 else ("class", "has")
+        it = "them" if len(bare) > 1 else "it"
+        names = ", ".join(bare)
+        say(f"warning: the {word} {names} {have} no training clip, so the network cannot learn {it}")

@@ -1,0 +1,47 @@
+"""What is worth a line on stderr beside the work: it never stops the work, even where nobody reads it."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from a3d_edge.errors import DataWarning
+
+__all__ = ["say", "warnings_as_lines"]
+
+
+def say(line: str) -> None:
+    """One line on stderr, if it can be written."""
+    if sys.stderr is None:
+        return
+    try:
+        print(" ".join(line.split("\n")), file=sys.stderr, flush=True)  # noqa: T201 - prints for the commands
+    except OSError:  # its reader has left, or its disk is full
+        return
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Our own warnings become one line each, told once a command; others are shown as always."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", DataWarning)
+        usual = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, DataWarning):
+                say(f"warning: {message}")
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
