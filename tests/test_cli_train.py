@@ -162,7 +162,7 @@ def _undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """No clip may be looked at."""
     import a3d_edge.cli.train
 
-    monkeypatch.setattr(a3d_edge.cli.train, "_decode_all", None)
+    monkeypatch.setattr(a3d_edge.cli.train, "_batches", None)
 
 
 BEFORE: tuple[tuple[tuple[object, ...], str], ...] = (
@@ -325,3 +325,21 @@ def test_nobody_reads_the_log_and_the_work_is_done(
     if stdout == "left":
         assert json.loads(done.stdout)["epoch"] == 1
     assert done.stderr.count("stdout takes no more lines") == 1
+
+
+def test_damaged_clips_are_named_in_one_go_and_the_rest_trains(
+    here: Begin, tmp_path: Path, clip_list: Path
+) -> None:
+    """One cut off is used as far as it goes, as run does; two without a picture are left out."""
+    for label in ("right", "down"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(2):
+            whole = (clip_list.parent / label / f"{number}.mp4").read_bytes()
+            (tmp_path / "data" / label / f"{number}.mp4").write_bytes(whole)
+        (tmp_path / "data" / label / "bad.mp4").write_bytes(b"no video at all")
+    code, _, err = here("--data", tmp_path / "data", "--out", tmp_path / "net.pth", "--epochs", 1)
+    assert code == 0
+    (warning,) = [line for line in err.splitlines() if "left out" in line]
+    assert warning.startswith("warning: 2 of 6 clips are left out")
+    assert all(f"{Path(label) / 'bad.mp4'}" in warning for label in ("right", "down"))
+    assert (tmp_path / "net.pth").exists()

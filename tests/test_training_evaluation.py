@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.errors import UsageError
+from a3d_edge.errors import DataWarning, SourceError, UsageError
 from a3d_edge.models.network import SlimNetwork
 from a3d_edge.models.slow import Slow
 from a3d_edge.models.slowfast import SlowFastDescription
@@ -202,3 +202,22 @@ def test_a_clip_of_an_unknown_class_is_refused(tiny_network: Slow, windows: Wind
     """Before anything is computed; the message names clip and class."""
     with pytest.raises(UsageError, match="class 'still' is not one of right, down"):
         evaluate(tiny_network, CONFIGURATIONS, windows, ("right", "down"))
+
+
+def test_clips_that_cannot_be_read_are_left_out_and_named(
+    tiny_network: Slow, windows: WindowSet, tmp_path: Path
+) -> None:
+    """Accuracy is of the others, and one warning names all that are missing; with none left it is an error."""
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    (tmp_path / "worse.mp4").write_bytes(b"")
+    bad = [Clip("down", tmp_path / "bad.mp4"), Clip("still", tmp_path / "worse.mp4")]
+    some = list(windows.clips[:3])
+    expected = evaluate(tiny_network, CONFIGURATIONS, replace(windows, clips=some), CLASSES)
+    mixed = [bad[0], *some, bad[1]]
+    with pytest.warns(DataWarning, match=r"2 of 5 clips are left out: .*bad\.mp4.*; .*worse\.mp4"):
+        found = evaluate(tiny_network, CONFIGURATIONS, replace(windows, clips=mixed), CLASSES)
+    for configuration in CONFIGURATIONS:
+        np.testing.assert_array_equal(found[configuration].summed, expected[configuration].summed)
+        np.testing.assert_array_equal(found[configuration].truth, expected[configuration].truth)
+    with pytest.raises(SourceError, match="none of the 2 clips can be read"):
+        evaluate(tiny_network, CONFIGURATIONS, replace(windows, clips=bad), CLASSES)

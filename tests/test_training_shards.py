@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("av")
 
 from a3d_edge.configuration import Configuration  # noqa: E402
-from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError  # noqa: E402
+from a3d_edge.errors import A3DEdgeError, DataWarning, ResourceError, UsageError  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint, save  # noqa: E402
 from a3d_edge.models.slow import Slow  # noqa: E402
 from a3d_edge.training.clips import list_clips  # noqa: E402
@@ -243,6 +244,7 @@ def test_processes_that_cannot_meet_say_so(
 
 SHARED = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import torch
 from a3d_edge.configuration import Configuration
@@ -298,3 +300,24 @@ def test_two_processes_without_a_file_equal_one(
     expected = evaluate(tiny_checkpoint.model, CONFIGURATIONS, windows, CLASSES)
     for found, configuration in zip(torch.load(out), CONFIGURATIONS, strict=True):
         np.testing.assert_array_equal(found.numpy(), expected[configuration].summed)
+
+
+def test_a_clip_that_cannot_be_read_is_in_no_file_and_tried_again(
+    tiny_network: Slow, windows: WindowSet, tmp_path: Path
+) -> None:
+    """The others are measured and kept; when the clip is there again, it alone is measured."""
+    first, *others = windows.clips[:3]
+    assert first.path is not None
+    moved = replace(first, path=tmp_path / "late.mp4")
+    there = replace(windows, clips=[moved, *others])
+    scores = ScoresFile(tmp_path / "scores.jsonl", HEADER, (3, 2, 3))
+    measured = (tiny_network, CONFIGURATIONS, there, CLASSES, None, scores)
+    with pytest.warns(DataWarning, match=r"1 of 3 clips are left out: .*late\.mp4"):
+        found = evaluate_shared(*measured)
+    assert found is not None
+    assert [len(of.truth) for of in found.values()] == [2, 2]
+    assert sorted(scores.read()) == [1, 2]
+    moved.path.write_bytes(first.path.read_bytes())
+    again = evaluate_shared(*measured)
+    assert again is not None
+    assert [len(of.truth) for of in again.values()] == [3, 3]

@@ -120,11 +120,17 @@ def warn_if_untrained(checkpoint: Checkpoint) -> None:
 def window_set(checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, views: int) -> WindowSet:
     """The windows of clips as a checkpoint's network wants them. Raises `UsageError` for an unknown label."""
     check_labels(clips, checkpoint.classes)
-    return unlabelled_set(checkpoint, clips, cache, views)
+    return _set(checkpoint, clips, cache, views)
 
 
 def unlabelled_set(checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, views: int) -> WindowSet:
-    """The same where it does not matter what the clips are called."""
+    """The same where it does not matter what the clips are called; without those that cannot be read."""
+    from a3d_edge.training.decode import readable
+
+    return _set(checkpoint, readable(clips, frame_cache(checkpoint, cache)), cache, views)
+
+
+def _set(checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, views: int) -> WindowSet:
     from a3d_edge.training.evaluation import WindowSet
 
     sampling = checkpoint.description.sampling

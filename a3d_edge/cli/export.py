@@ -102,12 +102,9 @@ def export(
     windows = window_set(loaded, labelled, cache, 4) if labelled else None  # refuses unknown labels
     with progress() as report:
         if clips:
-            calibrate(
-                loaded.model,
-                fp32,
-                unlabelled_set(loaded, clips, cache, 1),
-                step(report, "calibrate"),
-            )
+            training = unlabelled_set(loaded, clips, cache, 1)
+            clips = list(training.clips)
+            calibrate(loaded.model, fp32, training, step(report, "calibrate"))
         sizes = sizes_of(rows.configurations)
         few = _windows(loaded, clips[:parity_clips] or _rendered(parity_clips), sizes, cache)
         more = {}

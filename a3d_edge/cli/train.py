@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.training.batches import Batches
     from a3d_edge.training.clips import Clip
+    from a3d_edge.training.decode import FrameCache
     from a3d_edge.video.preprocess import Preprocessing
 
 BYTES_A_WEIGHT = 8  # in a checkpoint: a float, and the optimizer's momentum for it (AdamW: two, at most 12)
@@ -90,6 +91,7 @@ def train(
     """Train a network over a range of configurations and calibrate them. Ctrl-C saves, --resume continues."""
     require("train", "torch", "av")
     from a3d_edge.models.ranges import find_range
+    from a3d_edge.training.decode import readable
     from a3d_edge.training.loop import train as train_loop
     from a3d_edge.training.shards import Share, device_of
 
@@ -118,16 +120,18 @@ def train(
     checkpoint.origin |= {"data": [place.name for place in data or []], "clips": clips_digest(clips)}
     checkpoint.origin |= run.origin()
     drawn = _drawn(names, run.rendered)
-    warn_of_classes_without_clips(names, [clip.label for clip in clips + drawn])
-    batches, settings = _batches(checkpoint, clips + drawn, cache, run), run.settings()
+    frames, settings = frame_cache(checkpoint, cache), run.settings()
     finished = resume and checkpoint.resume is None
     with progress() as report, _advice(checkpoint, out):
-        _decode_all(batches, report)
+        there = readable(clips + drawn, frames, step(report, "decode"))
+        warn_of_classes_without_clips(names, [clip.label for clip in there])
+        batches = _batches(checkpoint, there, frames, run)
         if not finished:
             log = TrainLog(report, json_lines)
             train_loop(checkpoint, batches, settings, out, device=device, report=log)
         if calibration_clips:
-            _calibrate(checkpoint, spread(clips or drawn, calibration_clips), cache, out, report)
+            real = [clip for clip in there if clip.path is not None]
+            _calibrate(checkpoint, spread(real or there, calibration_clips), cache, out, report)
     if not json_lines:
         typer.echo(f"{out}: {checkpoint.description.name}, {len(names)} classes, {settings.epochs} epochs")
 
@@ -192,13 +196,6 @@ def _advice(checkpoint: Checkpoint, out: Path) -> Iterator[None]:
         elif "steps" in checkpoint.origin:
             say(f"{out} is trained, but not calibrated; the same command with --resume does that")
         raise
-
-
-def _decode_all(batches: Batches, report: Report) -> None:
-    """Every clip into the cache, before the first step."""
-    for done, clip in enumerate(batches.clips, start=1):
-        batches.cache.get(clip)
-        report("decode", done, len(batches.clips))
 
 
 def _calibrate(
@@ -286,10 +283,10 @@ def _shape(state: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
     return tuple(state[name].shape) if name in state else None
 
 
-def _batches(checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, run: Run) -> Batches:
+def _batches(checkpoint: Checkpoint, clips: list[Clip], frames: FrameCache, run: Run) -> Batches:
     from a3d_edge.training.batches import Batches
 
-    description, frames = checkpoint.description, frame_cache(checkpoint, cache)
+    description = checkpoint.description
     sampling, spec = description.sampling, checkpoint.preprocessing
     share = run.rendered_share if run.rendered else 0.0
     return Batches(

@@ -7,8 +7,9 @@ more memory for a long clip than for a short one.
 from __future__ import annotations
 
 import hashlib
+import warnings
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -19,13 +20,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.errors import ResourceError, SourceError
+from a3d_edge.errors import DataWarning, ResourceError, SourceError
 from a3d_edge.files import write_atomically
 from a3d_edge.training.clips import Clip
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.frame import Frame
 
-__all__ = ["DecodedClip", "FrameCache", "Stretch", "decode", "pictures_at", "times_of"]
+__all__ = [
+    "DecodedClip",
+    "FrameCache",
+    "Stretch",
+    "decode",
+    "pictures_at",
+    "readable",
+    "times_of",
+    "warn_of_unreadable",
+]
 
 RENDERED_SIZES = ((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108))
 
@@ -86,8 +96,7 @@ class DecodedClip:
         cuts = np.flatnonzero((np.diff(takes) != 0) | (np.diff(self.times) > gap_s)) + 1
         bounds = [0, *cuts.tolist(), len(self.times)]
         return [
-            Stretch(first, self.times[first:last] - self.times[first])
-            for first, last in pairwise(bounds)
+            Stretch(first, self.times[first:last] - self.times[first]) for first, last in pairwise(bounds)
         ]
 
 
@@ -138,6 +147,36 @@ def _shrink(image: Image, short_side: int) -> Image:
         return image
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def readable(
+    clips: Sequence[Clip], cache: FrameCache, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[Clip]:
+    """The clips of which there are pictures, decoded into the cache; one `DataWarning` names all others.
+
+    ``progress`` is told (clips done, all). Raises `SourceError` when there is none.
+    """
+    there: list[Clip] = []
+    unreadable: list[SourceError] = []
+    for done, clip in enumerate(clips, start=1):
+        try:
+            cache.get(clip)
+            there.append(clip)
+        except SourceError as error:
+            unreadable.append(error)
+        progress(done, len(clips))
+    warn_of_unreadable(unreadable, len(clips))
+    return there
+
+
+def warn_of_unreadable(errors: Sequence[SourceError], clips: int) -> None:
+    """Name the clips that are left out, in one `DataWarning`. Raises `SourceError` when those are all."""
+    if not errors:
+        return
+    named = "; ".join(str(error) for error in errors)
+    if len(errors) == clips:
+        raise SourceError(f"none of the {clips} clips can be read: {named}")
+    warnings.warn(f"{len(errors)} of {clips} clips are left out: {named}", DataWarning, stacklevel=3)
 
 
 class FrameCache:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration
+from a3d_edge.errors import SourceError
 from a3d_edge.models.network import Clips
 from a3d_edge.training.clips import Clip, class_of
-from a3d_edge.training.decode import DecodedClip, FrameCache
+from a3d_edge.training.decode import DecodedClip, FrameCache, warn_of_unreadable
 from a3d_edge.training.windows import Protocol, Window, paper_views, runtime_views, view_window
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
-__all__ = ["Scores", "WindowSet", "by_configuration", "clip_scores", "evaluate", "truth_of"]
+__all__ = ["Scores", "WindowSet", "by_configuration", "clip_scores", "evaluate", "leaving_out", "truth_of"]
 
 HELD_VALUES = 2**24
 """Input values that one forward pass of an evaluation takes at most, unless a single window has more: 64 MiB,
@@ -119,15 +120,37 @@ def evaluate(
 ) -> dict[Configuration, Scores]:
     """Clip scores of every configuration, with the statistics the network holds for it.
 
-    The model is left as it was; ``progress`` is told (clips done, all). Raises `UsageError` for a clip of an
-    unknown class, before anything is computed.
+    The model is left as it was; ``progress`` is told (clips done, all). Clips that cannot be read are left
+    out, and named in a `DataWarning`. Raises `UsageError` for a clip of an unknown class, before anything is
+    computed, `SourceError` when no clip can be read.
     """
     truth = truth_of(windows.clips, classes)
-    summed = []
-    for number in range(len(windows.clips)):
-        summed.append(clip_scores(model, configurations, windows, number))
-        progress(number + 1, len(windows.clips))
+    summed: dict[int, Summed] = {}
+    with leaving_out(len(windows.clips)) as tried:
+        for number in range(len(windows.clips)):
+            with tried():
+                summed[number] = clip_scores(model, configurations, windows, number)
+            progress(number + 1, len(windows.clips))
     return by_configuration(configurations, summed, truth)
+
+
+@contextmanager
+def leaving_out(clips: int) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """A context for the work on one of so many clips, which passes over one that cannot be read.
+
+    At the end all of them are named, as by `warn_of_unreadable`.
+    """
+    errors: list[SourceError] = []
+
+    @contextmanager
+    def tried() -> Iterator[None]:
+        try:
+            yield
+        except SourceError as error:
+            errors.append(error)
+
+    yield tried
+    warn_of_unreadable(errors, clips)
 
 
 def clip_scores(
@@ -158,11 +181,12 @@ def truth_of(clips: Sequence[Clip], classes: Sequence[str]) -> NDArray[np.intp]:
 
 
 def by_configuration(
-    configurations: Sequence[Configuration], summed: Sequence[Summed], truth: NDArray[np.intp]
+    configurations: Sequence[Configuration], summed: Mapping[int, Summed], truth: NDArray[np.intp]
 ) -> dict[Configuration, Scores]:
-    """The `clip_scores` of all clips, in their order, sorted into `Scores` of every configuration."""
-    together = np.stack(summed)
-    return {c: Scores(together[:, place], truth) for place, c in enumerate(configurations)}
+    """The `clip_scores` by clip number, sorted into `Scores` of every configuration; ``truth`` of all clips."""
+    numbers = sorted(summed)
+    together = np.stack([summed[number] for number in numbers])
+    return {c: Scores(together[:, place], truth[numbers]) for place, c in enumerate(configurations)}
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from a3d_edge.training.evaluation import (
     WindowSet,
     by_configuration,
     clip_scores,
+    leaving_out,
     truth_of,
 )
 from a3d_edge.training.scores_file import ScoresFile
@@ -98,16 +99,18 @@ def evaluate_shared(
         missing = [number for number in own if number not in found]
         with _keeping(scores if missing else None, share) as keep:
             progress(len(own) - len(missing), len(own))
-            for done, number in enumerate(missing, start=len(own) - len(missing) + 1):
-                found[number] = clip_scores(model, configurations, windows, number)
-                keep(number, found[number])
-                progress(done, len(own))
+            with leaving_out(len(own)) as tried:
+                for done, number in enumerate(missing, start=len(own) - len(missing) + 1):
+                    with tried():
+                        found[number] = clip_scores(model, configurations, windows, number)
+                        keep(number, found[number])
+                    progress(done, len(own))
         everything = _gathered(found, share, scores)
     if everything is None:
         return None
     if scores is not None:
         scores.finish(everything)
-    return by_configuration(configurations, [everything[number] for number in range(len(truth))], truth)
+    return by_configuration(configurations, everything, truth)
 
 
 def _keeping(
