@@ -160,9 +160,7 @@ def here(
 @pytest.fixture
 def _undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """No clip may be looked at."""
-    import a3d_edge.cli.train
-
-    monkeypatch.setattr(a3d_edge.cli.train, "_batches", None)
+    monkeypatch.setattr("a3d_edge.training.decode.readable", None)
 
 
 BEFORE: tuple[tuple[tuple[object, ...], str], ...] = (

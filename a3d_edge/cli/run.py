@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from a3d_edge.cli.common import load_bundle
+from a3d_edge.cli.outputs import claim
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def run(
     ),
     json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
     save: Path = typer.Option(None, "--save", help="Write an annotated video (.mp4 or .avi)."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace a video that is there at --save."),
     show: bool = typer.Option(False, "--show", help="Show an annotated window; q ends."),
     max_predictions: int = typer.Option(None, "--max-predictions", help="Stop after so many.", min=1),
     seconds: float = typer.Option(None, "--seconds", help="Stop after so many seconds."),
@@ -64,6 +66,8 @@ def run(
         raise UsageError(f"--hop {hop} is below 1; it is the number of model frames between predictions")
     if seconds is not None and not seconds > 0:
         raise UsageError(f"--seconds {seconds} is not above 0")
+    if save is not None:
+        claim(save, flag="--save", inputs=[_file_of(source)], overwrite=overwrite)
     from a3d_edge.configuration import Budget
     from a3d_edge.engine.engines import find_engine
     from a3d_edge.engine.memory import parse_memory
@@ -94,6 +98,13 @@ def run(
         if hasattr(sink, "bind"):
             sink.bind(runtime)
     _run(runtime, events[0])
+
+
+def _file_of(source: str | None) -> Path | None:
+    """The file that is read, which a recording must not replace."""
+    from a3d_edge.video.source import file_of
+
+    return None if source is None else file_of(source)
 
 
 def _latencies(

@@ -25,7 +25,7 @@ from a3d_edge.video.opencv import Capture, shown
 from a3d_edge.video.paced import Demo, Paced
 from a3d_edge.video.pause import Clock, Sleep
 
-__all__ = ["Frame", "Source", "open_source"]
+__all__ = ["Frame", "Source", "file_of", "open_source"]
 
 _CAMERA = re.compile(r"(?:/dev/video)?(\d{1,4})")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -107,10 +107,18 @@ def _stream(url: str, clock: Clock, sleep: Sleep | None) -> Source:
     return Paced(live, clock, sleep, unhurried=True) if first.in_bursts else live
 
 
-def _recording(word: str, image_rate: float, clock: Clock) -> Source:
+def file_of(word: str) -> Path | None:
+    """The file or folder that a word means; None for a camera, the demo and other URLs."""
+    word = word.strip()
+    if _CAMERA.fullmatch(word) or word == "demo":
+        return None
     if word.lower().startswith("file://"):
-        word = url2pathname(urlsplit(word).path)
-    path = _existing(word)
+        return Path(url2pathname(urlsplit(word).path))
+    return None if _URL.match(word) else Path(word)
+
+
+def _recording(word: str, image_rate: float, clock: Clock) -> Source:
+    path = _existing(str(file_of(word) or ""))
     if path.is_dir():
         return ImageFolder(path, image_rate, clock)
     _check_file(path)
