@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+from a3d_edge.child import command
 from a3d_edge.errors import ResourceError
 from a3d_edge.video.opencv import Image, cv2
 
@@ -111,10 +112,16 @@ def _check_display() -> None:
     on_linux = sys.platform.startswith("linux")
     if on_linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise _no_display()
-    trial = "import cv2; cv2.namedWindow('a3d-edge'); cv2.waitKey(1)"
+    words = command("a3d_edge.sinks.overlay", "open_trial_window")
     try:
-        done = subprocess.run([sys.executable, "-c", trial], capture_output=True, timeout=30, check=False)
+        done = subprocess.run(words, capture_output=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _no_display() from error
     if done.returncode != 0:
         raise _no_display()
+
+
+def open_trial_window() -> None:
+    """What that process does."""
+    cv2.namedWindow("a3d-edge")
+    cv2.waitKey(1)
