@@ -127,11 +127,11 @@ class PreparedNetworks:
         stop: threading.Event,
     ) -> Path | None:
         needed = int(ROOM * weight_bytes(bundle.table.row(configuration)))
+        stages = stages_of(bundle, configuration, engine)
         with self._store.making(identity, needed) as work:
             if (free := shutil.disk_usage(work).free) < needed:
                 raise NotPreparedError(f"{needed / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB free")
-            task = Task(engine.name, str(work), identity, stages_of(bundle, configuration, engine))
-            prepare_apart(task, stop)
+            prepare_apart(Task(engine.name, str(work), identity, stages), stop)
         self.made += 1
         return self._store.find(identity)
 
