@@ -160,7 +160,10 @@ def _events(json_lines: bool, save: Path | None, show: bool, frame_rate: float |
 
         events.append(PictureEvents(VideoSink(save, frame_rate or 30.0)))
     if show:
+        from a3d_edge.libraries import several_opencv
         from a3d_edge.sinks.overlay import Window
 
+        if note := several_opencv("opencv-python"):
+            typer.echo(f"warning: {note}", err=True)
         events.append(PictureEvents(Window()))
     return events
