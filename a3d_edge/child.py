@@ -3,11 +3,13 @@
 ``python -m`` and ``python -c`` look for modules in the working folder before any other place: a
 ``psutil.py`` in it, or in a bundle that somebody stands in, would be executed. ``-I`` keeps it out (Python
 3.10 has no other switch for that), but ``PYTHONPATH`` and the user's own packages too: they are handed over.
+Nor are shared libraries to come from there, which importing OpenCV would have every program do.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import site
 import sys
 from collections.abc import Collection
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from a3d_edge.errors import ResourceError
 
-__all__ = ["command", "module_places"]
+__all__ = ["command", "forget_working_folder", "module_places"]
 
 PROGRAM = """\
 import site, sys
@@ -31,6 +33,7 @@ def command(module: str, function: str) -> list[str]:
 
     Raises `ResourceError` where there is no interpreter to start (a frozen application).
     """
+    forget_working_folder()
     if getattr(sys, "frozen", False) or not sys.executable:
         raise ResourceError("this application brings no Python interpreter to start a helper process with")
     # As a site folder, not only a place: what is installed there editably is found by hooks that it sets up.
@@ -39,6 +42,22 @@ def command(module: str, function: str) -> list[str]:
     # File names must be spelled as the parent spells them; -I also forgets a wish for no byte code.
     flags = ["-I", f"-Xutf8={sys.flags.utf8_mode}", *(["-B"] if sys.dont_write_bytecode else [])]
     return [sys.executable, *flags, "-c", program]
+
+
+def forget_working_folder() -> None:
+    """Take the working folder out of ``LD_LIBRARY_PATH``, unless it is spelled out there.
+
+    Importing cv2 appends an empty place to that variable, for subprocesses, and empty means the working
+    folder: any program that this process starts (a helper, matplotlib's ``fc-list``) would look there.
+    """
+    given = os.environ.get("LD_LIBRARY_PATH")
+    if given is None:
+        return
+    kept = [place for place in re.split("[:;]", given) if Path(place).is_absolute() or _is_elsewhere(place)]
+    if kept:
+        os.environ["LD_LIBRARY_PATH"] = ":".join(kept)
+    else:
+        del os.environ["LD_LIBRARY_PATH"]
 
 
 def module_places() -> list[str]:

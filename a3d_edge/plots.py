@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from a3d_edge.child import forget_working_folder
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.plots_labels import Box, Segment, place
@@ -139,6 +140,7 @@ def load_matplotlib() -> Any:
     setting against it, so where it exists matplotlib is loaded as from another folder. An application that
     has loaded matplotlib already keeps what it chose.
     """
+    forget_working_folder()  # matplotlib starts programs to find fonts
     if "matplotlib" in sys.modules or not os.path.lexists("matplotlibrc"):
         return import_module("matplotlib")
     with _elsewhere():

@@ -14,7 +14,7 @@ import pytest
 from fixtures_bundle import LARGEST, SMALLEST, shared_bundle
 
 from a3d_edge.bundle import Bundle
-from a3d_edge.child import command, module_places
+from a3d_edge.child import command, forget_working_folder, module_places
 from a3d_edge.engine.measure_apart import Task, measure_apart
 from a3d_edge.engine.prepared import PreparedNetworks
 from a3d_edge.engine.session import open_network
@@ -25,6 +25,8 @@ MODULES = (
     "a3d_edge", "cv2", "json", "matplotlib", "numpy", "onnxruntime", "openvino", "pathlib", "pickle",
     "psutil", "pydantic", "runpy", "sitecustomize", "typing", "usercustomize",
 )  # fmt: skip
+LIBRARIES = ("libc.so.6", "libm.so.6", "libpthread.so.0", "libz.so.1", "libdl.so.2", "libutil.so.1")
+"""Shared libraries of Python: whoever loads them from here cannot start, for they are none."""
 LEAVES_A_MARK = "from os import open as o; o(__file__ + '.executed', 0o102)\n"
 SCRIPT = shutil.which("a3d-edge", path=str(Path(sys.executable).parent))
 
@@ -45,7 +47,10 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (*MODULES, "evil"):
         (folder / f"{name}.py").write_text(LEAVES_A_MARK)
     (folder / "matplotlibrc").write_text("backend: module://evil\ntext.usetex: True\nfigure.facecolor: red\n")
+    for name in LIBRARIES:
+        (folder / name).write_text("no library")
     monkeypatch.chdir(folder)
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     return folder
 
 
@@ -65,6 +70,9 @@ def test_the_folder_is_hostile_indeed(hostile: Path) -> None:
     """What Python does there without us."""
     run(sys.executable, "-c", "import psutil, matplotlib.pyplot as p; p.figure()")
     assert "psutil.py.executed" in executed(hostile)
+    code = "import cv2, subprocess, sys; subprocess.run([sys.executable, '-I', '-c', ''])"
+    done = run(sys.executable, "-I", "-c", code)
+    assert "error while loading shared libraries" in done.stderr
 
 
 @pytest.mark.parametrize("first", ["", ".", None])
@@ -73,6 +81,7 @@ def test_no_helper_runs_what_lies_there(
 ) -> None:
     """Measuring, preparing and the trial of a window, whatever `python` has put first in our own path."""
     monkeypatch.setattr(sys, "path", [str(hostile) if first is None else first, *sys.path])
+    monkeypatch.setenv("LD_LIBRARY_PATH", ":")
     measured = measure_apart(Task(str(bundle.path), str(SMALLEST), "ort:CPU", 1, 1, 0.01, paced=False))
     assert len(measured.network_ms) == 1
     cache = PreparedNetworks(tmp_path / "prepared", limit=10**8, least=0)
@@ -122,6 +131,45 @@ def test_the_module_form_forgets_the_folder(tmp_path: Path, monkeypatch: pytest.
     done = run(sys.executable, "-m", "a3d_edge", "info", "--json")
     assert done.returncode == 0, done.stderr
     assert executed(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, None),
+        ("", None),
+        (":", None),
+        ("/x:", "/x"),
+        (":/x;;.:/y/", "/x:/y/"),
+        ("{here}", "{here}"),
+        ("lib:../there", "lib:../there"),
+    ],
+)
+def test_no_program_takes_libraries_from_there(
+    places: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, kept: str | None
+) -> None:
+    """An empty place in LD_LIBRARY_PATH is the working folder; only where it is spelled out it is meant."""
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    if given is not None:
+        monkeypatch.setenv("LD_LIBRARY_PATH", given.format(here=places / "here"))
+    forget_working_folder()
+    assert os.environ.get("LD_LIBRARY_PATH") == (kept and kept.format(here=places / "here"))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import a3d_edge.video.opencv", "import cv2; from a3d_edge.plots import load_matplotlib as l; l()",
+     "import cv2; from a3d_edge.child import command as c; c('a', 'b')"],
+)  # fmt: skip
+def test_what_opencv_adds_is_taken_back(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is started: our own helpers, and what matplotlib starts."""
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    show = "; import os; print(os.environ.get('LD_LIBRARY_PATH', '').split(':'))"
+    words = (sys.executable, "-I", "-c")
+    before, after = (run(*words, one + show).stdout.strip() for one in ("import cv2", code))
+    assert "''" in before
+    assert "''" not in after
+    assert after != ""
 
 
 @pytest.fixture
