@@ -7,6 +7,7 @@ They load on first use, so that ``import a3d_edge`` and ``a3d-edge --help`` stay
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,10 @@ __version__ = "0.1.0"
 
 # ONNX Runtime reports to its maker unless this is set before it is loaded, from 1.29 on also on Linux.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# OpenVINO reports that it is imported, and NNCF its use, unless this module of theirs cannot be found: they
+# have stubs for that. Opting out as they document it would write a file into the user's home.
+if "openvino" not in sys.modules:
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 _HOMES = {
     "A3DEdgeError": "a3d_edge.errors",

@@ -23,7 +23,17 @@ from a3d_edge.table import DeviceProfile, Latency, ProfileRow, Row
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
 
-__all__ = ["NOISY", "PASSES", "Failure", "Result", "combine", "device_profile", "measure_all", "noise_note"]
+__all__ = [
+    "NOISY",
+    "PASSES",
+    "Failure",
+    "Result",
+    "combine",
+    "device_profile",
+    "left_out_note",
+    "measure_all",
+    "noise_note",
+]
 
 PASSES = 2
 NOISY = 0.1
@@ -129,6 +139,17 @@ def noise_note(results: Sequence[Result]) -> str | None:
         f"noisy: the two passes of {len(noisy)} of {len(results)} configurations differ by more than "
         f"{NOISY:.0%} (most: {worst.row.configuration}, {worst.noise:.0%}); measure again when the device "
         "does nothing else"
+    )
+
+
+def left_out_note(results: Sequence[Result], kept: Sequence[Result]) -> str | None:
+    """One sentence about the results that a profile does not keep; None when it keeps all."""
+    names = ", ".join(one.row.configuration for one in results if one not in kept)
+    if not names:
+        return None
+    return (
+        f"left out of the profile as noisy: {names}; measure again when the device does nothing else, or "
+        "keep them with --keep-noisy"
     )
 
 

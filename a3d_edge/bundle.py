@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from a3d_edge.configuration import Configuration, format_width
 from a3d_edge.errors import A3DEdgeError, BundleError
+from a3d_edge.external_data import check_graph
 from a3d_edge.table import ConfigurationBudgetTable, validation_message
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
@@ -136,7 +137,7 @@ class Manifest(_Strict):
     @classmethod
     def _plain_names(cls, value: dict[str, FileEntry]) -> dict[str, FileEntry]:
         for name in value:
-            if not name or Path(name).name != name or name.startswith(".") or "\0" in name:
+            if not name or Path(name).name != name or name.startswith(".") or set(name) & set("\0\\:"):
                 raise ValueError(f"'{name}' is not a plain file name")
         return value
 
@@ -201,11 +202,17 @@ class Bundle:
 
     def graphs_of(self, configuration: Configuration, *, volumes: bool = False) -> dict[str, Path]:
         """Graph files by stage: ``frame``, if there is one, and ``clip``: with ``volumes`` in rank 5 if the
-        bundle has it so."""
+        bundle has it so. Every engine opens what it finds here.
+
+        Raises `BundleError` for a graph that would read another file than the bundle's.
+        """
         width = self.width_of(configuration)
         clip = width.volume if volumes and width.volume else width.clip
         stages = {"clip": clip} if width.frame is None else {"frame": width.frame, "clip": clip}
-        return {stage: self.path / name for stage, name in stages.items()}
+        graphs = {stage: self.path / name for stage, name in stages.items()}
+        for graph in graphs.values():
+            check_graph(graph, self.manifest.files)
+        return graphs
 
     def replaced(self, configuration: Configuration) -> dict[str, dict[str, NDArray[Any]]]:
         """The tensors that a configuration has of its own, by stage and name in the graphs."""

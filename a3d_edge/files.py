@@ -1,11 +1,16 @@
-"""Write files and directories so that an interruption leaves the old or the new one, never half of one."""
+"""Write files and directories so that an interruption leaves the old or the new one, never half of one.
+
+Modes are as of anything else that the user makes: what replaces something keeps the mode of that, what is new
+has what the umask leaves. The kernel applies it, for to ask for a umask is to change it for all threads.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import shutil
-import tempfile
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,16 +27,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises `ResourceError` when the disk is full or not writable; an older file is then unharmed.
     """
+    temporary = _beside(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
+        kept = _mode(path) & 0o777 if path.is_file() else None
+        mode = 0o666 if kept is None else kept | 0o600  # from the start: what is private is so while written
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     except OSError as error:
         raise ResourceError(f"{path}: cannot be written ({error.strerror}); name another place") from error
-    temporary = Path(name)
     try:
+        given = _mode(temporary)
         write(temporary)
         sync(temporary)
-        temporary.chmod(0o644)
+        _set_mode(temporary, given if kept is None else kept)
         temporary.replace(path)
         sync(path.parent)
     except OSError as error:
@@ -48,21 +55,37 @@ def new_directory(target: Path) -> Iterator[Path]:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+        kept = _mode(target) if target.is_dir() else None
+        work = _beside(target)
+        work.mkdir(mode=0o777 if kept is None else kept | 0o700)
     except OSError as error:
         raise ResourceError(f"{target}: cannot be written ({error.strerror}); name another place") from error
     try:
         yield work
         for file in sorted(work.rglob("*")):
             if file.is_file():
-                file.chmod(0o644)
                 sync(file)
-        work.chmod(0o755)
+        if kept is not None:
+            _set_mode(work, kept)
         _swap(work, target)
     except OSError as error:
         raise ResourceError(f"{target}: writing failed ({_reason(error)}); nothing was changed") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """A name that nothing has, in the same folder."""
+    return path.parent / f".{path.name}.{secrets.token_hex(6)}.tmp"
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    if _mode(path) != mode:  # some disks have no modes, and refuse to set any
+        path.chmod(mode)
 
 
 def _swap(work: Path, target: Path) -> None:

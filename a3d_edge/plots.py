@@ -6,11 +6,16 @@ Curves are plain values; matplotlib is loaded only inside `figure` and `save`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from a3d_edge.child import forget_working_folder
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.plots_labels import Box, Segment, place
@@ -25,6 +30,7 @@ __all__ = [
     "figure",
     "front",
     "given_up",
+    "load_matplotlib",
     "save",
     "short_name",
 ]
@@ -127,12 +133,37 @@ def short_name(configuration: Configuration) -> str:
     return f"{configuration.size}²×{configuration.frames}, {configuration.width}"
 
 
+def load_matplotlib() -> Any:
+    """matplotlib, without a ``matplotlibrc`` of the working folder; every plot begins with it.
+
+    That file would come before the user's own and may run code (a backend ``module://…``, LaTeX). There is no
+    setting against it, so where it exists matplotlib is loaded as from another folder. An application that
+    has loaded matplotlib already keeps what it chose.
+    """
+    forget_working_folder()  # matplotlib starts programs to find fonts
+    if "matplotlib" in sys.modules or not os.path.lexists("matplotlibrc"):
+        return import_module("matplotlib")
+    with _elsewhere():
+        return import_module("matplotlib")
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Stand in the root folder meanwhile."""
+    here = os.open(os.curdir, os.O_PATH | os.O_DIRECTORY)
+    try:
+        os.chdir(os.sep)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
+
 def figure(
     curves: Sequence[Curve], *, x_label: str, title: str = "", deadline: Deadline | None = None
 ) -> Any:
     """A matplotlib `Figure` of the curves over a logarithmic cost axis, every joined point labelled."""
-    import matplotlib
-
+    matplotlib = load_matplotlib()
     with matplotlib.rc_context({"text.parse_math": False}):  # a $ in a file's name is a $
         return _figure(curves, x_label, title, deadline)
 
@@ -159,8 +190,7 @@ def _figure(curves: Sequence[Curve], x_label: str, title: str, deadline: Deadlin
 
 def save(drawing: Any, path: Path, format: str) -> None:
     """Write a figure as ``png`` or ``svg``, the same bytes every time; text in an SVG stays text."""
-    import matplotlib
-
+    matplotlib = load_matplotlib()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "a3d-edge"}):
         drawing.savefig(path, format=format, metadata={"Date": None} if format == "svg" else None)
 

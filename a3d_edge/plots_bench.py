@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from a3d_edge.plots import load_matplotlib
 from a3d_edge.table import Latency, ProfileRow
 
 __all__ = ["figure"]
@@ -34,7 +35,7 @@ def figure(rows: Sequence[ProfileRow], *, title: str, hop_ms: float) -> Any:
 
     ``hop_ms``: between two predictions at the camera's rate; what takes longer cannot keep up.
     """
-    import matplotlib
+    matplotlib = load_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -23,6 +23,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.plots import load_matplotlib
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -70,6 +72,7 @@ def draw(
     rows: Sequence[Explained], pictures: Sequence[Image], times: Sequence[float], label: str, heading: str
 ) -> Figure:
     """The figure of a class over the window's ``pictures`` (RGB, visible part) at ``times`` in seconds."""
+    load_matplotlib()
     from matplotlib.figure import Figure
 
     page = _Page.of(pictures, len(rows), heading)
@@ -91,8 +94,7 @@ def draw(
 
 def save(figure: Figure, path: Path, kind: str) -> None:
     """Write a figure as ``png`` or ``svg``; the same figure gives the same bytes."""
-    import matplotlib
-
+    matplotlib = load_matplotlib()
     # Composed, the pictures of an SVG would be resampled to the figure's own resolution.
     with matplotlib.rc_context({"svg.hashsalt": "a3d-edge", "image.composite_image": False}):
         figure.savefig(path, format=kind, metadata={"Date": None} if kind == "svg" else None)

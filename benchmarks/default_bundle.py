@@ -317,9 +317,9 @@ def _processor() -> str:
 
 
 def plot(full, front, plain: dict[str, float]) -> None:
-    import matplotlib
+    from a3d_edge.plots import load_matplotlib
 
-    matplotlib.use("Agg")
+    load_matplotlib().use("Agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4), dpi=120)

@@ -235,6 +235,8 @@ def test_what_the_device_cannot_run_ends_with_exit_5(
         (("--out", "none/such.png"), 2, "--out none/such.png: no such folder none"),
         (("--out", "x.txt"), 2, "--out x.txt: unknown kind of picture"),
         (("--save-profile-as", "none/p.json"), 2, "--save-profile-as none/p.json: no such folder none"),
+        (("--keep-noisy",), 2, "--keep-noisy says what a profile keeps; add --save-profile"),
+        (("--threads", "100000"), 2, "--threads 100000 is not from 1 to "),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_measured(
@@ -253,6 +255,60 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_measured(
     assert message in err
 
 
+# What a profile keeps
+
+
+BOTH = ("--configuration", SMALLEST, "--configuration", LARGEST)
+
+
+def test_a_profile_keeps_no_noisy_row(
+    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path
+) -> None:
+    """What is left out is named in one line; all of it is shown all the same."""
+    fake(monkeypatch, Board(w0_50=[2.0, 2.0], w1_00=[8.0, 16.0]))
+    code, out, err = here("bench", bundle, *BOTH, "--save-profile")
+    assert (code, err) == (
+        0,
+        f"left out of the profile as noisy: {LARGEST}; measure again when the device does nothing else, or "
+        "keep them with --keep-noisy\n",
+    )
+    assert str(LARGEST) in out
+    (kept,) = data_folder.iterdir()
+    assert [row.configuration for row in DeviceProfile.load(kept).rows] == [str(SMALLEST)]
+
+
+@pytest.mark.parametrize("option", ["--save-profile", "--save-profile-as"])
+def test_nothing_is_saved_where_all_is_noisy(
+    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path, tmp_path: Path, option: str
+) -> None:
+    """Exit 5 with the reason; an older profile is as it was; the picture and the figures are there."""
+    words = (option, tmp_path / "mine.json") if option.endswith("as") else (option,)
+    fake(monkeypatch, Board(w0_50=[2.0, 2.0], w1_00=[8.0, 8.0]))
+    assert here("bench", bundle, *BOTH, *words)[0] == 0
+    path = tmp_path / "mine.json" if option.endswith("as") else next(data_folder.iterdir())
+    before = path.read_bytes()
+    fake(monkeypatch, Board(w0_50=[2.0, 3.0], w1_00=[8.0, 80.0]))
+    code, out, err = here("bench", bundle, *BOTH, *words, "--json")
+    assert code == 5
+    assert err == (
+        f"error: no profile was saved: left out of the profile as noisy: {SMALLEST}, {LARGEST}; measure "
+        "again when the device does nothing else, or keep them with --keep-noisy\n"
+    )
+    assert json.loads(out.splitlines()[-1])["files"] == []
+    assert path.read_bytes() == before
+
+
+def test_noisy_rows_are_kept_when_told(
+    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path
+) -> None:
+    """They stay marked, and a run says so."""
+    fake(monkeypatch, Board(w0_50=[2.0, 3.0], w1_00=[8.0, 16.0]))
+    code, _, err = here("bench", bundle, *BOTH, "--save-profile", "--keep-noisy")
+    assert (code, err) == (0, "")
+    (kept,) = data_folder.iterdir()
+    assert [row.noisy for row in DeviceProfile.load(kept).rows] == [True, True]
+
+
 # For real
 
 
@@ -262,7 +318,7 @@ def test_bench_measures_saves_and_run_uses_it(
     """In processes of their own; the profile is found by the next run on this device, which says so."""
     code, out, err = here(
         "bench", bundle, "--configuration", SMALLEST, "--windows", 1, "--seconds", 0.01, "--no-paced",
-        "--json", "--save-profile", "--save-profile-as", tmp_path / "mine.json",
+        "--json", "--save-profile", "--save-profile-as", tmp_path / "mine.json", "--keep-noisy",
     )  # fmt: skip
     assert (code, err) == (0, "")
     summary = json.loads(out.splitlines()[-1])

@@ -371,6 +371,7 @@ def damaged(bundle: Path, to: Path, how: str) -> Path:
         (["--switch-every", "0"], 2, "--switch-every 0 is below 1"),
         (["--max-predictions", "0"], 2, "'--max-predictions'"),
         (["--threads", "0"], 2, "'--threads'"),
+        (["--threads", "100000"], 2, "--threads 100000 is not from 1 to"),
         (["--sauce", "x"], 2, "No such option: --sauce"),
         (["more"], 2, "unexpected extra argument"),
         (["--save", "out.gif"], 2, "cannot record to '.gif'"),
@@ -521,6 +522,27 @@ def test_without_a_command_the_help_is_shown(tmp_path: Path) -> None:
     code, out, err = run_cli(cwd=tmp_path)
     assert (code, out) == (2, "")
     assert "Commands:" in err
+
+
+def test_two_opencvs_at_once_are_noticed(
+    here: Here, bundle: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --show, where it matters which of them won; an OpenCV without windows ends with exit 5."""
+    from a3d_edge import libraries
+    from a3d_edge.sinks import overlay
+
+    both = ["opencv-python-headless", "opencv-python"]
+    for module in (libraries, overlay):
+        monkeypatch.setattr(module, "installed_opencv", lambda: both)
+    monkeypatch.setattr(overlay.cv2, "getBuildInformation", lambda: "  GUI:   NONE\n")
+    code, _, err = here("run", "--source", clip, "--bundle", bundle, "--show")
+    warning, error = err.splitlines()
+    assert code == 5
+    assert warning == (
+        "warning: opencv-python-headless and opencv-python are installed at once, into the same folder; keep "
+        "one: pip uninstall -y opencv-python-headless opencv-python && pip install opencv-python"
+    )
+    assert error.startswith("error: this OpenCV has no windows: pip uninstall -y opencv-python-headless ")
 
 
 def test_the_installed_script_runs(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from a3d_edge.control import cores
-from a3d_edge.control.cores import affinity, available_threads
+from a3d_edge.control.cores import affinity, available_threads, checked_threads
+from a3d_edge.errors import UsageError
 
 
 @pytest.fixture
@@ -69,3 +70,17 @@ def test_a_process_bound_to_one_core_has_one(tmp_path: Path) -> None:
         assert available_threads(tmp_path) == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("eight")
+def test_threads_are_limited_by_the_cores(tmp_path: Path) -> None:
+    """Four for each, whatever the quota, which only says the default."""
+    write(tmp_path / "proc/self/cgroup", "0::/box\n")
+    write(tmp_path / "sys/fs/cgroup/box/cpu.max", "200000 100000")
+    assert [checked_threads(one, tmp_path) for one in (None, 1, 8, 32)] == [2, 1, 8, 32]
+    for wrong in (0, -1, 33, 100_000):
+        with pytest.raises(UsageError) as caught:
+            checked_threads(wrong, tmp_path)
+        assert str(caught.value) == (
+            f"--threads {wrong} is not from 1 to 32, 4 for each core here; the default is 2"
+        )

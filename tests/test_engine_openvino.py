@@ -213,7 +213,7 @@ def test_tensors_that_do_not_fit_the_graph_are_refused(bundle: Bundle, change: A
 def test_a_graph_that_is_none_is_a_bundle_error(bundle: Bundle, tmp_path: Path) -> None:
     """It is named, in one line."""
     folder = copy_of(bundle.path, tmp_path / "copy")
-    (folder / "w1.00.frame.onnx").write_bytes(b"not a graph")
+    (folder / "w1.00.frame.onnx").write_bytes(b"\x3a\x04\x0a\x02\xff\xff")  # a node that is cut off
     broken = replace(bundle, path=folder)
     with pytest.raises(BundleError, match=r"w1\.00\.frame\.onnx: OpenVINO refuses the graph") as caught:
         frame_stage(broken, LARGEST, bundle.replaced(LARGEST)["frame"])

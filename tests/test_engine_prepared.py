@@ -324,6 +324,49 @@ def test_a_disk_that_cannot_keep_them_is_told_once(
     assert entries(cache) == []
 
 
+@pytest.mark.parametrize("kind", ["open", "link", "taken"])
+def test_a_folder_that_is_not_ours_alone_is_told_once(
+    bundle: Bundle, tmp_path: Path, cache: PreparedNetworks, kind: str
+) -> None:
+    """Others may exchange it, it is a link, or something else has an entry's name: loaded directly."""
+    if kind == "taken":
+        opened(bundle, LARGEST, cache)
+        (entries(cache)[0] / "precious.txt").write_text("mine")
+        flip(weights(cache))
+        why = "is none of our folders; move it away"
+    elif kind == "link":
+        (tmp_path / "data").mkdir()
+        cache.folder.symlink_to(tmp_path / "data")
+        why = "is a link; name the folder itself"
+    else:
+        (tmp_path / "above").mkdir()
+        (tmp_path / "above").chmod(0o777)
+        cache = PreparedNetworks(tmp_path / "above" / "prepared", limit=10**8, least=0)
+        why = "may be written by others; 'chmod go-w' it"
+    made = cache.made
+    expected = logits(opened(bundle, LARGEST, None))
+    for _ in range(2):
+        assert np.array_equal(logits(opened(bundle, LARGEST, cache)), expected)
+    (note,) = cache.notes()
+    assert note.startswith(f"{cache.folder}: networks cannot be kept there (")
+    assert why in note
+    assert cache.made == made
+    assert kind != "taken" or (entries(cache)[0] / "precious.txt").read_text() == "mine"
+
+
+def test_its_limit_counts_only_what_is_its_own(bundle: Bundle, cache: PreparedNetworks) -> None:
+    """A project's folders there are left alone, however full the cache is."""
+    for name in ("src", "data"):
+        (cache.folder / name).mkdir(parents=True)
+        (cache.folder / name / "large.bin").write_bytes(bytes(10**6))
+    cache.folder.chmod(0o700)
+    opened(bundle, LARGEST, cache)
+    bound = PreparedNetworks(cache.folder, limit=int(1.5 * folder_bytes(entries(cache)[-1])), least=0)
+    opened(bundle, CONFIGURATIONS[-2], bound)
+    names = [path.name.rpartition("-")[0] or path.name for path in entries(bound)]
+    assert sorted(names) == sorted([str(CONFIGURATIONS[-2]), "data", "src"])
+
+
 def test_a_killed_helper_is_done_without(bundle: Bundle, cache: PreparedNetworks) -> None:
     """The network is opened here; the next ones too, for what killed it would kill again."""
     found: list[BundleNetwork] = []

@@ -14,6 +14,7 @@ from fixtures_bundle import (
     LARGEST,
     SMALLEST,
     TWO_PATHWAYS,
+    ListSource,
     copy_of,
     pictures,
     shared_bundle,
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
+from a3d_edge.engine.pool import SessionPool
 from a3d_edge.engine.session import (
     BundleNetwork,
     available_threads,
@@ -32,6 +34,7 @@ from a3d_edge.engine.session import (
     relative_error,
 )
 from a3d_edge.errors import A3DEdgeError, BundleError, UsageError
+from a3d_edge.runtime import Runtime
 from a3d_edge.video.preprocess import preprocess
 from a3d_edge.video.sampler import Pathway
 
@@ -147,13 +150,18 @@ def test_the_probe_is_the_same_everywhere() -> None:
     assert probe.std() > 0.5
 
 
-def test_a_graph_that_is_none_is_a_bundle_error(bundle: Bundle, tmp_path: Path) -> None:
-    """Signed but not ONNX: the file is named, in one line."""
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"not a graph", "is no ONNX graph"), (b"", "ONNX Runtime refuses the graph")]
+)
+def test_a_graph_that_is_none_is_a_bundle_error(
+    bundle: Bundle, tmp_path: Path, content: bytes, why: str
+) -> None:
+    """Signed but not ONNX, or nothing: the file is named, in one line."""
     folder = copy_of(bundle.path, tmp_path / "copy")
     graph = folder / "w0.50.frame.onnx"
-    graph.write_bytes(b"not a graph")
+    graph.write_bytes(content)
     sign_again(folder)
-    with pytest.raises(BundleError, match=r"w0\.50\.frame\.onnx: ONNX Runtime refuses the graph") as caught:
+    with pytest.raises(BundleError, match=rf"w0\.50\.frame\.onnx: {why}") as caught:
         Bundle.load(folder).open(SMALLEST)
     assert "\n" not in str(caught.value)
     Bundle.load(folder).open(LARGEST)
@@ -193,6 +201,19 @@ def test_a_window_of_pictures_is_classified(bundle: Bundle) -> None:
 def test_threads_are_the_cores_we_may_use() -> None:
     """At least one."""
     assert available_threads() >= 1
+
+
+@pytest.mark.parametrize("threads", [0, -1, 100_000])
+def test_too_many_threads_are_refused_wherever_they_enter(bundle: Bundle, threads: int) -> None:
+    """Before any is started: opening one network, a pool of them, a run."""
+    for attempt in (
+        lambda: open_network(bundle, SMALLEST, threads=threads),
+        lambda: bundle.open(SMALLEST, threads=threads),
+        lambda: SessionPool(bundle, threads=threads),
+        lambda: Runtime(bundle, ListSource(3), threads=threads),
+    ):
+        with pytest.raises(UsageError, match=f"--threads {threads} is not from 1 to"):
+            attempt()
 
 
 @pytest.mark.parametrize(("got", "error"), [([1.0, -2.0], 0.0), ([1.0, -1.0], 0.5), ([3.0, -2.0], 1.0)])

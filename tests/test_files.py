@@ -39,13 +39,66 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
-    """Written, readable by others, and nothing else is left in the folder; an older file is replaced."""
+    """Written, and nothing else is left in the folder; an older file is replaced."""
     path = tmp_path / "a.bin"
     for content in (b"first", b"second"):
         write_atomically(path, lambda temporary, content=content: temporary.write_bytes(content))
         assert path.read_bytes() == content
-    assert path.stat().st_mode & 0o777 == 0o644
     assert names(tmp_path) == ["a.bin"]
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.fixture
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Set meanwhile."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+UMASKS = pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o002, 0], indirect=True)
+
+
+@UMASKS
+def test_what_is_new_has_what_the_umask_leaves(tmp_path: Path, umask: int) -> None:
+    """Files and directories, and what is in them, as any program makes them; also if a writer is stricter."""
+
+    def write(temporary: Path) -> None:
+        temporary.unlink()
+        os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600))
+
+    for name, how in (("a.bin", Path.touch), ("b.bin", write)):
+        write_atomically(tmp_path / name, how)
+        assert mode(tmp_path / name) == 0o666 & ~umask
+    with new_directory(tmp_path / "bundle") as work:
+        (work / "x").touch()
+    assert mode(tmp_path / "bundle") == 0o777 & ~umask
+    assert mode(tmp_path / "bundle" / "x") == 0o666 & ~umask
+
+
+@UMASKS
+@pytest.mark.parametrize("kept", [0o600, 0o640, 0o666, 0o400])
+def test_what_replaces_something_keeps_its_mode(tmp_path: Path, umask: int, kept: int) -> None:
+    """What only its owner reads stays so, also while it is written."""
+    path, seen = tmp_path / "a.bin", []
+
+    def write(temporary: Path) -> None:
+        seen.append(mode(temporary))
+        temporary.write_bytes(b"new")
+
+    path.write_bytes(b"old")
+    path.chmod(kept)
+    write_atomically(path, write)
+    assert (path.read_bytes(), mode(path)) == (b"new", kept)
+    assert seen[0] & ~(kept | 0o600) == 0
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle").chmod(kept | 0o100)
+    with new_directory(tmp_path / "bundle") as work:
+        assert mode(work) & ~(kept | 0o700) == 0
+    assert mode(tmp_path / "bundle") == kept | 0o100
 
 
 def test_the_old_file_is_there_while_the_new_one_is_written(tmp_path: Path) -> None:
@@ -138,7 +191,6 @@ def test_a_new_directory_takes_the_old_one_s_place(tmp_path: Path) -> None:
             assert not target.exists() or names(target) == ["0.bin", "sub"]
         assert tree(target) == {f"{number}.bin": b"%d" % number, "sub/x": b"x"}
     assert names(target.parent) == ["bundle"]
-    assert target.stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from a3d_edge import libraries
 from a3d_edge.errors import ResourceError
+from a3d_edge.sinks import overlay
 from a3d_edge.sinks.overlay import Window, draw_overlay
+
+HEADLESS = "General:\n\n  GUI:                           NONE\n"
+QT = "General:\n\n  GUI:                           QT5\n    QT:  YES\n"
 
 
 def drawn(
@@ -64,6 +69,7 @@ def test_without_a_display_that_answers_there_is_a_resource_error(
     monkeypatch: pytest.MonkeyPatch, display: str | None
 ) -> None:
     """No DISPLAY, or one where nobody answers (there Qt would abort this very process)."""
+    monkeypatch.setattr(overlay.cv2, "getBuildInformation", lambda: QT)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.delenv("QT_QPA_PLATFORM", raising=False)
     if display is None:
@@ -72,3 +78,44 @@ def test_without_a_display_that_answers_there_is_a_resource_error(
         monkeypatch.setenv("DISPLAY", display)
     with pytest.raises(ResourceError, match="use --save FILE or --json"):
         Window()
+
+
+@pytest.mark.parametrize(
+    ("installed", "first"),
+    [
+        (["opencv-python-headless"], "pip uninstall -y opencv-python-headless && "),
+        (["opencv-python-headless", "opencv-contrib-python"],
+         "pip uninstall -y opencv-python-headless opencv-contrib-python && "),
+        ([], ""),
+    ],
+)  # fmt: skip
+def test_an_opencv_without_windows_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, installed: list[str], first: str
+) -> None:
+    """In one line, whether there is a display or not: the one that is there must go first."""
+    monkeypatch.setattr(overlay.cv2, "getBuildInformation", lambda: HEADLESS)
+    monkeypatch.setattr(overlay, "installed_opencv", lambda: installed)
+    for display in (None, ":4321"):
+        if display is not None:
+            monkeypatch.setenv("DISPLAY", display)
+        with pytest.raises(ResourceError) as caught:
+            Window()
+        assert str(caught.value) == (
+            f"this OpenCV has no windows: {first}pip install opencv-python; "
+            "or use --save FILE or --json instead of --show"
+        )
+
+
+def test_what_opencv_says_of_itself_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installed one: headless if its name says so; one with windows is none that is refused."""
+    names = libraries.installed_opencv()
+    assert names != []
+    try:
+        overlay._check_windows()
+        refused = False
+    except ResourceError:
+        refused = True
+    if len(names) == 1:
+        assert refused == names[0].endswith("headless")
+    monkeypatch.setattr(overlay.cv2, "getBuildInformation", lambda: QT)
+    overlay._check_windows()

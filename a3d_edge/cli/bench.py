@@ -43,22 +43,31 @@ def bench(
     save_profile_as: Annotated[
         Path | None, typer.Option("--save-profile-as", help="Write the device profile to this file (.json).")
     ] = None,
+    keep_noisy: Annotated[
+        bool, typer.Option("--keep-noisy", help="Keep noisy rows in the profile too; else they are left out.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Picture to write (.png or .svg).")] = None,
 ) -> None:
     """Latency, memory, CPU and energy of every configuration on this device, each in a process of its own.
 
-    Two passes; where they differ by more than 10 %, the figures are marked noisy.
+    Two passes; where they differ by more than 10 %, the figures are marked noisy and no profile keeps them.
     """
     if not seconds > 0:
         raise UsageError(f"--seconds {seconds} is not above 0")
+    if keep_noisy and not (save_profile or save_profile_as):
+        raise UsageError(
+            "--keep-noisy says what a profile keeps; add --save-profile or --save-profile-as FILE"
+        )
     _check_files(out, save_profile_as)
-    from a3d_edge.bench import Failure, Result, measure_all
+    from a3d_edge.bench import Failure, Result, left_out_note, measure_all
     from a3d_edge.cli.bench_output import JsonOutput, Output, TextOutput
+    from a3d_edge.control.cores import checked_threads
     from a3d_edge.engine.engines import find_engine
     from a3d_edge.engine.measure_apart import Task
 
+    threads = checked_threads(threads)
     name, loaded = find_engine(engine).name, load_bundle(bundle)
-    rows, threads = _rows(loaded, configuration), threads or _threads()
+    rows = _rows(loaded, configuration)
     told = _conditions(loaded, name, threads, windows, seconds)
 
     def task(row: Row) -> Task:
@@ -75,10 +84,17 @@ def bench(
     results = [one for one in measured if isinstance(one, Result)]
     failed = [one for one in measured if isinstance(one, Failure)]
     places = [None] * save_profile + [save_profile_as] * (save_profile_as is not None)
-    output.end(told, results, failed, _write(results, loaded, told, out, places))
+    kept = [one for one in results if keep_noisy or not one.row.noisy]
+    written = ([_draw(out, results, told)] if out and results else []) + _save(kept, loaded, told, places)
+    output.end(told, results, failed, written)
+    left_out = left_out_note(results, kept) if places else None
+    if left_out and kept:
+        typer.echo(left_out, err=True)
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise ResourceError(f"{failed[0].why}{more}")
+    if left_out and not kept:
+        raise ResourceError(f"no profile was saved: {left_out}")
 
 
 def _check_files(out: Path | None, profile: Path | None) -> None:
@@ -101,12 +117,6 @@ def _rows(bundle: Bundle, wanted: Sequence[str] | None) -> list[Row]:
         return list(bundle.table.rows)
     chosen = {bundle.table.row(Configuration.parse(text)).configuration for text in wanted}
     return [row for row in bundle.table.rows if row.configuration in chosen]
-
-
-def _threads() -> int:
-    from a3d_edge.control.cores import available_threads
-
-    return available_threads()
 
 
 def _conditions(bundle: Bundle, engine: str, threads: int, windows: int, seconds: float) -> Conditions:
@@ -133,27 +143,22 @@ def _conditions(bundle: Bundle, engine: str, threads: int, windows: int, seconds
     )
 
 
-def _write(
-    results: Sequence[Result],
-    bundle: Bundle,
-    told: Conditions,
-    out: Path | None,
-    places: Sequence[Path | None],
+def _save(
+    kept: Sequence[Result], bundle: Bundle, told: Conditions, places: Sequence[Path | None]
 ) -> list[Path]:
-    """The picture, and the profile in all places (None: where `run` finds it); what was written."""
+    """The profile in all places (None: where `run` finds it), unless it would be empty; what was written."""
     from a3d_edge.bench import device_profile
     from a3d_edge.profiles import save_profile
 
-    if not results:
+    if not kept:
         return []
-    if out is not None:
-        _draw(out, results, told)
     engine, threads = told.device["engine"], int(told.device["threads"])
-    profile = device_profile(results, bundle, told.device, engine, threads)
-    return ([out] if out else []) + [save_profile(profile, place) for place in places]
+    profile = device_profile(kept, bundle, told.device, engine, threads)
+    return [save_profile(profile, place) for place in places]
 
 
-def _draw(out: Path, results: Sequence[Result], told: Conditions) -> None:
+def _draw(out: Path, results: Sequence[Result], told: Conditions) -> Path:
+    """The picture; where it is."""
     from a3d_edge.files import write_atomically
     from a3d_edge.plots import save
     from a3d_edge.plots_bench import figure
@@ -163,3 +168,4 @@ def _draw(out: Path, results: Sequence[Result], told: Conditions) -> None:
     title = f"{device['name']}, {device['engine']} {device['engine_version']}, {threads}"
     drawing = figure([one.row for one in results], title=title, hop_ms=told.hop_ms)
     write_atomically(out, lambda temporary: save(drawing, temporary, out.suffix[1:].lower()))
+    return out

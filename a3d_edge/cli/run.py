@@ -69,12 +69,14 @@ def run(
     if save is not None:
         claim(save, flag="--save", inputs=[_file_of(source)], overwrite=overwrite)
     from a3d_edge.configuration import Budget
+    from a3d_edge.control.cores import checked_threads
     from a3d_edge.engine.engines import find_engine
     from a3d_edge.engine.memory import parse_memory
     from a3d_edge.engine.prepared import cache_of
     from a3d_edge.runtime import Cycle, Runtime
     from a3d_edge.video.source import open_source
 
+    threads = checked_threads(threads)
     parsed, found = Budget.parse(budget), find_engine(engine)
     allowed, kept = None if memory is None else parse_memory(memory), cache_of(cache)
     loaded = load_bundle(bundle)
@@ -108,16 +110,15 @@ def _file_of(source: str | None) -> Path | None:
 
 
 def _latencies(
-    word: str, bundle: Bundle, engine: str, threads: int | None, hop: int | None
+    word: str, bundle: Bundle, engine: str, threads: int, hop: int | None
 ) -> Mapping[Configuration, float] | None:
     """What the device profile knows of this bundle's latencies; that there is one is said on stderr."""
-    from a3d_edge.control.cores import available_threads
     from a3d_edge.engine.engines import find_engine
     from a3d_edge.profiles import choose, describe_device, latencies
 
     if word == "none":
         return None
-    device = describe_device(find_engine(engine).name, threads or available_threads())
+    device = describe_device(find_engine(engine).name, threads)
     chosen = choose(word, bundle, device)
     if chosen.note:
         typer.echo(chosen.note, err=True)
@@ -170,7 +171,10 @@ def _events(json_lines: bool, save: Path | None, show: bool, frame_rate: float |
 
         events.append(PictureEvents(VideoSink(save, frame_rate or 30.0)))
     if show:
+        from a3d_edge.libraries import several_opencv
         from a3d_edge.sinks.overlay import Window
 
+        if note := several_opencv("opencv-python"):
+            typer.echo(f"warning: {note}", err=True)
         events.append(PictureEvents(Window()))
     return events

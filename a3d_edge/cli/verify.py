@@ -59,6 +59,7 @@ def verify(
     parities = []
     with progress() as report:
         for done, configuration in enumerate(loaded.configurations, start=1):
+            loaded.graphs_of(configuration, volumes=True)  # also what only other engines open
             if found.name == DEFAULT:
                 loaded.open(configuration)
             else:

@@ -1,6 +1,6 @@
 """Measures a configuration in a process of its own, so that its peak of memory is its own and no other's.
 
-parent ── Task, JSON ──► python -m a3d_edge.engine.measure_apart ── Measurement or error, JSON ──► parent
+parent ── Task, JSON ──► python, which calls `main` ── Measurement or error, JSON ──► parent
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from a3d_edge import errors
+from a3d_edge.child import command
 from a3d_edge.errors import A3DEdgeError, ResourceError
 
 __all__ = ["Measurement", "Task", "measure", "measure_apart"]
@@ -89,9 +90,9 @@ def measure(task: Task) -> Measurement:
 def measure_apart(task: Task) -> Measurement:
     """Measure in a fresh process. Raises what `measure` raises, and `ResourceError` when the process ends
     without an answer: killed, as a rule because memory is short."""
-    command = [sys.executable, "-m", __name__]
+    words = command("a3d_edge.engine.measure_apart", "main")
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             out, err = process.communicate(json.dumps(asdict(task)))
@@ -130,7 +131,3 @@ def main() -> None:
     except MemoryError:
         content = {"error": "ResourceError", "message": f"{task.configuration}: out of memory"}
     sys.stdout.write(json.dumps(content) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from a3d_edge.engine.engines import Tensors, reason, trim_heap
 from a3d_edge.errors import BundleError, ResourceError, UsageError
+from a3d_edge.external_data import check_graph
 
 __all__ = ["OrtEngine", "OrtStage"]
 
@@ -94,6 +95,7 @@ class OrtEngine:
         self, folder: Path, graph: str, shapes: Mapping[str, tuple[int, ...]], threads: int
     ) -> OrtStage:
         """Nothing is optimized again, so that the weights stay where they are mapped: in their file."""
+        check_graph(folder / graph, {f"{graph}.data"})
         options = self._options(threads)
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         return OrtStage(graph, self._session(folder / graph, options, {}), _rows(shapes))

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
+from a3d_edge.control.cores import checked_threads
 from a3d_edge.engine.engines import DEFAULT, Engine, find_engine, trim_heap
 from a3d_edge.engine.memory import Footprints, default_memory
 from a3d_edge.engine.prepared import PreparedNetworks
@@ -31,7 +32,8 @@ class SessionPool:
     ``memory``: bytes that loaded networks may take together, from the device if not given (`default_memory`).
     What each takes is learned when it is loaded, and is its weights until then. ``engine``: of all of them,
     ``ort:CPU`` if not given. ``cache``: where networks that are costly to load are kept between runs, nowhere
-    if not given. Raises nothing until a network that could not be loaded is taken.
+    if not given. Raises `UsageError` for too many ``threads``, and nothing more until a network that could
+    not be loaded is taken.
     """
 
     def __init__(
@@ -46,7 +48,8 @@ class SessionPool:
     ) -> None:
         self._bundle = bundle
         self._memory = default_memory() if memory is None else memory
-        self._threads, self._engine, self._cache = threads, engine or find_engine(DEFAULT), cache
+        self._threads, self._cache = checked_threads(threads), cache
+        self._engine = engine or find_engine(DEFAULT)
         self._footprints = footprints or Footprints(bundle.table, mapped=self._is_mapped)
         self._stop = threading.Event()
         self._loading: OrderedDict[Configuration, Future[Network]] = OrderedDict()

@@ -1,6 +1,6 @@
 """Prepares a configuration's graphs in a process of its own, at a low priority.
 
-parent ── Task, pickled ──► python -m a3d_edge.engine.prepare_apart ──► a folder; on stdout why not, if not
+parent ── Task, pickled ──► python, which calls `main` ──► a folder; on stdout why not, if not
 
 So the peak of memory and the holes in the heap that optimizing leaves are not the running process's, and
 the network that runs meanwhile keeps the processor. The parent holds stdin open: when that ends, the parent
@@ -23,8 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
+from a3d_edge.child import command
 from a3d_edge.engine.engines import PreparingEngine, Tensors, find_engine, reason
 from a3d_edge.engine.prepared_store import describe_entry
+from a3d_edge.errors import ResourceError
 
 __all__ = ["NotPreparedError", "StageTask", "Task", "prepare", "prepare_apart"]
 
@@ -96,17 +98,16 @@ def prepare_apart(task: Task, stop: threading.Event) -> None:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    """The helper: it does not hear Ctrl-C, which is for its parent, and finds the modules that we found."""
-    if getattr(sys, "frozen", False) or not sys.executable:
-        raise NotPreparedError("this application brings no Python interpreter")
-    places = [str(Path(place).absolute()) for place in sys.path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places), "PYTHONSAFEPATH": "1"}
+    """The helper: it does not hear Ctrl-C, which is for its parent."""
+    try:
+        words = command("a3d_edge.engine.prepare_apart", "main")
+    except ResourceError as error:
+        raise NotPreparedError(str(error)) from error
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited; ours is put back
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__], env=environment,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
     except OSError as error:
         raise NotPreparedError(f"its process did not start: {error.strerror}") from error
     finally:
@@ -149,7 +150,3 @@ def _end_with_parent() -> None:
     while os.read(0, 1):
         pass
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -27,7 +27,7 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.engine.engines import Engine, PreparingEngine, Stage, Tensors
 from a3d_edge.engine.memory import parse_memory, weight_bytes
 from a3d_edge.engine.prepare_apart import NotPreparedError, StageTask, Task, prepare_apart
-from a3d_edge.engine.prepared_store import Store, folder_bytes
+from a3d_edge.engine.prepared_store import Store, folder_bytes, own_entries
 from a3d_edge.errors import ResourceError
 from a3d_edge.profiles import user_folder
 from a3d_edge.video.sampler import pathways
@@ -113,7 +113,10 @@ class PreparedNetworks:
     def discard(self, bundle: Bundle, configuration: Configuration, engine: Engine) -> None:
         """Forget an entry that did not compute what it should."""
         if isinstance(engine, PreparingEngine):
-            self._store.discard(_identity(bundle, configuration, engine))
+            try:
+                self._store.discard(_identity(bundle, configuration, engine))
+            except OSError as error:
+                self._give_up(error)
 
     def _make(
         self,
@@ -124,16 +127,18 @@ class PreparedNetworks:
         stop: threading.Event,
     ) -> Path | None:
         needed = int(ROOM * weight_bytes(bundle.table.row(configuration)))
+        stages = stages_of(bundle, configuration, engine)
         with self._store.making(identity, needed) as work:
             if (free := shutil.disk_usage(work).free) < needed:
                 raise NotPreparedError(f"{needed / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB free")
-            task = Task(engine.name, str(work), identity, stages_of(bundle, configuration, engine))
-            prepare_apart(task, stop)
+            prepare_apart(Task(engine.name, str(work), identity, stages), stop)
         self.made += 1
         return self._store.find(identity)
 
     def _give_up(self, error: Exception) -> None:
         """Nothing more is made in this process: what failed once would as a rule fail, and wait, again."""
+        if self._trouble:
+            return
         self._trouble = True
         why = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         self._notes.append(
@@ -183,9 +188,9 @@ def prepared_folder() -> Path:
 
 def default_limit(folder: Path) -> int:
     """Bytes: a tenth of the disk that is free, or was before the folder was filled, and no more than 2 GB."""
-    existing = next(one for one in (folder, *folder.parents) if one.exists())
     try:
-        held = sum(folder_bytes(one) for one in folder.iterdir()) if existing == folder else 0
+        existing = next(one for one in (folder, *folder.parents) if one.exists())
+        held = sum(folder_bytes(one) for one in own_entries(folder)) if existing == folder else 0
         return min(CAP, int(SHARE_OF_FREE * (shutil.disk_usage(existing).free + held)))
     except OSError:
         return 0

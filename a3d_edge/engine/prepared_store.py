@@ -3,10 +3,13 @@
     w1.00-s224-t8-0f3a…/     one entry: a configuration of a bundle, for an engine and a processor
         entry.json           what it depends on (its identity), size and CRC-32 of every other file
         w1.00.frame.onnx …   what the engine wrote
-    .….tmp/                  one that is being made; renamed when it is whole
+    .a3d-edge-….tmp/         one that is being made or deleted; renamed when it is whole
 
 Several processes may use one folder: entries come and go by a rename, and mapped files outlive their names.
 Checksums are for damage, not against forgery: the folder is the user's own and nobody else may write to it.
+
+Whatever else lies in the folder is neither counted nor touched: only a real folder with such a name, whose
+``entry.json`` says that it is ours and whose every file we could have written, is ever deleted.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import re
+import secrets
+import stat
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,12 +28,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Store", "describe_entry", "folder_bytes"]
+from a3d_edge.engine.private_folder import make_private, refuse_shared
+
+__all__ = ["Store", "describe_entry", "folder_bytes", "own_entries"]
 
 Identity = Mapping[str, str]
 
 ENTRY = "entry.json"
-PREFIX, SUFFIX = ".", ".tmp"
+PREFIX, SUFFIX = ".a3d-edge-", ".tmp"
+NAME = re.compile(r"(w\d+\.\d+-s\d+-t\d+(?:-\w+)?)-([0-9a-f]{16})")
+WORK = re.compile(re.escape(PREFIX) + r"[0-9a-f]{16}" + re.escape(SUFFIX))
+FILE = re.compile(r"[^/]+\.(?:onnx|data)|" + re.escape(ENTRY))
+"""What lies in an entry: graphs, their weights, the record."""
 BLOCK = 1 << 18
 YOUNG_S = 60.0
 
@@ -48,9 +58,9 @@ class Store:
         ones. 126 MB take 0.10 s by CRC-32 and 0.5 s by SHA-256 on a processor without instructions for it.
         """
         folder = self._folder(identity)
-        if not folder.is_dir():
+        if not os.path.lexists(folder):
             return None
-        self._refuse_foreign()
+        refuse_shared(self.root)
         if not self._is_sound(folder, identity):
             self.discard(identity)
             return None
@@ -64,39 +74,46 @@ class Store:
 
         Room for ``needed`` bytes is made before.
         """
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._refuse_foreign()
+        make_private(self.root)
+        refuse_shared(self.root)
         self._sweep()
         self._make_room(needed, None)
-        work = Path(tempfile.mkdtemp(prefix=PREFIX, suffix=SUFFIX, dir=self.root))
+        work = self._new_name()
+        work.mkdir(mode=0o700)
         try:
             with _locked(work):
+                _write_record(work, identity, {})  # by which it is known as ours, should we be killed
                 yield work
                 self._put(work, identity)
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            _remove(work)
         self._make_room(0, self._folder(identity))
 
     def discard(self, identity: Identity) -> None:
-        """Delete the entry of an identity, if there is one."""
-        self._delete(self._folder(identity))
+        """Delete the entry of an identity, if there is one, also when its record is what is damaged.
+
+        Raises `PermissionError` where something else has its name.
+        """
+        folder = self._folder(identity)
+        if os.path.lexists(folder):
+            if not _holds_only_ours(folder):
+                raise PermissionError(f"{folder} is none of our folders; move it away")
+            self._delete(folder)
 
     def _folder(self, identity: Identity) -> Path:
-        key = hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()
-        return self.root / f"{identity['configuration']}-{key[:16]}"
+        return self.root / f"{identity['configuration']}-{_key(identity)}"
 
-    def _refuse_foreign(self) -> None:
-        """Raise `PermissionError` where others could put graphs of theirs."""
-        status = self.root.stat()
-        if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
-            raise PermissionError(f"{self.root} may be written by others; 'chmod go-w' it")
+    def _new_name(self) -> Path:
+        return self.root / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
 
     def _is_sound(self, folder: Path, identity: Identity) -> bool:
         try:
-            content = json.loads((folder / ENTRY).read_bytes())
-            if content["identity"] != dict(identity):
+            status, listed = folder.lstat(), _record(folder)["files"]
+            if not stat.S_ISDIR(status.st_mode) or status.st_mode & 0o022 or not listed:
                 return False
-            files = {folder / name: found for name, found in content["files"].items()}
+            if _identity(folder) != dict(identity) or not all(_is_ours(folder, name) for name in listed):
+                return False
+            files = {folder / name: found for name, found in listed.items()}
             if any(path.stat().st_size != found["bytes"] for path, found in files.items()):
                 return False
             signature = tuple(_signature(path) for path in files)
@@ -124,7 +141,9 @@ class Store:
 
     def _make_room(self, needed: int, keep: Path | None) -> None:
         """Delete what was used least recently until ``needed`` bytes more are within the limit."""
-        entries = sorted(((_used(folder), folder) for folder in self._entries()), key=lambda one: one[0])
+        entries = sorted(
+            ((_used(folder), folder) for folder in own_entries(self.root)), key=lambda one: one[0]
+        )
         total = sum(folder_bytes(folder) for _, folder in entries)
         for _, folder in entries:
             if total + needed <= self.limit:
@@ -133,32 +152,90 @@ class Store:
                 total -= folder_bytes(folder)
                 self._delete(folder)
 
-    def _entries(self) -> list[Path]:
-        return [one for one in self.root.iterdir() if one.is_dir() and not one.name.startswith(PREFIX)]
-
     def _delete(self, folder: Path) -> None:
         """By another name first: nobody sees half of one."""
         self._checked.pop(folder, None)
+        doomed = self._new_name()
         with suppress(OSError):
-            doomed = Path(tempfile.mkdtemp(prefix=PREFIX, suffix=SUFFIX, dir=self.root))
-            folder.rename(doomed)  # onto an empty folder
+            folder.rename(doomed)
             folder = doomed
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
     def _sweep(self) -> None:
         """Delete what killed processes were making: nobody holds its lock. One just begun may lack it yet."""
         for work in self.root.glob(f"{PREFIX}*{SUFFIX}"):
-            with suppress(OSError), _locked(work):
-                if time.time() - work.stat().st_mtime > YOUNG_S:
-                    shutil.rmtree(work, ignore_errors=True)
+            with suppress(OSError):
+                if not WORK.fullmatch(work.name) or not _holds_only_ours(work) or _identity(work) is None:
+                    continue
+                with _locked(work):
+                    if time.time() - work.stat().st_mtime > YOUNG_S:
+                        _remove(work)
 
 
 def describe_entry(folder: Path, identity: Identity) -> None:
     """Write the list of a folder's files, which makes it an entry. Raises `OSError`."""
-    files = {
-        one.name: {"bytes": one.stat().st_size, "crc32": _checksum(one)} for one in sorted(folder.iterdir())
-    }
+    written = [one for one in sorted(folder.iterdir()) if one.name != ENTRY]
+    files = {one.name: {"bytes": one.stat().st_size, "crc32": _checksum(one)} for one in written}
+    _write_record(folder, identity, files)
+
+
+def own_entries(root: Path) -> list[Path]:
+    """The entries of a folder: by their names, which their records confirm. Raises `OSError`."""
+    return [one for one in root.iterdir() if _is_entry(one)]
+
+
+def _is_entry(folder: Path) -> bool:
+    named = NAME.fullmatch(folder.name)
+    if named is None or not _holds_only_ours(folder):
+        return False
+    identity = _identity(folder)
+    return identity is not None and (identity.get("configuration"), _key(identity)) == named.groups()
+
+
+def _holds_only_ours(folder: Path) -> bool:
+    """Whether it is a real folder of this user, with nothing in it that we could not have written."""
+    with suppress(OSError):
+        status = folder.lstat()
+        mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+        return mine and all(_is_ours(folder, path.name) for path in folder.iterdir())
+    return False
+
+
+def _is_ours(folder: Path, name: str) -> bool:
+    """Whether it is a real file that we could have written; a name from a record may lead elsewhere."""
+    return FILE.fullmatch(name) is not None and stat.S_ISREG((folder / name).lstat().st_mode)
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    content = json.loads((folder / ENTRY).read_bytes())
+    if not isinstance(content, dict):
+        raise ValueError(content)
+    return content
+
+
+def _identity(folder: Path) -> dict[str, Any] | None:
+    """What an entry depends on; None where no readable record of ours says so."""
+    with suppress(OSError, ValueError, KeyError, RecursionError):
+        found = _record(folder)["identity"]
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def _key(identity: Identity) -> str:
+    return hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write_record(folder: Path, identity: Identity, files: Mapping[str, Any]) -> None:
     (folder / ENTRY).write_text(json.dumps({"identity": dict(identity), "files": files}, indent=1))
+
+
+def _remove(folder: Path) -> None:
+    """What we could have written in it, the record last, and then the folder, if that was all."""
+    with suppress(OSError):
+        files = [path for path in folder.iterdir() if _is_ours(folder, path.name)]
+        for path in sorted(files, key=lambda path: path.name == ENTRY):
+            path.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def folder_bytes(folder: Path) -> int:
@@ -166,7 +243,7 @@ def folder_bytes(folder: Path) -> int:
     total = 0
     with suppress(OSError):
         for file in folder.iterdir():
-            total += file.stat().st_size
+            total += file.lstat().st_size
     return total
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.control.cores import available_threads
+from a3d_edge.control.cores import available_threads, checked_threads
 from a3d_edge.engine.engines import DEFAULT, Engine, Stage, find_engine
 from a3d_edge.engine.memory import tidy_heap
 from a3d_edge.errors import BundleError, ResourceError, UsageError
@@ -158,10 +158,11 @@ def open_network(
 ) -> BundleNetwork:
     """Load a configuration; ``cache``: mapped from there, if it serves it (`a3d_edge.engine.prepared`).
 
-    Raises `UsageError` when the bundle lacks it, `BundleError` when it does not compute what was exported,
-    `ResourceError` when the device cannot run it, or it is told to ``stop`` while the cache prepares it.
+    Raises `UsageError` when the bundle lacks it or the threads are too many, `BundleError` when it does not
+    compute what was exported, `ResourceError` when the device cannot run it, or it is told to ``stop`` while
+    the cache prepares it.
     """
-    threads, engine = threads or available_threads(), engine or find_engine(DEFAULT)
+    threads, engine = checked_threads(threads), engine or find_engine(DEFAULT)
     for _ in range(PREPARED_TRIES if cache else 0):
         assert cache is not None
         prepared = cache.get(bundle, configuration, engine, stop)

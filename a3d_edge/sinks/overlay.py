@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
+from a3d_edge.child import command
 from a3d_edge.errors import ResourceError
+from a3d_edge.libraries import installed_opencv
 from a3d_edge.video.opencv import Image, cv2
 
 __all__ = ["Window", "draw_overlay"]
@@ -19,6 +22,7 @@ SMALLEST_CAPITAL = 7.0
 SMALLEST_SCALE = 0.2
 WHITE, GREY, GREEN, DARK = (255, 255, 255), (205, 205, 205), (120, 220, 120), 0.3
 QUIT_KEYS = (ord("q"), 27)
+INSTEAD = "use --save FILE or --json instead of --show"
 
 
 def draw_overlay(
@@ -72,6 +76,7 @@ class Window:
     """
 
     def __init__(self, title: str = "a3d-edge") -> None:
+        _check_windows()
         _check_display()
         self.closed = False
         self._title = title
@@ -103,7 +108,16 @@ class Window:
 
 
 def _no_display() -> ResourceError:
-    return ResourceError("no display to show a window on; use --save FILE or --json instead of --show")
+    return ResourceError(f"no display to show a window on; {INSTEAD}")
+
+
+def _check_windows() -> None:
+    """Refuse an OpenCV that was built without windows, as its headless distributions are."""
+    if re.search(r"^\s*GUI:\s*NONE\s*$", cv2.getBuildInformation(), re.MULTILINE) is None:
+        return
+    installed = installed_opencv()
+    first = f"pip uninstall -y {' '.join(installed)} && " if installed else ""
+    raise ResourceError(f"this OpenCV has no windows: {first}pip install opencv-python; or {INSTEAD}")
 
 
 def _check_display() -> None:
@@ -111,10 +125,16 @@ def _check_display() -> None:
     on_linux = sys.platform.startswith("linux")
     if on_linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise _no_display()
-    trial = "import cv2; cv2.namedWindow('a3d-edge'); cv2.waitKey(1)"
+    words = command("a3d_edge.sinks.overlay", "open_trial_window")
     try:
-        done = subprocess.run([sys.executable, "-c", trial], capture_output=True, timeout=30, check=False)
+        done = subprocess.run(words, capture_output=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _no_display() from error
     if done.returncode != 0:
         raise _no_display()
+
+
+def open_trial_window() -> None:
+    """What that process does."""
+    cv2.namedWindow("a3d-edge")
+    cv2.waitKey(1)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.child import forget_working_folder
 from a3d_edge.errors import SourceError
 from a3d_edge.video.guarded import Guarded
 
@@ -22,6 +23,8 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2  # noqa: E402  (after the settings that it reads)
+
+forget_working_folder()  # into which importing cv2 would have every program look for libraries
 
 if _QUIET:
     cv2.utils.logging.setLogLevel(0)  # for when somebody imported cv2 before us
