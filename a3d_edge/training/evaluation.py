@@ -183,7 +183,7 @@ def truth_of(clips: Sequence[Clip], classes: Sequence[str]) -> NDArray[np.intp]:
 def by_configuration(
     configurations: Sequence[Configuration], summed: Mapping[int, Summed], truth: NDArray[np.intp]
 ) -> dict[Configuration, Scores]:
-    """The `clip_scores` by clip number, sorted into `Scores` of every configuration; ``truth`` of all clips."""
+    """The `clip_scores` by clip number, sorted into `Scores` of every configuration."""
     numbers = sorted(summed)
     together = np.stack([summed[number] for number in numbers])
     return {c: Scores(together[:, place], truth[numbers]) for place, c in enumerate(configurations)}

@@ -108,9 +108,9 @@ def _stream(url: str, clock: Clock, sleep: Sleep | None) -> Source:
 
 
 def file_of(word: str) -> Path | None:
-    """The file or folder that a word means; None for a camera, the demo and other URLs."""
+    """The file or folder that a word means; None for a camera, the demo, other URLs, and no word at all."""
     word = word.strip()
-    if _CAMERA.fullmatch(word) or word == "demo":
+    if not word or _CAMERA.fullmatch(word) or word == "demo":
         return None
     if word.lower().startswith("file://"):
         return Path(url2pathname(urlsplit(word).path))
@@ -118,26 +118,22 @@ def file_of(word: str) -> Path | None:
 
 
 def _recording(word: str, image_rate: float, clock: Clock) -> Source:
-    path = _existing(str(file_of(word) or ""))
+    path = _existing(file_of(word))
     if path.is_dir():
         return ImageFolder(path, image_rate, clock)
     _check_file(path)
     return VideoFile(str(path.absolute()), str(path), clock)
 
 
-def _existing(word: str) -> Path:
+def _existing(place: Path | None) -> Path:
     try:
-        path = Path(word).expanduser()
-        if word and path.exists():
+        path = None if place is None else place.expanduser()
+        if path is not None and path.exists():
             return path
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ):  # a name too long, an unknown ~user, a folder we may not enter
+    except (OSError, RuntimeError, ValueError):  # too long, an unknown ~user, a folder we may not enter
         pass
     raise SourceError(
-        f"no such file or directory: '{word}'; give a video, a folder, a camera's number or a URL"
+        f"no such file or directory: '{place or ''}'; give a video, a folder, a camera's number or a URL"
     )
 
 
