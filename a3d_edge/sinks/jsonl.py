@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
@@ -11,6 +10,7 @@ import numpy as np
 
 from a3d_edge.errors import ResourceError
 from a3d_edge.events import Prediction, Summary, Switch
+from a3d_edge.json_text import json_text
 from a3d_edge.video.frame import Frame
 
 __all__ = ["SCHEMA_VERSION", "JsonEvents", "JsonLines", "plain"]
@@ -18,7 +18,6 @@ __all__ = ["SCHEMA_VERSION", "JsonEvents", "JsonLines", "plain"]
 SCHEMA_VERSION = 1
 DECIMALS = 6
 MILLISECOND_DECIMALS = 3
-_ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 class JsonLines:
@@ -33,7 +32,7 @@ class JsonLines:
 
     def write(self, event: str, fields: Mapping[str, Any]) -> None:
         """One line: ``{"schema": 1, "event": event, …fields}``, numbers rounded, NaN and infinity as null."""
-        line = _ENCODER.encode({"schema": SCHEMA_VERSION, "event": event} | plain(fields))
+        line = json_text({"schema": SCHEMA_VERSION, "event": event} | plain(fields))
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
