@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import pwd
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = [
     "profile_folder",
     "profile_path",
     "save_profile",
+    "usable_folder",
     "user_folder",
 ]
 
@@ -101,6 +103,13 @@ def _home() -> Path:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
         return NO_HOME
+
+
+def usable_folder(folder: Path) -> Path:
+    """Make a folder of ours, and prove that it takes files. Raises `OSError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        return folder
 
 
 def profile_path(bundle_sha256: str, device: Mapping[str, str]) -> Path:

@@ -103,15 +103,13 @@ def cache_folder(folder: Path | None) -> Path:
 
     Raises `ResourceError` when there is no other place either.
     """
-    from a3d_edge.profiles import user_folder
+    from a3d_edge.profiles import usable_folder, user_folder
 
     if folder is not None:
         return folder
     usual = user_folder("XDG_CACHE_HOME", ".cache") / "frames"
     try:
-        usual.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=usual):
-            return usual
+        return usable_folder(usual)
     except OSError as error:
         place = _folder_of_this_command()
         typer.echo(

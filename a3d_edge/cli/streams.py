@@ -30,8 +30,11 @@ class _Lossy(io.FileIO):
 
 def prepare_streams() -> None:
     """To be called before anything is opened. Leaves streams alone that are not the process' own."""
-    for number, (name, mode) in enumerate(STREAMS):
-        _open_closed(number, name, mode)
+    for number in range(len(STREAMS)):
+        _open_closed(number)
+    for name, mode in STREAMS:
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if stream in (sys.__stdout__, sys.__stderr__) and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # also a name whose bytes are not text
@@ -48,7 +51,7 @@ def drop_unwritten() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _open_closed(number: int, name: str, mode: str) -> None:
+def _open_closed(number: int) -> None:
     """Nothing in the place of a closed descriptor, or the next file that is opened would take it.
 
     Messages would be written into that file: a video, a database, a connection.
@@ -58,8 +61,6 @@ def _open_closed(number: int, name: str, mode: str) -> None:
     except OSError:
         # The lowest that is free is opened: this one, as those below it are open by now.
         os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    if getattr(sys, name) is None:
-        setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
 
 
 def _lossy(stream: io.TextIOWrapper) -> io.TextIOWrapper:

@@ -123,9 +123,7 @@ def path_text(path: Path) -> str:
     try:
         return os.fsencode(path).decode()
     except UnicodeDecodeError as error:
-        raise BundleError(
-            f"{path}: its name is not UTF-8, which no engine opens; rename the folder"
-        ) from error
+        raise BundleError(f"{path}: the name is not UTF-8; rename the folder") from error
 
 
 def trim_heap() -> None:
