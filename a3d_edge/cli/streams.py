@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from contextlib import suppress
+from typing import Any
 
 __all__ = ["drop_unwritten", "prepare_streams"]
 
@@ -20,7 +21,7 @@ STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 class _Lossy(io.FileIO):
     """A file that takes everything; what cannot be written is lost."""
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: Any, /) -> int:
         try:
             written = super().write(data)
         except OSError:  # a full disk, a reader that has left
@@ -39,7 +40,7 @@ def prepare_streams() -> None:
         if stream in (sys.__stdout__, sys.__stderr__) and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # also a name whose bytes are not text
     if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr = sys.__stderr__ = _lossy(sys.stderr)
+        sys.stderr = _lossy(sys.stderr)
 
 
 def drop_unwritten() -> None:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from a3d_edge.errors import ResourceError
-from a3d_edge.events import Prediction, Summary, Switch
+from a3d_edge.events import Prediction, ReaderLeftError, Summary, Switch
 from a3d_edge.json_text import json_text
 from a3d_edge.video.frame import Frame
 
@@ -23,8 +23,8 @@ MILLISECOND_DECIMALS = 3
 class JsonLines:
     """Writes events to a text stream, each on its own line and flushed, so that a reader sees it at once.
 
-    `BrokenPipeError` passes through: the reader has left, which is an end and no failure. Raises
-    `ResourceError` when the stream cannot be written for another reason (a full disk).
+    Raises `ReaderLeftError` when the reader has left, which is an end and no failure, and `ResourceError`
+    when the stream cannot be written for another reason (a full disk).
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -36,8 +36,8 @@ class JsonLines:
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            raise ReaderLeftError(*error.args) from error
         except OSError as error:
             raise ResourceError(
                 f"cannot write the JSON output ({error.strerror}); is the disk full?"

@@ -167,8 +167,15 @@ def picture_of(
     if spec.input == "rgb":
         _write_rgb(fitted[0].part, spec, inside)
     else:
-        _write_motion([one.part for one in fitted], inside)
+        _write_motion([_as_large(one.part, box) for one in fitted], inside)
     return out
+
+
+def _as_large(part: Any, box: Roi) -> Any:
+    """A part as large as the box: where pictures change size, motion is still that between neighbours."""
+    if part.shape[:2] == (box.height, box.width):
+        return part
+    return cv2.resize(part, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
 
 
 def _resized(part: Any, width: int, height: int, colour: bool) -> Any:
@@ -212,8 +219,6 @@ def _write_motion(greys: Sequence[Any], out: Picture) -> None:
     """Grey differences to two earlier frames, and mean-removed grey."""
     now, *before = greys
     for channel, earlier in zip(out, before, strict=False):
-        if earlier.shape != now.shape:  # the source has changed its shape in between
-            earlier = cv2.resize(earlier, now.shape[::-1], interpolation=cv2.INTER_AREA)
         difference = cv2.subtract(now, earlier, dtype=cv2.CV_32F)
         np.multiply(difference, np.float32(1.0 / (255.0 * MOTION_STD)), out=channel)
     values = (np.arange(256) - cv2.mean(now)[0]) * (1.0 / (255.0 * GREY_STD))
