@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from a3d_edge.configuration import Configuration
 from a3d_edge.video.frame import Frame
 
-__all__ = ["Events", "Prediction", "Ranking", "Summary", "Switch"]
+__all__ = ["Events", "Prediction", "Ranking", "ReaderLeftError", "Summary", "Switch"]
 
 TOP = 10
 LATENCIES_KEPT = 4096
@@ -119,8 +119,17 @@ class Switch:
         }
 
 
+class ReaderLeftError(BrokenPipeError):
+    """The reader of our output has left: the run has nobody to run for, and ends without a failure."""
+
+
 class Events(Protocol):
-    """Where a runtime reports to. Called from its thread, in order.
+    """Where a runtime reports to. Called from its thread, in order; what a sink lacks it is not told.
+
+    To end the run, a sink raises an `A3DEdgeError` (a full disk: `ResourceError`) or `ReaderLeftError`, and
+    Ctrl-C and `SystemExit` end it as anywhere. Any other exception is reported once through the `warning` of
+    the other sinks, or by ``logging`` (``a3d_edge``) when none has one; the run goes on, the sink is told on,
+    and how often it failed is reported at the end. All sinks are closed, the last first.
 
     With an attribute ``every_frame = False`` it does not care for `frame`: unless others do, the loop then
     sleeps while a live source's frames pass that no window looks at, and is not told of them.

@@ -11,6 +11,8 @@ import importlib.metadata
 import json
 import os
 import platform
+import pwd
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,7 @@ __all__ = [
     "profile_folder",
     "profile_path",
     "save_profile",
+    "usable_folder",
     "user_folder",
 ]
 
@@ -40,6 +43,9 @@ IDENTITY = ("cpu", "cores", "quota", "memory_gb", "engine", "engine_version", "t
 """What latency depends on. Kernel and Python are told to people, but change too often to measure anew."""
 
 UNKNOWN = "unknown"
+
+NO_HOME = Path("/nonexistent")
+"""What Debian calls the home of accounts that have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +86,30 @@ def profile_folder() -> Path:
 
 
 def user_folder(variable: str, otherwise: str) -> Path:
-    """Ours in an XDG base directory; ``otherwise``: where that is, below home, when it is not set."""
-    base = os.environ.get(variable)
-    return (Path(base) if base else Path.home() / otherwise) / "a3d-edge"
+    """Ours in an XDG base directory; ``otherwise``: where that is, below home, when it is not set.
+
+    A relative one does not count, as the specification says.
+    """
+    base = os.environ.get(variable, "")
+    return (Path(base) if os.path.isabs(base) else _home() / otherwise) / "a3d-edge"  # noqa: PTH117
+
+
+def _home() -> Path:
+    """The user's; a place that is not there if there is none (an unknown user, as in containers)."""
+    home = os.environ.get("HOME", "")
+    if os.path.isabs(home):  # noqa: PTH117
+        return Path(home)
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return NO_HOME
+
+
+def usable_folder(folder: Path) -> Path:
+    """Make a folder of ours, and prove that it takes files. Raises `OSError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        return folder
 
 
 def profile_path(bundle_sha256: str, device: Mapping[str, str]) -> Path:
@@ -164,8 +191,11 @@ def _pictures(configuration: Configuration, bundle: Bundle, hop: int | None) -> 
 
 def _stored(bundle: Bundle, device: Mapping[str, str]) -> Choice:
     path = profile_path(bundle.manifest.sha256, device)
-    if not path.is_file():
-        return Choice(None)
+    try:
+        if not path.is_file():
+            return Choice(None)
+    except OSError as error:  # a home that we may not enter
+        return Choice(None, f"warning: {path}: no device profile can be looked for ({error.strerror})")
     try:
         profile = DeviceProfile.load(path)
     except BundleError as error:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
+from a3d_edge.audience import Audience
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.controller import BudgetController
@@ -17,7 +18,7 @@ from a3d_edge.engine.engines import Engine
 from a3d_edge.engine.pool import SessionPool
 from a3d_edge.engine.prepared import PreparedNetworks
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
-from a3d_edge.errors import A3DEdgeError
+from a3d_edge.errors import A3DEdgeError, UsageError
 from a3d_edge.events import Events, Prediction, Ranking, Summary, Switch
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.reader import LIVE_CAPACITY, Reader
@@ -48,7 +49,7 @@ class Controller(Protocol):
 
 
 class Runtime:
-    """Runs a bundle on a source until it ends, and reports to ``events``.
+    """Runs a bundle on a source until it ends, and reports to ``events`` (see `Events`).
 
     ``budget``: see `Budget`. ``hop``: model frames between two predictions, default τ. ``controller``: in the
     place of a `BudgetController` on the budget. ``engine``: see `find_engine`, default ``ort:CPU``.
@@ -78,7 +79,7 @@ class Runtime:
         cache: PreparedNetworks | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._bundle, self._source, self._events = bundle, source, tuple(events)
+        self._bundle, self._source, self._audience = bundle, source, Audience(events)
         hop = bundle.sampling.stride if hop is None else hop
         self._sampler = Sampler(bundle.sampling, hop, bundle.preprocessing.offsets)
         hop_s = hop / bundle.sampling.rate if source.live else None
@@ -93,10 +94,11 @@ class Runtime:
         self._cache = cache
         self._hop = hop
         self._stop = threading.Event()
+        self._once = threading.Lock()  # taken for good by the one run
         self._latest: Prediction | None = None
         self._decision: Decision | None = None  # for the next window; None until it is asked for
         self._decided_at = float("inf")  # the first decision holds until the first window
-        self._every_frame = any(getattr(one, "every_frame", True) for one in self._events)
+        self._every_frame = self._audience.wants_every_frame
         self._wanted: Decision  # the one that first asked for the present configuration: its reason counts
         self._told_far = False
         self.summary = Summary()
@@ -106,7 +108,9 @@ class Runtime:
         self._stop.set()
 
     def run(self) -> Summary:
-        """Run to the end, and the summary. May be called once."""
+        """Run to the end, and the summary. Raises `UsageError` when it is called a second time."""
+        if not self._once.acquire(blocking=False):
+            raise UsageError("this Runtime has run; make a new one, of a source that is opened anew")
         begun = self._clock()
         reader: Reader | None = None
         try:
@@ -179,17 +183,15 @@ class Runtime:
                 self._answer()
         if not self._told_far and (far_s := self._sampler.far_apart_s) is not None:
             self._tell_far(far_s)
-        for events in self._events:
-            events.frame(frame, self._latest)
+        self._audience.frame(frame, self._latest)
 
     def _tell_far(self, far_s: float) -> None:
         self._told_far = True
         looks_s = self._bundle.sampling.stride / self._bundle.sampling.rate
-        for events in self._events:
-            events.warning(
-                f"the pictures are {far_s:.2g} s apart and the network looks at one every {looks_s:.2g} s: "
-                "it sees the same ones again and again, or no window of them; take a faster source"
-            )
+        self._audience.warning(
+            f"the pictures are {far_s:.2g} s apart and the network looks at one every {looks_s:.2g} s: "
+            "it sees the same ones again and again, or no window of them; take a faster source"
+        )
 
     def _answer(self) -> None:
         """Run every window that is ready; of a live source only the newest, the others are counted."""
@@ -239,20 +241,17 @@ class Runtime:
             network = self._pool.take(after)
         except A3DEdgeError as error:
             self._controller.refuse(after)
-            for events in self._events:
-                events.warning(f"{after} could not be loaded, {before} runs on: {error}")
+            self._audience.warning(f"{after} could not be loaded, {before} runs on: {error}")
             return False
         self._stream.switch(network)
         self.summary.switches += 1
         at = self._latest.stream_time_s if self._latest else 0.0
-        for events in self._events:
-            events.switch(Switch(at, before, after, decision.reason, decision.limiting_signal))
+        self._audience.switch(Switch(at, before, after, decision.reason, decision.limiting_signal))
         return True
 
     def _tell_of_cache(self) -> None:
         for note in self._cache.notes() if self._cache else ():
-            for events in self._events:
-                events.warning(note)
+            self._audience.warning(note)
 
     def _loaded(self, configuration: Configuration) -> bool:
         """Wait until a configuration is loaded, or failed to; False when the run is to end before."""
@@ -268,8 +267,7 @@ class Runtime:
         self._controller.observe(configuration, result.work_ms)
         self._latest = self._prediction(result, configuration)
         self.summary.count(self._latest)
-        for events in self._events:
-            events.prediction(self._latest)
+        self._audience.prediction(self._latest)
 
     def _prediction(self, result: WindowResult, configuration: Configuration) -> Prediction:
         top = Ranking(self._bundle.classes, result.scores)
@@ -301,8 +299,7 @@ class Runtime:
 
     def _finish(self, reader: Reader | None, begun: float) -> None:
         with ExitStack() as closing:  # each of them is closed, also when closing another fails
-            for events in reversed(self._events):
-                closing.callback(events.close)
+            closing.callback(self._audience.close)
             closing.callback(self._pool.close)
             if reader is not None:
                 reader.close()

@@ -44,7 +44,7 @@ PAIRS = (
     ("w0.50-s192-t4", "w0.80-s192-t4"),
     ("w0.50-s224-t4-int8", "w1.00-s224-t8-int8"),
 )
-PACKAGES = ("onnxruntime", "openvino", "nncf", "torch", "onnxscript", "numpy", "opencv-python")
+PACKAGES = ("onnxruntime", "openvino", "nncf", "torch", "onnxscript", "numpy", "opencv-python-headless")
 
 
 def main() -> None:

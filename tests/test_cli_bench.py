@@ -371,3 +371,13 @@ def test_marks_lie_on_the_medians() -> None:
     assert sorted(float(line.get_xdata()[0]) for line in hollow) == [6.0, 9.0, 12.0]
     assert [label.get_text() for label in axes.get_yticklabels()] == [DEAR.configuration, CHEAP.configuration]
     assert "a prediction every 40 ms" in [text.get_text() for text in axes.texts]
+
+
+def test_a_home_that_takes_no_profile_is_told_before_measuring(
+    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after minutes; and where else it could go."""
+    monkeypatch.setenv("XDG_DATA_HOME", "/" + "x" * 300)
+    code, out, err = here("bench", bundle, "--save-profile", "--json")
+    assert (code, out) == (5, "")
+    assert "cannot be written (File name too long); name a file by --save-profile-as" in err

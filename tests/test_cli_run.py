@@ -423,6 +423,27 @@ def test_bad_input_in_a_process_of_its_own(bundle: Path, tmp_path: Path) -> None
     ]
 
 
+def test_a_recording_that_cannot_be_drawn_does_not_end_the_run(
+    here: Here, bundle: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data comes whole; what went wrong is a warning for people, and how often, another."""
+
+    def draw(*given: object, **named: object) -> None:
+        raise ValueError("no font")
+
+    plain = here("run", "--source", clip, "--bundle", bundle, "--budget", "w0.50-s32-t4", "--json")
+    monkeypatch.setattr("a3d_edge.sinks.pictures.draw_overlay", draw)
+    code, out, err = here(
+        "run", "--source", clip, "--bundle", bundle, "--budget", "w0.50-s32-t4", "--json",
+        "--save", tmp_path / "out.mp4",
+    )  # fmt: skip
+    assert (code, out.count("\n")) == (0, plain[1].count("\n"))
+    first, last = err.splitlines()
+    assert first.startswith("warning: the sink PictureEvents failed in 'frame' (ValueError: no font, test_")
+    assert last.startswith("warning: the sink PictureEvents failed ")
+    assert last.endswith(" times in this run")
+
+
 def test_a_recording_that_fails_leaves_the_old_one(
     here: Here, bundle: Path, clip: Path, tmp_path: Path
 ) -> None:

@@ -245,6 +245,12 @@ def test_the_default_limit_is_a_share_of_the_disk(tmp_path: Path) -> None:
     assert default_limit(tmp_path / "not" / "there") == pytest.approx(min(CAP, free // 10), rel=0.05)
 
 
+def test_a_folder_that_cannot_be_looked_at_has_the_limit_of_its_disk(tmp_path: Path) -> None:
+    """It is told of when something is to be kept there, not before."""
+    limit = default_limit(tmp_path / ("x" * 300) / "prepared")
+    assert limit == pytest.approx(default_limit(tmp_path / "other"), rel=0.05)
+
+
 @pytest.mark.parametrize(("text", "limit"), [("500MB", 500_000_000), ("1GiB", 2**30)])
 def test_a_size_in_words(text: str, limit: int) -> None:
     """As `--memory` has it."""

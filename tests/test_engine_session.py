@@ -196,6 +196,13 @@ def test_a_window_of_pictures_is_classified(bundle: Bundle) -> None:
     for wrong in (0, 1, 3):
         with pytest.raises(UsageError, match=f"{wrong} frames are too few for a window of 0.27 s; give 4"):
             network.classify_clip([every[0]] * wrong)
+    for clip in (every[0], [one.astype(np.float32) for one in every], [one[..., 0] for one in every]):
+        with pytest.raises(UsageError, match=r"must be \(H, W, 3\) uint8, BGR.* this one is an array"):
+            network.classify_clip(clip)
+    for clip in (None, 7, iter(every), dict(enumerate(every)), "clip.mp4"):
+        with pytest.raises(UsageError, match=r"a clip must be a list of frames, each \(H, W, 3\) uint8"):
+            network.classify_clip(clip)  # type: ignore[arg-type]
+    assert network.classify_clip(np.stack(every)) == expected
 
 
 def test_threads_are_the_cores_we_may_use() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +28,16 @@ from a3d_edge.control import controller
 from a3d_edge.control.cores import available_threads
 from a3d_edge.control.signals import Signals
 from a3d_edge.errors import BundleError, ResourceError, UsageError
-from a3d_edge.profiles import Choice, choose, describe_device, fingerprint, profile_path, save_profile
+from a3d_edge.profiles import (
+    Choice,
+    choose,
+    describe_device,
+    fingerprint,
+    profile_folder,
+    profile_path,
+    save_profile,
+    user_folder,
+)
 from a3d_edge.runtime import Runtime
 from a3d_edge.table import DeviceProfile, Latency, ProfileRow
 
@@ -153,6 +164,37 @@ def test_without_the_environment_it_lies_in_the_home_folder(monkeypatch: pytest.
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert profiles.profile_folder() == Path("/home/somebody/.local/share/a3d-edge/profiles")
+
+
+TOO_LONG = "/" + "x" * 300
+"""No folder that anybody may enter, not even root."""
+
+
+@pytest.mark.parametrize("home", ["", "relative", None])
+def test_a_home_that_says_nothing_is_looked_up(home: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOME unset, empty or relative: the user's entry counts; relative XDG folders do not."""
+    monkeypatch.setenv("XDG_DATA_HOME", "relative/data")
+    monkeypatch.delenv("HOME")
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    assert profile_folder() == Path(pwd.getpwuid(os.getuid()).pw_dir, ".local/share/a3d-edge/profiles")
+
+
+def test_a_user_without_an_entry_has_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As containers start with any number."""
+    monkeypatch.setattr(os, "getuid", lambda: 1_234_567)
+    monkeypatch.delenv("HOME")
+    assert user_folder("NOTHING", ".cache") == Path("/nonexistent/.cache/a3d-edge")
+
+
+def test_a_home_that_cannot_be_entered_is_only_noted(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No profile then, and no error."""
+    monkeypatch.setenv("XDG_DATA_HOME", TOO_LONG)
+    found = choose("auto", bundle, describe_device("ort:CPU", 1))
+    assert found.profile is None
+    assert found.note is not None
+    assert "no device profile can be looked for (File name too long)" in found.note
+    assert found.note.startswith(f"warning: {TOO_LONG}")
 
 
 def test_a_place_that_cannot_be_written_is_a_typed_error(bundle: Bundle, tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -324,6 +327,118 @@ def test_a_sink_that_fails_does_not_keep_others_open(bundle: Bundle, where: str)
     assert (first.closed, broken.closed, last.closed, source.closed) == (1, 1, 1, True)
     assert runtime.summary.predictions == (1 if where == "prediction" else 17)
     assert not [t for t in threading.enumerate() if t.name.startswith(("a3d-edge-prepare", "read list"))]
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_sink_that_raises_does_not_end_the_run(bundle: Bundle, live: bool) -> None:
+    """The prediction, the others and the summary are as without it; what happened is told once."""
+    source, recorder = ListSource(40, live=live), Recorder()
+    broken = Breaking("prediction", ZeroDivisionError("of a sink"))
+    runtime = Runtime(bundle, source, budget=PINNED, events=[broken, recorder, object()], threads=1)  # type: ignore[list-item]
+    runtime.run()
+    assert runtime.summary.predictions == len(recorder.predictions) == len(broken.predictions) > 0
+    assert "(ZeroDivisionError: of a sink" in recorder.warnings[0]
+    assert len(recorder.warnings) == (1 if runtime.summary.predictions == 1 else 2)
+    assert (broken.closed, recorder.closed, source.closed) == (1, 1, True)
+    assert_accounted(runtime)
+
+
+@pytest.mark.parametrize("where", ["prediction", "close"])
+def test_a_process_whose_sink_fails_ends_in_order(
+    where: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No abort when the interpreter ends: the reader's thread is joined whatever the sinks do."""
+    path = write_video(tmp_path / "clip.mp4", 300)
+    code = f"""
+from a3d_edge import Bundle, Runtime
+from a3d_edge.video.source import open_source
+class Sink:
+    def {where}(self, *given):
+        raise RuntimeError("of a sink")
+bundle = Bundle.load({str(shared_bundle(tmp_path_factory))!r})
+print(Runtime(bundle, open_source({str(path)!r}), events=[Sink()], max_predictions=3).run().predictions)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "3\n")
+    assert done.stderr.startswith(f"the sink Sink failed in '{where}' (RuntimeError: of a sink")
+
+
+def test_a_runtime_runs_once(bundle: Bundle) -> None:
+    """A second time it says so, and what the first one closed is not closed again; likewise while it runs."""
+    source, recorder = ListSource(40), Recorder()
+    runtime = Runtime(bundle, source, budget=PINNED, events=[recorder], threads=1)
+    predictions = runtime.run().predictions
+    for _ in range(2):
+        with pytest.raises(UsageError, match="this Runtime has run; make a new one"):
+            runtime.run()
+    assert (recorder.closed, runtime.summary.predictions) == (1, predictions)
+
+    class Again(Recorder):
+        def prediction(self, prediction: Prediction) -> None:
+            inner.run()
+
+    inner = Runtime(bundle, ListSource(40), budget=PINNED, events=[Again()], threads=1)
+    with pytest.raises(UsageError, match="has run"):
+        inner.run()
+
+
+def test_stop_at_any_time(bundle: Bundle) -> None:
+    """From every method of a sink, after the run, and more than once."""
+
+    class Stopping(Recorder):
+        def frame(self, frame: Frame, latest: Prediction | None) -> None:
+            super().frame(frame, latest)
+            runtime.stop()
+
+        def close(self) -> None:
+            super().close()
+            runtime.stop()
+
+    stopping = Stopping()
+    runtime = Runtime(bundle, ListSource(40), budget=PINNED, events=[stopping], threads=1)
+    runtime.run()
+    runtime.stop()
+    assert (len(stopping.frames), stopping.closed, runtime.summary.predictions) == (1, 1, 0)
+    assert_accounted(runtime)
+
+
+def test_a_source_that_was_closed_before(bundle: Bundle) -> None:
+    """It has nothing to give: an end."""
+    source, recorder = ListSource(40), Recorder()
+    source.close()
+    assert Runtime(bundle, source, budget=PINNED, events=[recorder], threads=1).run().predictions == 0
+    assert recorder.closed == 1
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda frame: frame.image,
+            "list: a source gives a3d_edge.video.frame.Frame.* this one gave ndarray",
+        ),
+        (lambda frame: replace(frame, image=frame.image[..., 0]), "a frame must be .* this one is an array"),
+        (lambda frame: replace(frame, image=frame.image / 255.0), "of float64: convert it first"),
+        (lambda frame: replace(frame, image=None), "a frame must be .* this one is NoneType"),
+    ],
+)
+def test_a_source_of_wrong_frames_is_told_what_a_frame_is(
+    bundle: Bundle, live: bool, change: Callable[[Frame], Any], said: str
+) -> None:
+    """A `UsageError`, never one of OpenCV's; everything is closed."""
+
+    class Wrong(ListSource):
+        def read(self) -> Any:
+            frame = super().read()
+            return frame and change(frame)
+
+    source, recorder = Wrong(40, live=live), Recorder()
+    with pytest.raises(UsageError, match=said):
+        Runtime(bundle, source, budget=PINNED, events=[recorder], threads=1).run()
+    assert (source.closed, recorder.closed) == (True, 1)
 
 
 def test_a_first_configuration_that_does_not_load_is_an_error(bundle: Bundle, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from a3d_edge.errors import BundleError, SourceError
+from a3d_edge.errors import BundleError, UsageError
 from a3d_edge.video.preprocess import Preprocessing, Roi, fit, picture_of, preprocess, visible_roi
 
 MOTION = Preprocessing("motion", offsets=(0, 2, 6))
@@ -201,12 +201,59 @@ def test_the_input_frames_are_not_changed() -> None:
     assert all((image == old).all() for image, old in zip(images, before, strict=True))
 
 
-@pytest.mark.parametrize("shape", [(0, 60, 3), (40, 0, 3)])
+WRONG = [
+    (np.zeros((40, 60)), "an array (40, 60) of float64"),
+    (np.zeros((40, 60), np.uint8), "an array (40, 60) of uint8"),
+    (np.zeros((40, 60, 3), np.float32), "an array (40, 60, 3) of float32"),
+    (np.zeros((40, 60, 3), np.uint16), "an array (40, 60, 3) of uint16"),
+    (np.zeros((40, 60, 3), np.int8), "an array (40, 60, 3) of int8"),
+    (np.zeros((40, 60, 3), bool), "an array (40, 60, 3) of bool"),
+    (np.zeros((40, 60, 3), object), "an array (40, 60, 3) of object"),
+    (np.zeros((40, 60, 4), np.uint8), "an array (40, 60, 4) of uint8"),
+    (np.zeros((40, 60, 1), np.uint8), "an array (40, 60, 1) of uint8"),
+    (np.zeros((3, 40, 60), np.uint8), "an array (3, 40, 60) of uint8"),
+    (np.zeros((1, 40, 60, 3), np.uint8), "an array (1, 40, 60, 3) of uint8"),
+    (np.zeros((0, 60, 3), np.uint8), "an array (0, 60, 3) of uint8"),
+    (np.zeros((40, 0, 3), np.uint8), "an array (40, 0, 3) of uint8"),
+    (np.uint8(3), "numpy.uint8"),
+    ([[[0, 0, 0]]], "list"),
+    (b"\xff\xd8", "bytes"),
+    (None, "NoneType"),
+]
+
+
+@pytest.mark.parametrize(("image", "came"), WRONG)
 @pytest.mark.parametrize("spec", [Preprocessing(), MOTION])
-def test_a_frame_without_pixels_is_a_source_error(shape: tuple[int, ...], spec: Preprocessing) -> None:
-    """For every kind of input."""
-    with pytest.raises(SourceError, match="a frame has no pixels"):
-        preprocess([np.zeros(shape, np.uint8)] * len(spec.offsets), 32, spec)
+def test_what_is_no_frame_is_refused(image: Any, came: str, spec: Preprocessing) -> None:
+    """For every kind of input, with what a frame is and what came; OpenCV never sees it."""
+    with pytest.raises(UsageError) as caught:
+        preprocess([image] * len(spec.offsets), 32, spec)
+    assert str(caught.value) == (
+        f"a frame must be (H, W, 3) uint8, BGR, with at least one pixel; this one is {came}: convert it first"
+    )
+
+
+@pytest.mark.parametrize("spec", [Preprocessing(), MOTION])
+def test_a_frame_may_lie_in_memory_in_any_way(spec: Preprocessing) -> None:
+    """Parts, mirrored, turned, channels swapped, of Fortran's order, read-only: the same as a plain copy."""
+    base = noise(90, 120, 1)
+    read_only = base.copy()
+    read_only.flags.writeable = False
+    for image in (
+        base[10:70, 20:100], base[::2, ::3], base[::-1], base[:, ::-1], base[..., ::-1],
+        base.transpose(1, 0, 2), np.asfortranarray(base), read_only,
+        np.broadcast_to(base[:1, :1], (40, 60, 3)),
+    ):  # fmt: skip
+        count = len(spec.offsets)
+        expected = preprocess([np.ascontiguousarray(image)] * count, 32, spec)
+        np.testing.assert_array_equal(preprocess([image] * count, 32, spec), expected)
+
+
+def test_frames_of_one_sample_that_differ_in_shape() -> None:
+    """A source that was turned meanwhile: the earlier frames take the shape of the sampled one."""
+    picture = preprocess([noise(40, 60, 0), noise(60, 40, 1), noise(20, 60, 2)], 32, MOTION)
+    assert picture.shape == (3, 32, 32)
+    assert np.isfinite(picture).all()
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 500), (500, 1), (2, 3)])

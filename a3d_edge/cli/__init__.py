@@ -16,7 +16,9 @@ from typer.core import TyperGroup
 from a3d_edge.cli import bench, explain, export, flops, import_, info, run, table, train, verify
 from a3d_edge.cli import eval as eval_command
 from a3d_edge.cli.notices import warnings_as_lines
+from a3d_edge.cli.streams import drop_unwritten, prepare_streams
 from a3d_edge.errors import A3DEdgeError
+from a3d_edge.libraries import why_not_loaded
 
 __all__ = ["app", "main"]
 
@@ -70,10 +72,12 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Entry point of ``a3d-edge``: typed errors become one line on stderr and their exit code."""
+    prepare_streams()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         with warnings_as_lines():
             code = _code()
+        drop_unwritten()
     finally:
         signal.signal(signal.SIGTERM, before)
     _leave(code)
@@ -101,13 +105,26 @@ def _code() -> int:
         return _failed("error: out of memory; use a smaller configuration or batch", 5)
     except (_Ended, KeyboardInterrupt, BrokenPipeError) as error:
         return _ended(error.__cause__ if isinstance(error, _Ended) else error)
-    except OSError as error:
-        return _failed(f"error: {error}", 5 if error.errno == errno.ENOSPC else 1)
     except Exception as error:
-        if not isinstance(error, _CLICK_ERRORS):
-            raise
-        return _refused(error)
+        return _explained(error)
     return code if isinstance(code, int) else 0
+
+
+def _explained(error: Exception) -> int:
+    """What is not ours, but has a cause that can be told in one line; anything else is a fault."""
+    if isinstance(error, _CLICK_ERRORS):
+        return _refused(error)
+    if isinstance(error, ImportError | OSError | ValueError) and (why := why_not_loaded(error)):
+        return _failed(f"error: {why}", 5)
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = f"cannot write the output ({error.strerror})" if error.errno in _WRITING else str(error)
+        return _failed(f"error: {what}{'; is the disk full?' if full else ''}", 5 if full else 1)
+    raise error
+
+
+_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EBADF)
+"""What writing to stdout says; all else that is written names its file, in an error of ours."""
 
 
 _CLICK_ERRORS = typer.BadParameter.__mro__[2]  # ClickException, of click or of typer's own copy of it
@@ -125,9 +142,7 @@ def _refused(error: Exception) -> int:
 
 
 def _ended(cause: BaseException | None) -> int:
-    if isinstance(cause, BrokenPipeError):
-        # The reader of our output has left: an end, not a failure. Python would complain on flushing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(cause, BrokenPipeError):  # the reader of our output has left: an end, not a failure
         return 0
     return _failed("terminated", 143) if isinstance(cause, _Terminated) else _failed("interrupted", 130)
 

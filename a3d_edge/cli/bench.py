@@ -59,6 +59,8 @@ def bench(
             "--keep-noisy says what a profile keeps; add --save-profile or --save-profile-as FILE"
         )
     _check_files(out, save_profile_as)
+    if save_profile:
+        _check_home()
     from a3d_edge.bench import Failure, Result, left_out_note, measure_all
     from a3d_edge.cli.bench_output import JsonOutput, Output, TextOutput
     from a3d_edge.control.cores import checked_threads
@@ -107,6 +109,18 @@ def _check_files(out: Path | None, profile: Path | None) -> None:
     for option, path in (("--out", out), ("--save-profile-as", profile)):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"{option} {path}: no such folder {path.parent}; make it first")
+
+
+def _check_home() -> None:
+    from a3d_edge.profiles import profile_folder, usable_folder
+
+    try:
+        usable_folder(profile_folder())
+    except OSError as error:
+        raise ResourceError(
+            f"--save-profile: {profile_folder()} cannot be written ({error.strerror}); "
+            "name a file by --save-profile-as, and give it to run by --profile"
+        ) from error
 
 
 def _rows(bundle: Bundle, wanted: Sequence[str] | None) -> list[Row]:

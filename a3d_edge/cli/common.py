@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
-import json
-import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import typer
 
 from a3d_edge.cli.notices import say
 from a3d_edge.errors import ResourceError, UsageError
+from a3d_edge.json_text import json_text
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
@@ -30,7 +32,7 @@ SCHEMA = 1
 
 def emit(event: str, fields: dict[str, Any]) -> None:
     """One JSON line on stdout."""
-    typer.echo(json.dumps({"event": event, "schema": SCHEMA, **fields}))
+    typer.echo(json_text({"event": event, "schema": SCHEMA, **fields}))
 
 
 def require(extra: str, *modules: str) -> None:
@@ -98,11 +100,33 @@ def load_bundle(path: Path | None) -> Bundle:
 
 
 def cache_folder(folder: Path | None) -> Path:
-    """Where decoded frames are kept unless --cache says otherwise."""
+    """Where decoded frames are kept unless --cache says otherwise; for this command only if that cannot be.
+
+    Raises `ResourceError` when there is no other place either.
+    """
+    from a3d_edge.profiles import usable_folder, user_folder
+
     if folder is not None:
         return folder
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "a3d-edge" / "frames"
+    usual = user_folder("XDG_CACHE_HOME", ".cache") / "frames"
+    try:
+        return usable_folder(usual)
+    except OSError as error:
+        place = _folder_of_this_command()
+        typer.echo(
+            f"warning: {usual}: cannot keep decoded frames ({error.strerror}); they are in {place} until the "
+            "end, see --cache", err=True,
+        )  # fmt: skip
+        return place
+
+
+def _folder_of_this_command() -> Path:
+    try:
+        place = tempfile.mkdtemp(prefix="a3d-edge-frames-")
+    except OSError as error:
+        raise ResourceError(f"no folder for decoded frames ({error}); name one by --cache") from error
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return Path(place)
 
 
 def warn_if_untrained(checkpoint: Checkpoint) -> None:

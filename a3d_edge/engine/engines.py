@@ -10,15 +10,26 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
-from a3d_edge.errors import UsageError
+from a3d_edge.errors import BundleError, UsageError
 
-__all__ = ["DEFAULT", "Engine", "PreparingEngine", "Stage", "Tensors", "find_engine", "reason", "trim_heap"]
+__all__ = [
+    "DEFAULT",
+    "Engine",
+    "PreparingEngine",
+    "Stage",
+    "Tensors",
+    "find_engine",
+    "path_text",
+    "reason",
+    "trim_heap",
+]
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -105,6 +116,14 @@ def find_engine(name: str) -> Engine:
 def reason(error: Exception) -> str:
     """An engine's message in one short line."""
     return " ".join(str(error).split())[:200]
+
+
+def path_text(path: Path) -> str:
+    """A path as libraries want it that take UTF-8 only, whatever the locale. Raises `BundleError`."""
+    try:
+        return os.fsencode(path).decode()
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{path}: the name is not UTF-8; rename the folder") from error
 
 
 def trim_heap() -> None:

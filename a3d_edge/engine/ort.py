@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from a3d_edge.engine.engines import Tensors, reason, trim_heap
+from a3d_edge.engine.engines import Tensors, path_text, reason, trim_heap
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 from a3d_edge.external_data import check_graph
 
@@ -115,8 +115,9 @@ class OrtEngine:
         # ONNX Runtime reads the replaced tensors while it builds the session: they must live until then.
         values = [ort.OrtValue.ortvalue_from_numpy(array) for array in replaced.values()]
         options.add_external_initializers(list(replaced), values)
+        name = path_text(graph)
         try:
-            session = ort.InferenceSession(str(graph), options, providers=self._providers())
+            session = ort.InferenceSession(name, options, providers=self._providers())
         except MemoryError as error:
             raise ResourceError(f"{graph.name}: not enough memory to load it; pin a narrower one") from error
         except Exception as error:  # ONNX Runtime raises many types without a common base

@@ -13,6 +13,7 @@ so once.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -188,8 +189,8 @@ def prepared_folder() -> Path:
 
 def default_limit(folder: Path) -> int:
     """Bytes: a tenth of the disk that is free, or was before the folder was filled, and no more than 2 GB."""
+    existing = next((one for one in (folder, *folder.parents) if os.path.exists(one)), Path("/"))  # noqa: PTH110
     try:
-        existing = next(one for one in (folder, *folder.parents) if one.exists())
         held = sum(folder_bytes(one) for one in own_entries(folder)) if existing == folder else 0
         return min(CAP, int(SHARE_OF_FREE * (shutil.disk_usage(existing).free + held)))
     except OSError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -116,8 +116,9 @@ class BundleNetwork:
         """Label and score of one window: BGR frames ``(H, W, 3)``, evenly spaced over `Sampling.span_s`.
 
         Any camera rate: at 30 a second they are ``frames·stride`` of them. Raises `UsageError` when they
-        are too few to tell the frames apart that the network looks at.
+        are too few to tell the frames apart that the network looks at, or not (H, W, 3) uint8.
         """
+        _check_clip(images)
         sampling, spec = self._bundle.sampling, self._bundle.preprocessing
         instants = sampling.frames * sampling.stride
         finest = min([sampling.spacing, *(offset for offset in spec.offsets if offset)])
@@ -175,6 +176,14 @@ def open_network(
             cache.discard(bundle, configuration, engine)
     with tidy_heap():
         return BundleNetwork(bundle, configuration, threads, engine)
+
+
+def _check_clip(images: Any) -> None:
+    listed = hasattr(images, "__len__") and hasattr(images, "__getitem__")
+    if not listed or isinstance(images, Mapping | str):
+        raise UsageError(
+            f"a clip must be a list of frames, each (H, W, 3) uint8, BGR; this is a {type(images).__name__}"
+        )
 
 
 def probe_pictures(pathway: Pathway) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
@@ -10,7 +9,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from a3d_edge.errors import ResourceError
-from a3d_edge.events import Prediction, Summary, Switch
+from a3d_edge.events import Prediction, ReaderLeftError, Summary, Switch
+from a3d_edge.json_text import json_text
 from a3d_edge.video.frame import Frame
 
 __all__ = ["SCHEMA_VERSION", "JsonEvents", "JsonLines", "plain"]
@@ -18,14 +18,13 @@ __all__ = ["SCHEMA_VERSION", "JsonEvents", "JsonLines", "plain"]
 SCHEMA_VERSION = 1
 DECIMALS = 6
 MILLISECOND_DECIMALS = 3
-_ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 class JsonLines:
     """Writes events to a text stream, each on its own line and flushed, so that a reader sees it at once.
 
-    `BrokenPipeError` passes through: the reader has left, which is an end and no failure. Raises
-    `ResourceError` when the stream cannot be written for another reason (a full disk).
+    Raises `ReaderLeftError` when the reader has left, which is an end and no failure, and `ResourceError`
+    when the stream cannot be written for another reason (a full disk).
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -33,12 +32,12 @@ class JsonLines:
 
     def write(self, event: str, fields: Mapping[str, Any]) -> None:
         """One line: ``{"schema": 1, "event": event, …fields}``, numbers rounded, NaN and infinity as null."""
-        line = _ENCODER.encode({"schema": SCHEMA_VERSION, "event": event} | plain(fields))
+        line = json_text({"schema": SCHEMA_VERSION, "event": event} | plain(fields))
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            raise ReaderLeftError(*error.args) from error
         except OSError as error:
             raise ResourceError(
                 f"cannot write the JSON output ({error.strerror}); is the disk full?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from a3d_edge.errors import ResourceError
-from a3d_edge.events import Prediction, Summary, Switch
+from a3d_edge.events import Prediction, ReaderLeftError, Summary, Switch
 from a3d_edge.video.frame import Frame
 
 __all__ = ["TextEvents"]
@@ -60,8 +60,8 @@ class TextEvents:
     def _write(self, line: str) -> None:
         try:
             print(line, file=self._out, flush=True)
-        except BrokenPipeError:  # the reader has left, which is an end and no failure
-            raise
+        except BrokenPipeError as error:
+            raise ReaderLeftError(*error.args) from error
         except OSError as error:
             raise ResourceError(f"cannot write the output ({error.strerror}); is the disk full?") from error
 

@@ -7,7 +7,9 @@ environment, FFmpeg when the first capture opens; whoever has set them already k
 from __future__ import annotations
 
 import atexit
+import io
 import os
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +24,8 @@ _QUIET = "OPENCV_LOG_LEVEL" not in os.environ
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-import cv2  # noqa: E402  (after the settings that it reads)
+with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # a page of text before an ImportError
+    import cv2
 
 forget_working_folder()  # into which importing cv2 would have every program look for libraries
 

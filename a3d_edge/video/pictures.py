@@ -23,7 +23,7 @@ class Pictures:
     def of(self, sample: Sample, size: int, out: Picture | None = None) -> Picture:
         """``(3, S, S)`` float32 of a sample, in the memory ``out`` if given.
 
-        Raises `SourceError` when one of its frames has no pixels.
+        Raises `UsageError` when one of its frames is not (H, W, 3) uint8.
         """
         frames = sample.frames[: len(self._spec.offsets)]
         picture = picture_of([self._fit(frame, size) for frame in frames], size, self._spec, out)

@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.errors import BundleError, SourceError
+from a3d_edge.errors import BundleError, UsageError
+from a3d_edge.video.opencv import cv2
 
 __all__ = [
     "MOTION_OFFSETS",
     "Fitted",
     "Preprocessing",
     "Roi",
+    "check_image",
     "fit",
     "picture_of",
     "preprocess",
@@ -33,6 +34,8 @@ __all__ = [
 
 Image = NDArray[np.uint8]
 Picture = NDArray[np.float32]
+
+UINT8 = np.dtype(np.uint8)
 
 MOTION_STD = 0.1  # a grey difference of 10 % of full scale counts as 1: the size of clothes against ground
 GREY_STD = 0.225
@@ -104,10 +107,23 @@ def visible_roi(height: int, width: int, aspect: float, place: float = 0.5) -> R
 def preprocess(images: Sequence[Image], size: int, spec: Preprocessing, place: float = 0.5) -> Picture:
     """``(3, S, S)`` float32 from the BGR frames ``(H, W, 3)`` of one sample, one per offset.
 
-    ``place`` as in `visible_roi`. Raises `SourceError` when a frame has no pixels.
+    ``place`` as in `visible_roi`. Raises `UsageError` when a frame is anything else.
     """
     wanted = images[: len(spec.offsets)]
     return picture_of([fit(image, size, spec, place) for image in wanted], size, spec)
+
+
+def check_image(image: Any) -> None:
+    """Raise `UsageError` unless it is an array (H, W, 3) of uint8 with pixels; it need not be contiguous."""
+    if isinstance(image, np.ndarray):
+        if image.dtype == UINT8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
+            return
+        came = f"an array {image.shape} of {image.dtype}"
+    else:
+        came = f"{type(image).__module__}.{type(image).__qualname__}".removeprefix("builtins.")
+    raise UsageError(
+        f"a frame must be (H, W, 3) uint8, BGR, with at least one pixel; this one is {came}: convert it first"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +138,10 @@ class Fitted:
 def fit(image: Image, size: int, spec: Preprocessing, place: float = 0.5) -> Fitted:
     """The visible part, scaled so that its long side fills ``size``, centred; grey if motion is the input.
 
-    ``place`` as in `visible_roi`. Raises `SourceError` when the frame has no pixels.
+    ``place`` as in `visible_roi`. Raises `UsageError` when the frame is not (H, W, 3) uint8.
     """
+    check_image(image)
     height, width = image.shape[:2]
-    if min(height, width) < 1:
-        raise SourceError("a frame has no pixels")
     roi = visible_roi(height, width, spec.aspect, place)
     part: Any = image[roi.top : roi.top + roi.height, roi.left : roi.left + roi.width]
     if spec.input == "motion":

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from types import TracebackType
 
+from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.sampler import Calm
 from a3d_edge.video.source import Source
@@ -125,6 +126,11 @@ class Reader:
             frame = self._source.read()
             if frame is None:
                 return
+            if not isinstance(frame, Frame):
+                raise UsageError(
+                    f"{self._source.name}: a source gives a3d_edge.video.frame.Frame, its image (H, W, 3) "
+                    f"of uint8, BGR; this one gave {type(frame).__qualname__}"
+                )
             self._put(frame)
 
     def _put(self, frame: Frame) -> None:

@@ -1,0 +1,110 @@
+"""Whoever a run reports to. What one of them does wrong disturbs neither the run nor the others."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from a3d_edge.errors import A3DEdgeError
+from a3d_edge.events import Prediction, ReaderLeftError, Switch
+from a3d_edge.video.frame import Frame
+
+__all__ = ["Audience"]
+
+LOG = logging.getLogger("a3d_edge")
+
+ENDINGS = (A3DEdgeError, ReaderLeftError)
+"""What a sink raises to end the run (see `a3d_edge.events.Events`)."""
+
+
+class Audience:
+    """Tells several `Events`, in order. A method that one lacks, or that is None, is left out.
+
+    One that fails is reported once, by the others' `warning` (by logging, if none has it), and is told on:
+    what failed for one label, or while a network was away, may work the next time. How often it failed is
+    reported at the end.
+    """
+
+    def __init__(self, sinks: Iterable[Any]) -> None:
+        self._sinks = list(sinks)
+        self._failures: Counter[int] = Counter()  # by the sink's id
+
+    @property
+    def wants_every_frame(self) -> bool:
+        """Whether anybody cares for frames that no window looks at."""
+        return any(
+            getattr(sink, "frame", None) is not None and getattr(sink, "every_frame", True)
+            for sink in self._sinks
+        )
+
+    def frame(self, frame: Frame, latest: Prediction | None) -> None:
+        """See `Events`, as for the others."""
+        self._tell("frame", frame, latest)
+
+    def prediction(self, prediction: Prediction) -> None:
+        self._tell("prediction", prediction)
+
+    def switch(self, switch: Switch) -> None:
+        self._tell("switch", switch)
+
+    def warning(self, message: str) -> None:
+        self._tell("warning", message)
+
+    def close(self) -> None:
+        """Close all of them, the last first, whatever closing one of them raises."""
+        with ExitStack() as closing:
+            for sink in self._sinks:
+                closing.callback(self._close, sink)
+            for sink in self._sinks:
+                if (count := self._failures[id(sink)]) > 1:
+                    self._warn_others(sink, f"{_name(sink)} failed {count} times in this run")
+
+    def _close(self, sink: Any) -> None:
+        self._sinks = [other for other in self._sinks if other is not sink]
+        self._tell_one(sink, "close")
+
+    def _tell(self, what: str, *given: Any) -> None:
+        for sink in self._sinks:
+            self._tell_one(sink, what, *given)
+
+    def _tell_one(self, sink: Any, what: str, *given: Any) -> bool:
+        """Whether it took it."""
+        try:
+            method = getattr(sink, what, None)
+            if method is None:
+                return False
+            method(*given)
+        except ENDINGS:
+            raise
+        except Exception as error:
+            self._failed(sink, what, error)
+            return False
+        return True
+
+    def _failed(self, sink: Any, what: str, error: Exception) -> None:
+        self._failures[id(sink)] += 1
+        LOG.debug("%s failed in %s", _name(sink), what, exc_info=error)
+        if self._failures[id(sink)] == 1:
+            self._warn_others(sink, f"{_name(sink)} failed in '{what}' ({_reason(error)}); the run goes on")
+
+    def _warn_others(self, sink: Any, message: str) -> None:
+        heard = [self._tell_one(other, "warning", message) for other in self._sinks if other is not sink]
+        if not any(heard):
+            LOG.warning(message)
+
+
+def _name(sink: Any) -> str:
+    return f"the sink {type(sink).__qualname__}"
+
+
+def _reason(error: Exception) -> str:
+    """The error in a line, and where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f", {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}{place}"
