@@ -207,7 +207,7 @@ def test_a_clip_of_an_unknown_class_is_refused(tiny_network: Slow, windows: Wind
 def test_clips_that_cannot_be_read_are_left_out_and_named(
     tiny_network: Slow, windows: WindowSet, tmp_path: Path
 ) -> None:
-    """Accuracy is of the others, and one warning names all that are missing; with none left it is an error."""
+    """Accuracy is of the others, one warning names all that are missing; with none left it is an error."""
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     (tmp_path / "worse.mp4").write_bytes(b"")
     bad = [Clip("down", tmp_path / "bad.mp4"), Clip("still", tmp_path / "worse.mp4")]

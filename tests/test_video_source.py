@@ -90,6 +90,7 @@ def test_a_stream_that_does_not_answer_fails_without_telling_the_password(url: s
     ("where", "printed"),
     [
         ("rtsp://u:p@ss@host:1/x", "rtsp://…@host:1/x"),
+        ("rtsp://u:p/w?a#b@host:1/x", "rtsp://…@host:1/x"),
         ("rtsp://host/x", "rtsp://host/x"),
         ("/a@b", "/a@b"),
         (0, "0"),

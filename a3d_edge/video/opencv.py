@@ -9,9 +9,9 @@ from __future__ import annotations
 import atexit
 import io
 import os
+import re
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ if _QUIET:
 __all__ = ["Capture", "Image", "cv2", "shown"]
 
 Image = NDArray[np.uint8]
+
+_CREDENTIALS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://).*@", re.DOTALL)
 
 
 LONGEST_READ_S = 12.0
@@ -81,8 +83,5 @@ def _reason(error: cv2.error) -> str:
 
 
 def shown(where: str | int) -> str:
-    """A camera, path or URL as it may be printed: without the URL's user and password."""
-    parts = urlsplit(str(where))
-    if not parts.scheme or "@" not in parts.netloc:
-        return str(where)
-    return parts._replace(netloc="…@" + parts.netloc.rpartition("@")[2]).geturl()
+    """A camera, path or URL as it may be printed: without a URL's user and password, whatever is in them."""
+    return _CREDENTIALS.sub(r"\1…@", str(where))
