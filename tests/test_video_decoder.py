@@ -97,6 +97,22 @@ def test_broken_pictures_are_passed_over_and_counted(tmp_path: Path) -> None:
     assert [frame.time_s for frame in frames] == pytest.approx([n / RATE for n in range(40) if n % 10 != 5])
 
 
+def test_half_a_jpeg_is_no_picture(tmp_path: Path) -> None:
+    """Cut off inside its AVI: unreadable, as in a folder of pictures, and not half grey."""
+    path = write(tmp_path / "a.avi", map(picture, range(20)), "mjpeg", layout="yuvj420p")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"movi")
+    for number in range(20):
+        at = data.index(b"00dc", at) + 8
+        (length,) = struct.unpack("<I", data[at - 4 : at])
+        if number == 7:
+            data[at + length // 2 : at + length] = bytes(length - length // 2)
+        at += length
+    path.write_bytes(data)
+    images, decoder = read(path)
+    assert (len(images), decoder.unreadable) == (19, 1)
+
+
 def test_a_file_cut_off_gives_what_it_has_and_counts_the_rest(tmp_path: Path) -> None:
     """Of an mp4 with its index first, half of the pictures; what the index promises is counted."""
     whole = write(

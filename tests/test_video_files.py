@@ -140,6 +140,15 @@ def test_corrupt_pictures_are_counted_and_keep_their_place_in_time(tmp_path: Pat
     assert source.unreadable == 2
 
 
+def test_hidden_files_of_a_folder_are_left_out(tmp_path: Path) -> None:
+    """What a system keeps beside the user's pictures is neither shown nor counted."""
+    cv2.imwrite(str(tmp_path / "a.png"), picture(1))
+    (tmp_path / "._a.png").write_bytes(b"what macOS knows of it")
+    cv2.imwrite(str(tmp_path / ".b.png"), picture(2))
+    source = ImageFolder(tmp_path)
+    assert (len(read_all(source)), source.unreadable) == (1, 0)
+
+
 def test_a_folder_without_a_readable_picture_is_refused(tmp_path: Path) -> None:
     """Empty, or with broken pictures only: a SourceError that says which."""
     with pytest.raises(SourceError, match="no picture in it"):

@@ -49,10 +49,12 @@ class Decoder(Guarded[Picture]):
         self._name, self._network = name, network
         self._opened = opened = open_video(location, name, network=network)
         self.live, self.in_bursts = opened.live, opened.in_bursts
-        self.rate = _rate(opened.stream.average_rate or opened.stream.base_rate)
+        self.rate = _rate(opened.stream.average_rate) or _rate(opened.stream.base_rate)
         codec = opened.stream.codec_context
         codec.thread_type = "SLICE" if opened.live else "AUTO"  # a frame in each thread comes a frame later
         codec.thread_count = min(MOST_THREADS, len(os.sched_getaffinity(0)))
+        if codec.name == "mjpeg":  # half a picture is none, as in a folder of them; FFmpeg would fill it up
+            codec.options = {"err_detect": "explode"}
         self._pixels = Pixels(opened.stream)
         self._ends: dict[int, int] = {}  # of the streams, in their own units
         self._pictures = self._all()

@@ -146,10 +146,15 @@ def _is_whole(data: bytes) -> bool:
 
 def _pictures(folder: Path) -> list[Path]:
     try:
-        paths = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
+        paths = [path for path in folder.iterdir() if _is_picture(path)]
     except OSError as error:
         raise SourceError(f"{folder}: cannot be listed ({error.strerror}); check its permissions") from error
     return sorted(paths, key=lambda path: (_natural(path.name), path.name))
+
+
+def _is_picture(path: Path) -> bool:
+    """By its name; hidden files are not the user's (macOS keeps ``._img1.jpg`` beside ``img1.jpg``)."""
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:

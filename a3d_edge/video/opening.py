@@ -8,6 +8,7 @@ format is one that holds pictures: FFmpeg would also film a text file, letter by
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -36,6 +37,8 @@ PLAYLISTS = frozenset({"hls", "dash"})
 CLOCKLESS = frozenset({"mpjpeg", "mjpeg", "h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "obu", "vvc"})
 """Formats without time stamps: FFmpeg counts pictures at a rate that it assumes."""
 ENDING = frozenset({"gif", "apng"})
+RECORDINGS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg"})
+"""Suffixes of URLs that are recordings though the server does not say how long they are."""
 ENDLESS_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp"})
 
 MADE_UP_TIMES = 0x0001
@@ -106,14 +109,14 @@ def _container(location: str, name: str, *, network: bool) -> InputContainer:
 
 def _limits(url: str, scheme: str) -> tuple[float, float]:
     """How long (s) opening and reading may take before they fail."""
-    if scheme in ENDLESS_SCHEMES or not _names_a_file(url):
+    if scheme in ENDLESS_SCHEMES or not _suffix(url):
         return OPEN_S, READ_S
     return PATIENT_S, PATIENT_S
 
 
-def _names_a_file(url: str) -> bool:
-    """Whether a URL's last part has a suffix, as recordings and playlists have and cameras seldom do."""
-    return "." in urlsplit(url).path.rpartition("/")[2]
+def _suffix(url: str) -> str:
+    """Of a URL's last part: recordings and playlists have one, cameras seldom do."""
+    return PurePosixPath(urlsplit(url).path).suffix.lower()
 
 
 def _kinds(container: InputContainer) -> frozenset[str]:
@@ -144,7 +147,9 @@ def _is_live(container: InputContainer, url: str) -> bool:
         return True
     if _kinds(container) & ENDING or container.duration is not None:
         return False
-    return bool(_kinds(container) & PLAYLISTS) or container.size <= 0
+    if _kinds(container) & PLAYLISTS:
+        return True
+    return container.size <= 0 and _suffix(url) not in RECORDINGS
 
 
 _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
