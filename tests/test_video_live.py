@@ -41,6 +41,7 @@ class Camera:
 
     def __init__(self, time: Time, pictures: int, positions: Sequence[float] | None = None) -> None:
         self.closed = False
+        self.live = True
         self.unreadable = 0
         self._time = time
         self._left = pictures
@@ -97,6 +98,34 @@ def test_a_stream_that_begins_anew_is_another_take() -> None:
     frames = [frame for frame in (source.read() for _ in range(3)) if frame]
     assert [f.take for f in frames] == [0, 0, 1]
     assert frames[2].time_s > frames[1].time_s
+
+
+def test_what_comes_quicker_than_it_was_filmed_is_a_recording_and_ends() -> None:
+    """Ten seconds in a fifth of one, and the connection ends: not again from its beginning."""
+    time = Time()
+    source = live(time, Camera(time, 5, [0.0, 2.5, 5.0, 7.5, 10.0]), Camera(time, 5, [0.0]))
+    frames = [source.read() for _ in range(7)]
+    assert [frame is not None for frame in frames] == [True] * 5 + [False] * 2
+    assert source.reconnects == 0
+
+
+def test_a_burst_at_the_beginning_is_still_live() -> None:
+    """Two seconds that the server held back, then pictures at their pace: reconnected when it hangs up."""
+    time = Time()
+    positions = [0.0, 1.0, *(1.0 + 0.04 * n for n in range(1, 20))]
+    source = live(time, Camera(time, 21, positions), Camera(time, 1, [0.0]))
+    frames = [source.read() for _ in range(22)]
+    assert all(frame is not None for frame in frames)
+    assert source.reconnects == 1
+
+
+def test_a_live_stream_that_has_become_a_recording_ends() -> None:
+    """A playlist that says, when it is opened again, that nothing more will come."""
+    time = Time()
+    finished = Camera(time, 5, [0.0, 0.04, 0.08, 0.12, 0.16])
+    finished.live = False
+    source = live(time, Camera(time, 2, [0.0, 0.04]), finished)
+    assert [source.read() is not None for _ in range(3)] == [True, True, False]
 
 
 def test_unreadable_pictures_are_counted_over_all_connections() -> None:

@@ -1,6 +1,8 @@
 """A camera or a network stream: its own clock where it has one, else ours, reopened when it fails.
 
-A capture that has failed once never recovers, and a failed read is not an end: a live source has none.
+A capture that has failed once never recovers, and a failed read is not an end: a live source has none. Only
+one that turns out to be a recording ends: its pictures came quicker than anybody can have filmed them, or when
+it is opened again it says how long it is.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ GIVE_UP_S = 30.0
 
 SMALLEST_STEP_S = 1e-6
 USUAL_RATE = 30.0
+QUICKER, AHEAD_S = 2.0, 1.0
+"""How much quicker than its own time, and by how much more, a stream came that is no live one: live ones
+begin with what the server held back, a second or two."""
 
 
 class Opened(Protocol):
@@ -63,6 +68,7 @@ class LiveSource:
         self._unreadable = 0  # of captures that are closed
         self._trouble = "it gives none"
         self._take = -1
+        self._ended = False
         self._capture: Opened | None = None
         self._connect()
 
@@ -72,12 +78,14 @@ class LiveSource:
         return self._unreadable + getattr(self._capture, "unreadable", 0)
 
     def read(self) -> Frame | None:
-        """The next picture; None only after `close`. Blocks while the source is away."""
+        """The next picture; None after `close`, or if it was a recording. Blocks while the source is away."""
         asked, delay = self._clock(), FIRST_DELAY_S
-        while not self._pause.stopped:
+        while not (self._pause.stopped or self._ended):
             found = self._picture()
             if found is not None:
                 return self._frame(*found)
+            if self._ended:
+                break
             if self._clock() - asked >= GIVE_UP_S:
                 raise SourceError(
                     f"{self.name}: no picture for {GIVE_UP_S:.0f} s ({self._trouble}); "
@@ -99,10 +107,18 @@ class LiveSource:
         if self._capture is None:
             return None
         try:
-            return self._capture.read()
+            found = self._capture.read()
         except SourceError as error:
             self._trouble = str(error)
             return None
+        self._ended = found is None and self._came_too_quickly()
+        return found
+
+    def _came_too_quickly(self) -> bool:
+        if self._begun is None or self._connected_s is None:
+            return False
+        took_s = self._clock() - self._begun - self._connected_s
+        return self._last - self._connected_s > QUICKER * took_s + AHEAD_S
 
     def _reopen(self) -> None:
         if self._pause.stopped:
@@ -114,6 +130,7 @@ class LiveSource:
             self._trouble = str(error)
         else:
             self.reconnects += 1
+            self._ended = not getattr(self._capture, "live", True)
 
     def _let_go(self) -> None:
         if self._capture is not None:
