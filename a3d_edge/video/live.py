@@ -1,8 +1,8 @@
 """A camera or a network stream: its own clock where it has one, else ours, reopened when it fails.
 
 A capture that has failed once never recovers, and a failed read is not an end: a live source has none. Only
-one that turns out to be a recording ends: its pictures came quicker than anybody can have filmed them, or when
-it is opened again it says how long it is.
+one that turns out to be a recording ends: its pictures came quicker than anybody can have filmed them, or it
+says how long it is when it is opened again.
 """
 
 from __future__ import annotations
