@@ -88,7 +88,8 @@ def test_a_run_works_where_they_are_not_installed(
 
 def test_the_demo_is_shown_without_ffmpeg(tmp_path: Path) -> None:
     """PyAV is 100 MB of libraries, which only a video file or a network stream needs."""
-    code = f"import atexit\natexit.register(lambda: exec({LOADED!r}))\nfrom a3d_edge.cli import main\nmain()\n"
+    code = f"import atexit\natexit.register(lambda: exec({LOADED!r}))\n"
+    code += "from a3d_edge.cli import main\nmain()\n"
     done = python(code, "run", "--source", "demo", "--max-predictions", 1, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "loaded: []"

@@ -43,6 +43,19 @@ def text_events() -> tuple[TextEvents, io.StringIO, io.StringIO]:
     return TextEvents(out, err), out, err
 
 
+def test_a_warning_that_has_scrolled_away_is_said_again_at_the_end() -> None:
+    """Once each; one that still stands there is not."""
+    events, _, err = text_events()
+    events.warning("early")
+    for _ in range(20):
+        events.prediction(prediction())
+        events.warning("every time")
+    events.warning("late")
+    said = len(err.getvalue().splitlines())
+    events.summary(Summary())
+    assert err.getvalue().splitlines()[said:][2:] == ["warned of: early", "warned of: every time"]
+
+
 def test_predictions_are_lines_on_stdout_and_nothing_else_is() -> None:
     """stdout is data, stderr is for people."""
     events, out, err = text_events()

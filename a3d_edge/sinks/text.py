@@ -10,6 +10,9 @@ from a3d_edge.video.frame import Frame
 
 __all__ = ["TextEvents"]
 
+FAR, KEPT = 10, 5
+"""A warning is said again at the end when so many lines have come since, and no more of them than that."""
+
 
 class TextEvents:
     """One line a prediction: time, label, score, configuration, latency, and what the demo was acting."""
@@ -18,6 +21,8 @@ class TextEvents:
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, self._err = out, err
+        self._warnings: dict[str, int] = {}  # what was warned of, and how many lines came before it
+        self._lines = 0
 
     def frame(self, frame: Frame, latest: Prediction | None) -> None:
         """Not shown."""
@@ -32,6 +37,8 @@ class TextEvents:
         self._say(f"switch {switch.before} -> {switch.after}: {switch.reason} [{switch.limiting_signal}]")
 
     def warning(self, message: str) -> None:
+        if len(self._warnings) < KEPT:
+            self._warnings.setdefault(message, self._lines)
         self._say(f"warning: {message}")
 
     def close(self) -> None:
@@ -51,6 +58,9 @@ class TextEvents:
         )
         skipped = f", {s.windows_skipped} windows skipped" if s.windows_skipped else ""
         self._say(f"{s.predictions} predictions, {s.switches} switches{skipped}{latency}, {s.seconds:.1f} s")
+        for message, before in self._warnings.items():
+            if self._lines - before > FAR:
+                self._say(f"warned of: {message}")
         if s.with_truth:
             self._say(
                 f"the demo: {s.scenes_agreed} of {s.scenes} scenes named right by their summed scores, "
@@ -58,6 +68,7 @@ class TextEvents:
             )
 
     def _write(self, line: str) -> None:
+        self._lines += 1
         try:
             print(line, file=self._out, flush=True)
         except BrokenPipeError as error:
