@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -122,7 +121,9 @@ def cache_folder(folder: Path | None) -> Path:
 
 def _folder_of_this_command() -> Path:
     try:
-        place = tempfile.mkdtemp(prefix="a3d-edge-frames-")
+        from tempfile import mkdtemp  # --help needs none of it
+
+        place = mkdtemp(prefix="a3d-edge-frames-")
     except OSError as error:
         raise ResourceError(f"no folder for decoded frames ({error}); name one by --cache") from error
     atexit.register(shutil.rmtree, place, ignore_errors=True)

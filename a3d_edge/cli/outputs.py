@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -100,6 +98,8 @@ def require_writable(path: Path, *, flag: str = "--out") -> None:
 
     Raises `UsageError` where that cannot be, `ResourceError` when there is no room.
     """
+    import tempfile  # --help needs none of it
+
     if not path.parent.is_dir():
         raise UsageError(f"{flag} {path}: no such folder {path.parent}")
     try:
@@ -118,7 +118,8 @@ def require_writable(path: Path, *, flag: str = "--out") -> None:
 
 def require_room(path: Path, size: int, *, flag: str = "--out") -> None:
     """Raise `ResourceError` when the disk of a file to be written has fewer than ``size`` bytes left."""
-    left = shutil.disk_usage(path.parent).free
+    status = os.statvfs(path.parent)
+    left = status.f_bavail * status.f_frsize
     if left < size:
         raise ResourceError(
             f"{flag} {path}: needs {size / 1e6:.0f} MB, its disk has {left / 1e6:.0f} MB left; make room, or "
