@@ -18,7 +18,6 @@ from a3d_edge.cli import eval as eval_command
 from a3d_edge.cli.notices import warnings_as_lines
 from a3d_edge.cli.streams import drop_unwritten, prepare_streams
 from a3d_edge.errors import A3DEdgeError
-from a3d_edge.libraries import why_not_loaded
 
 __all__ = ["app", "main"]
 
@@ -114,6 +113,8 @@ def _explained(error: Exception) -> int:
     """What is not ours, but has a cause that can be told in one line; anything else is a fault."""
     if isinstance(error, _CLICK_ERRORS):
         return _refused(error)
+    from a3d_edge.libraries import why_not_loaded
+
     if isinstance(error, ImportError | OSError | ValueError) and (why := why_not_loaded(error)):
         return _failed(f"error: {why}", 5)
     if isinstance(error, OSError):
