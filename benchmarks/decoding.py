@@ -22,7 +22,8 @@ import cv2
 import numpy as np
 
 from a3d_edge.profiles import describe_device
-from a3d_edge.video import decoder as our
+from a3d_edge.video import playback
+from a3d_edge.video.decoder import Decoder
 from a3d_edge.video.opencv import cv2 as quiet
 
 SIZES = {"640×480": (480, 640, 300), "1920×1080": (1080, 1920, 120)}
@@ -54,8 +55,8 @@ def by_opencv(path: Path, threads: int) -> int:
 
 
 def by_us(path: Path, threads: int) -> int:
-    our.MOST_THREADS = threads
-    reader = our.Decoder(str(path), path.name)
+    playback.MOST_THREADS = threads
+    reader = Decoder(str(path), path.name)
     count = 0
     while reader.read() is not None:
         count += 1

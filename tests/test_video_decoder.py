@@ -97,6 +97,29 @@ def test_broken_pictures_are_passed_over_and_counted(tmp_path: Path) -> None:
     assert [frame.time_s for frame in frames] == pytest.approx([n / RATE for n in range(40) if n % 10 != 5])
 
 
+def test_damaged_pictures_are_the_same_every_time(tmp_path: Path) -> None:
+    """What a codec makes up for damage does not depend on its threads: five times the same pixels."""
+    rng = np.random.default_rng(0)
+    scene = cv2.resize(
+        rng.integers(0, 255, (60, 160, 3), np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC
+    )
+    shown = [np.ascontiguousarray(scene[n : n + 240, 3 * n : 3 * n + 320]) for n in range(60)]
+    path = write(tmp_path / "a.mp4", shown, "libx264", options={"preset": "ultrafast", "g": "60"})
+    with av.open(str(path)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for at, size in places[5::7]:
+        for _ in range(3):
+            data[at + 8 + int(rng.integers(max(1, size - 9)))] ^= int(rng.integers(1, 255))
+    path.write_bytes(data)
+    images, decoder = read(path)
+    assert len(images) + decoder.unreadable > 50
+    for _ in range(4):
+        again, _ = read(path)
+        assert len(again) == len(images)
+        assert all(np.array_equal(one, other) for one, other in zip(images, again, strict=True))
+
+
 def test_half_a_jpeg_is_no_picture(tmp_path: Path) -> None:
     """Cut off inside its AVI: unreadable, as in a folder of pictures, and not half grey."""
     path = write(tmp_path / "a.avi", map(picture, range(20)), "mjpeg", layout="yuvj420p")

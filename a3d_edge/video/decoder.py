@@ -1,41 +1,19 @@
-"""The one reader of video: every picture of a file or network stream, for running and for training alike.
-
-container ── packets ──► codec ── frames ──► `Pixels` ──► (picture, position)
-    │ damaged: go on       │ damaged: counted, passed over
-    └── cut off: what is missing is counted
-"""
+"""The one reader of video: every picture of a file or network stream, for running and for training alike."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterator
-from fractions import Fraction
+from collections.abc import Generator
+from itertools import islice
 
-import av.error
-from av import Packet, VideoFrame
-
-from a3d_edge.errors import SourceError
 from a3d_edge.video.guarded import Guarded
-from a3d_edge.video.opencv import Image
-from a3d_edge.video.opening import cause, open_video
-from a3d_edge.video.pixels import Pixels
+from a3d_edge.video.playback import DamagedError, Picture, Playback
 
 __all__ = ["Decoder"]
-
-Picture = tuple[Image, float | None]
-
-MOST_THREADS = 4
-"""For decoding. Each holds a picture more, and four decode 4K faster than any of our networks looks at it."""
-DAMAGES = 512
-"""Errors of a container one after the other, after which nothing more is expected of it."""
-ENDED_EARLY, ENDED_EARLY_PICTURES = 0.05, 3
-"""What must be missing at the end, as a share and in pictures, before a recording counts as cut off:
-containers announce a picture or two that decoders swallow, and round durations."""
 
 
 class Decoder(Guarded[Picture]):
     """Pictures (H, W, 3) BGR of an absolute path, or with ``network`` of a URL, and where they stand in the
-    container's own time (s; None where it has none).
+    container's own time (s; None where it has none). Always the same ones, of damaged files too.
 
     A picture that cannot be decoded is passed over and counted in ``unreadable``, and so is what is missing
     at the end of a recording that was cut off. ``live``, ``in_bursts``: as in `Opened`. ``rate``: pictures a
@@ -45,98 +23,32 @@ class Decoder(Guarded[Picture]):
 
     def __init__(self, location: str, name: str, *, network: bool = False) -> None:
         super().__init__()
-        self.unreadable = 0
-        self._name, self._network = name, network
-        self._opened = opened = open_video(location, name, network=network)
-        self.live, self.in_bursts = opened.live, opened.in_bursts
-        self.rate = _rate(opened.stream.average_rate) or _rate(opened.stream.base_rate)
-        codec = opened.stream.codec_context
-        codec.thread_type = "SLICE" if opened.live else "AUTO"  # a frame in each thread comes a frame later
-        codec.thread_count = min(MOST_THREADS, len(os.sched_getaffinity(0)))
-        if codec.name == "mjpeg":  # half a picture is none, as in a folder of them; FFmpeg would fill it up
-            codec.options = {"err_detect": "explode"}
-        self._pixels = Pixels(opened.stream)
-        self._ends: dict[int, int] = {}  # of the streams, in their own units
+        self._location, self._name = location, name
+        self._playback = Playback(location, name, network=network, careful=network)
+        self.live, self.in_bursts = self._playback.opened.live, self._playback.opened.in_bursts
+        self.rate = self._playback.rate
         self._pictures = self._all()
+
+    @property
+    def unreadable(self) -> int:
+        """Pictures that could not be decoded so far."""
+        return self._playback.unreadable
 
     def _read(self) -> Picture | None:
         return next(self._pictures, None)
 
     def _release(self) -> None:
         self._pictures.close()
-        self._opened.container.close()
+        self._playback.close()
 
     def _all(self) -> Generator[Picture]:
-        for packet in self._packets():
-            for frame in self._decoded(packet):
-                yield from self._placed(self._pixels.push(frame))
-        for frame in self._flushed():
-            yield from self._placed(self._pixels.push(frame))
-        yield from self._placed(self._pixels.flush())
-        self.unreadable += self._missing_at_the_end()
-
-    def _placed(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
-        for image, position in pictures:
-            yield image, position if self._opened.has_clock else None
-
-    def _packets(self) -> Iterator[Packet]:
-        """Packets of the video stream, past what is damaged; all streams tell how far the recording goes."""
-        damages = 0
-        while damages < DAMAGES:
-            try:
-                for packet in self._opened.container.demux():
-                    if packet.size == 0:  # the end, or a repeated picture
-                        continue
-                    if packet.stream_index == self._opened.stream.index:
-                        self.unreadable += damages
-                        damages = 0
-                        yield packet
-                    self._note_end(packet)
-                return
-            except av.error.InvalidDataError:
-                damages += 1
-            except av.error.FFmpegError as error:
-                if not self._network:
-                    return  # a disk that fails: what is missing is counted
-                raise SourceError(f"{self._name}: broke off ({cause(error)}); check the network") from error
-
-    def _note_end(self, packet: Packet) -> None:
-        if packet.pts is not None:
-            end = packet.pts + (packet.duration or 0)
-            self._ends[packet.stream_index] = max(end, self._ends.get(packet.stream_index, end))
-
-    def _decoded(self, packet: Packet | None) -> list[VideoFrame]:
+        """A damaged file is decoded once more from its beginning, now with care, and goes on where it was."""
+        shown = 0
         try:
-            return self._opened.stream.codec_context.decode(packet)
-        except av.error.EOFError:
-            return []
-        except (av.error.FFmpegError, MemoryError):
-            self.unreadable += 1
-            return []
-
-    def _flushed(self) -> Iterator[VideoFrame]:
-        """What the codec still holds; each damaged picture ends one attempt."""
-        for _ in range(MOST_THREADS + 1):
-            before = self.unreadable
-            yield from self._decoded(None)
-            if self.unreadable == before:
-                return
-
-    def _missing_at_the_end(self) -> int:
-        """Pictures that a recording announces beyond the end of all its streams."""
-        container = self._opened.container
-        if self.closed or self.live or self.rate is None or container.duration is None:
-            return 0
-        announced_s = container.duration / 1e6
-        if container.format.name == "avi":  # its head knows the number; of half a file the length is a guess
-            announced_s = self._opened.stream.frames / self.rate
-        streams = {stream.index: stream for stream in container.streams}
-        ends_s = [float(end * (streams[index].time_base or 0)) for index, end in self._ends.items()]
-        missing_s = announced_s + (container.start_time or 0) / 1e6 - max(ends_s, default=0.0)
-        missing = round(missing_s * self.rate)
-        return missing if missing > ENDED_EARLY_PICTURES and missing_s > ENDED_EARLY * announced_s else 0
-
-
-def _rate(announced: Fraction | None) -> float | None:
-    rate = float(announced or 0)
-    return rate if 0.1 <= rate <= 1000.0 else None
+            for picture in self._playback.pictures():
+                yield picture
+                shown += 1
+        except DamagedError:
+            self._playback.close()
+            self._playback = Playback(self._location, self._name, network=False, careful=True)
+            yield from islice(self._playback.pictures(), shown, None)

@@ -80,11 +80,11 @@ class LiveSource:
     def read(self) -> Frame | None:
         """The next picture; None after `close`, or if it was a recording. Blocks while the source is away."""
         asked, delay = self._clock(), FIRST_DELAY_S
-        while not (self._pause.stopped or self._ended):
+        while not self._is_over():
             found = self._picture()
             if found is not None:
                 return self._frame(*found)
-            if self._ended:
+            if self._is_over():
                 break
             if self._clock() - asked >= GIVE_UP_S:
                 raise SourceError(
@@ -102,6 +102,9 @@ class LiveSource:
         self._pause.stop()
         if (capture := self._capture) is not None:
             capture.close()
+
+    def _is_over(self) -> bool:
+        return self._pause.stopped or self._ended
 
     def _picture(self) -> tuple[Image, float | None] | None:
         if self._capture is None:
