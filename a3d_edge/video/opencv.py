@@ -27,7 +27,8 @@ with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # a page o
     import cv2
 
 if _QUIET:
-    cv2.utils.logging.setLogLevel(0)  # for when somebody imported cv2 before us
+    # For when somebody imported cv2 before us; up to OpenCV 4.12 it is not in utils.logging.
+    getattr(cv2.utils, "logging", cv2).setLogLevel(0)
 
 __all__ = ["NETWORK_LIMITS", "Capture", "Image", "cv2", "shown"]
 
