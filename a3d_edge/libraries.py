@@ -61,9 +61,8 @@ def why_not_loaded(error: Exception) -> str | None:
             return f"{people} cannot be loaded: it needs {old[1]} {old[2]}, and this system's is older"
         if (shared := _SHARED.search(cause)) and _is_of_the_system(shared[1]):
             return f"{people} cannot be loaded: {_of_the_system(shared[1], shared[2], module)}"
-    return (
-        f"{people} cannot be loaded ({causes[0][:120]}); install it anew: pip install --force-reinstall {pip}"
-    )
+    said = re.sub(r"/\S*/", "", causes[0])[:160]
+    return f"{people} cannot be loaded ({said}); install it anew: pip install --force-reinstall {pip}"
 
 
 def installed_opencv() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -30,8 +31,30 @@ else:
 # A background job, as CI may be, ignores Ctrl-C, and its children with it: the tests send it for real.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+if not HAS_TORCH:  # what is left is the runtime's; bundles to run come from elsewhere (see noxfile.py)
+    collect_ignore_glob = [
+        "test_benchmarks_performance.py",
+        "test_cli_import.py",
+        "test_cli_table.py",
+        "test_exporters_*.py",
+        "test_models_*.py",
+        "test_training_batches.py",
+        "test_training_distillation.py",
+        "test_training_evaluation.py",
+        "test_training_loop.py",
+    ]
+
 CLASSES = ("right", "down", "still")
 WIDTH, HEIGHT, RATE, FRAMES = 48, 40, 30.0, 24
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without PyTorch, tests with the mark ``torch`` are skipped; the modules above are not looked at."""
+    if not HAS_TORCH:
+        for item in items:
+            if item.get_closest_marker("torch"):
+                item.add_marker(pytest.mark.skip(reason="needs PyTorch"))
 
 
 @pytest.fixture(autouse=True)

@@ -148,17 +148,24 @@ def export(
 
 def shared_bundle(factory: pytest.TempPathFactory) -> Path:
     """The tiny bundle, exported once a session; not to be altered."""
-    if "slow" not in _BUILT:
-        _BUILT["slow"] = export(factory.mktemp("shared") / "bundle").path
-    return _BUILT["slow"]
+    return _shared("slow", factory, export)
 
 
 def shared_slowfast(factory: pytest.TempPathFactory) -> Path:
     """The tiny SlowFast's bundle, exported once a session; not to be altered."""
-    if "slowfast" not in _BUILT:
-        out = factory.mktemp("slowfast") / "bundle"
-        _BUILT["slowfast"] = export(out, TWO_PATHWAYS, tiny_slowfast()).path
-    return _BUILT["slowfast"]
+    return _shared("slowfast", factory, _export_slowfast)
+
+
+def _export_slowfast(out: Path) -> Bundle:
+    return export(out, TWO_PATHWAYS, tiny_slowfast())
+
+
+def _shared(name: str, factory: pytest.TempPathFactory, build: Callable[[Path], Bundle]) -> Path:
+    """Exported now; where there is no PyTorch, as another interpreter has exported it (see noxfile.py)."""
+    if name not in _BUILT:
+        exported = os.environ.get("A3D_EDGE_TEST_BUNDLES")
+        _BUILT[name] = Path(exported, name) if exported else build(factory.mktemp(name) / "bundle").path
+    return _BUILT[name]
 
 
 def copy_of(bundle: Path, to: Path) -> Path:
@@ -304,3 +311,8 @@ def main_here(
         main()
     out, err = capfd.readouterr()
     return int(ended.value.code or 0), out, err
+
+
+if __name__ == "__main__":  # what `A3D_EDGE_TEST_BUNDLES` names: python tests/fixtures_bundle.py FOLDER
+    export(Path(sys.argv[1], "slow"))
+    _export_slowfast(Path(sys.argv[1], "slowfast"))

@@ -92,6 +92,7 @@ def test_accuracies_are_the_transcribed_ones(name: str) -> None:
     assert ours == pytest.approx(theirs, abs=1e-9)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("name", GRIDS)
 def test_costs_are_those_of_our_counter(name: str) -> None:
     """The cheapest and a middle row counted anew; parameters depend on the width alone."""

@@ -59,6 +59,7 @@ def test_a_bundle_is_what_was_exported(whole: Path) -> None:
     assert bundle.manifest.origin == {"data": "noise"}
 
 
+@pytest.mark.torch
 def test_a_bundle_of_two_pathways_is_what_was_exported(slowfast: Path) -> None:
     """Also what the Fast pathway looks at comes back."""
     bundle = Bundle.load(slowfast)
@@ -68,6 +69,7 @@ def test_a_bundle_of_two_pathways_is_what_was_exported(slowfast: Path) -> None:
     assert all(bundle.width_of(c).frame is None for c in TWO_PATHWAYS)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("family", ["whole", "slowfast"])
 def test_statistics_come_back_per_configuration(request: pytest.FixtureRequest, family: str) -> None:
     """Mean and variance of every batch norm are those that were calibrated, at that configuration's width."""

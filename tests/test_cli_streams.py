@@ -96,7 +96,7 @@ def test_names_that_the_terminal_has_no_letters_for(environment: dict[str, str],
     folder = tmp_path / os.fsdecode(b"gr\xc3\xbc\xdf")
     folder.mkdir()
     missing = os.fsdecode(b"gr\xc3\xbc\xdf/nothing.mp4")
-    for command, code in ((f"run --source '{missing}'", 3), (f"info '{missing}' --json", 4)):
+    for command, code in ((f"run --source '{missing}'", 3), (f"verify '{missing}' --json", 4)):
         done = shell(command, tmp_path, environment)
         assert done.returncode == code, done.stderr
         assert done.stderr.startswith(b"error: ")

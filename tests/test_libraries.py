@@ -153,6 +153,6 @@ def test_several_opencv_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_every_library_of_ours_has_a_name() -> None:
     """Those that pyproject.toml names, by the module that is imported."""
-    text = (Path(libraries.__file__).parent.parent / "pyproject.toml").read_text()
+    text = (Path(__file__).parent.parent / "pyproject.toml").read_text()
     for _, pip in libraries.LIBRARIES.values():
         assert pip == "pydantic-core" or f'"{pip}' in text, pip

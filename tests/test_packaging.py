@@ -105,6 +105,22 @@ def test_what_it_says_of_itself(metadata: email.message.Message) -> None:
     assert metadata["Requires-Python"] == ">=3.10"
 
 
+def test_pypi_can_show_the_readme(metadata: email.message.Message) -> None:
+    """Pictures and links are absolute, at the project's own address; what they name is there."""
+    addresses = dict(line.split(", ", 1) for line in metadata.get_all("Project-URL") or [])
+    assert set(addresses) == {"Homepage", "Documentation", "Changelog", "Issues", "Security"}
+    home = addresses["Homepage"]
+    assert all(address.startswith(home) for address in addresses.values())
+    targets = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(targets) > 5
+    raw = home.replace("github.com", "raw.githubusercontent.com") + "/main/"
+    for target in targets:
+        base = next((base for base in (raw, f"{home}/blob/main/") if target.startswith(base)), None)
+        assert base is not None, target
+        assert (ROOT / target.removeprefix(base)).is_file(), target
+        assert target.endswith(".png") == (base == raw), "a page is no picture"
+
+
 def test_the_wheel_runs(wheel: Path, tmp_path: Path) -> None:
     """Unpacked and first on the path, it is what is imported, and its entry point answers."""
     site = tmp_path / "site"

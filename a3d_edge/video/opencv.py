@@ -30,7 +30,8 @@ with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # a page o
 forget_working_folder()  # into which importing cv2 would have every program look for libraries
 
 if _QUIET:
-    cv2.utils.logging.setLogLevel(0)  # for when somebody imported cv2 before us
+    # For when somebody imported cv2 before us; up to OpenCV 4.12 it is not in utils.logging.
+    getattr(cv2.utils, "logging", cv2).setLogLevel(0)
 
 __all__ = ["Capture", "Image", "cv2", "shown"]
 

@@ -1,0 +1,161 @@
+"""From nothing to the first label: environment, pip install, `run` of the demo; two versions in turns.
+
+    python benchmarks/first_label.py --before f230ea4 [--rounds 5] [--out docs/results/first_label.md]
+
+*Before* is a commit, *now* the working tree. Their wheels and everything they require are downloaded first
+and installed from that folder: neither the network nor pip's cache makes a difference, and what a download
+would be is listed beside. Which goes first changes from round to round; medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DEMO = ("run", "--source", "demo", "--max-predictions", "1")
+
+
+@dataclass
+class Side:
+    """One version: its wheel lies in ``house`` with all that it requires."""
+
+    name: str
+    house: Path
+    download_mb: float
+    installs: list[float] = field(default_factory=list)
+    runs: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    """Seconds of processor time of both."""
+
+    @property
+    def totals(self) -> list[float]:
+        return [install + run for install, run in zip(self.installs, self.runs, strict=True)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--before", required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        sides = [
+            prepared(f"before ({options.before})", checked_out(options.before, work / "source"), work / "a"),
+            prepared("now", ROOT, work / "b"),
+        ]
+        for side in sides:  # reads all files once; does not count
+            first_label(side.house, work / "venv")
+        for number in range(options.rounds):
+            for side in sides if number % 2 else reversed(sides):
+                used = processor_s()
+                install, run = first_label(side.house, work / "venv")
+                side.processor.append(processor_s() - used)
+                side.installs.append(install)
+                side.runs.append(run)
+                print(f"{side.name}: {install:.1f} s + {run:.2f} s", flush=True)
+    text = report(sides, options.rounds)
+    print(text)
+    if options.out is not None:
+        options.out.write_text(text + "\n", encoding="utf-8")
+
+
+def checked_out(commit: str, to: Path) -> Path:
+    """The source as it was at a commit."""
+    to.mkdir()
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(["tar", "-x", "-C", str(to)], input=archive.stdout, check=True)
+    return to
+
+
+def prepared(name: str, source: Path, house: Path) -> Side:
+    """The wheel of a source tree, and the wheels of what it requires, in ``house``."""
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(house), str(source)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = house.glob("*.whl")
+    download = ["download", "--quiet", "--only-binary=:all:", "--dest", str(house), str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", *download], check=True, capture_output=True)
+    return Side(name, house, sum(file.stat().st_size for file in house.glob("*.whl")) / 1e6)
+
+
+def first_label(house: Path, venv: Path) -> tuple[float, float]:
+    """Seconds to make the environment and install, and to the first line of the run."""
+    shutil.rmtree(venv, ignore_errors=True)
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    install = ["install", "--quiet", "--no-index", "--find-links", str(house), "a3d-edge"]
+    subprocess.run([venv / "bin/pip", *install], check=True, capture_output=True)
+    installed = time.perf_counter()
+    with subprocess.Popen(
+        [venv / "bin/a3d-edge", *DEMO], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as run:
+        assert run.stdout is not None
+        line = run.stdout.readline()
+        labelled = time.perf_counter()
+    if not line or run.returncode:
+        sys.exit(f"the run ended with code {run.returncode} and the line {line!r}")
+    return installed - begun, labelled - installed
+
+
+def processor_s() -> float:
+    """Processor time of all processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def report(sides: list[Side], rounds: int) -> str:
+    before, now = sides
+    times, used = ratio(now.totals, before.totals), ratio(now.processor, before.processor)
+    pip = importlib.metadata.version("pip")
+    lines = [
+        "# From a fresh environment to the first label",
+        "",
+        f"`python benchmarks/first_label.py`, {processor()}, Python {platform.python_version()}, pip {pip}, "
+        f"load of all programs {os.getloadavg()[0]:.1f}; medians of {rounds} rounds in turns, seconds "
+        "(least to most). Everything is installed from a folder of wheels; *download* is what it would be.",
+        "",
+        "| version | environment, install | `run` to the first label | together | processor | download, MB |",
+        "|---|---|---|---|---|---|",
+        *(row(side) for side in sides),
+        "",
+        f"Now takes {times:.2f} of the time before, and {used:.2f} of the processor time. A second of "
+        "`run` is the demo itself: its first window has to pass.",
+    ]
+    return "\n".join(lines)
+
+
+def ratio(now: list[float], before: list[float]) -> float:
+    return statistics.median(now) / statistics.median(before)
+
+
+def row(side: Side) -> str:
+    cells = [spread(values) for values in (side.installs, side.runs, side.totals, side.processor)]
+    return f"| {side.name} | {' | '.join(cells)} | {side.download_mb:.0f} |"
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} × {names[0]}" if names else platform.machine()
+
+
+if __name__ == "__main__":
+    main()
