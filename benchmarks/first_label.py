@@ -4,7 +4,8 @@
 
 *Before* is a commit, *now* the working tree. Their wheels and everything they require are downloaded first
 and installed from that folder: neither the network nor pip's cache makes a difference, and what a download
-would be is listed beside. Which goes first changes from round to round; medians.
+would be is listed beside. pip gets the flags that the version's README gives it. Which goes first changes from
+round to round; medians.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Side:
     name: str
     house: Path
     download_mb: float
+    flags: list[str]
     installs: list[float] = field(default_factory=list)
     runs: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
@@ -59,11 +61,11 @@ def main() -> None:
             prepared("now", ROOT, work / "b"),
         ]
         for side in sides:  # reads all files once; does not count
-            first_label(side.house, work / "venv")
+            first_label(side, work / "venv")
         for number in range(options.rounds):
             for side in sides if number % 2 else reversed(sides):
                 used = processor_s()
-                install, run = first_label(side.house, work / "venv")
+                install, run = first_label(side, work / "venv")
                 side.processor.append(processor_s() - used)
                 side.installs.append(install)
                 side.runs.append(run)
@@ -89,15 +91,22 @@ def prepared(name: str, source: Path, house: Path) -> Side:
     (wheel,) = house.glob("*.whl")
     download = ["download", "--quiet", "--only-binary=:all:", "--dest", str(house), str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", *download], check=True, capture_output=True)
-    return Side(name, house, sum(file.stat().st_size for file in house.glob("*.whl")) / 1e6)
+    size = sum(file.stat().st_size for file in house.glob("*.whl")) / 1e6
+    return Side(name, house, size, flags_of((source / "README.md").read_text(encoding="utf-8")))
 
 
-def first_label(house: Path, venv: Path) -> tuple[float, float]:
+def flags_of(readme: str) -> list[str]:
+    """What pip is given in the README's command that runs, beside ``--quiet`` and what is installed."""
+    command = readme.partition("<!-- ci: run -->")[2].partition("pip install")[2].partition("&&")[0]
+    return [word for word in command.split() if word.startswith("--") and word != "--quiet"]
+
+
+def first_label(side: Side, venv: Path) -> tuple[float, float]:
     """Seconds to make the environment and install, and to the first line of the run."""
     shutil.rmtree(venv, ignore_errors=True)
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-    install = ["install", "--quiet", "--no-index", "--find-links", str(house), "a3d-edge"]
+    install = ["install", "--quiet", "--no-index", "--find-links", str(side.house), *side.flags, "a3d-edge"]
     subprocess.run([venv / "bin/pip", *install], check=True, capture_output=True)
     installed = time.perf_counter()
     with subprocess.Popen(
@@ -144,7 +153,8 @@ def ratio(now: list[float], before: list[float]) -> float:
 
 def row(side: Side) -> str:
     cells = [spread(values) for values in (side.installs, side.runs, side.totals, side.processor)]
-    return f"| {side.name} | {' | '.join(cells)} | {side.download_mb:.0f} |"
+    name = f"{side.name}, `pip install {' '.join(side.flags)}`" if side.flags else side.name
+    return f"| {name} | {' | '.join(cells)} | {side.download_mb:.0f} |"
 
 
 def spread(values: list[float]) -> str:
