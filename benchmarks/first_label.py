@@ -4,8 +4,8 @@
 
 *Before* is a commit, *now* the working tree. Their wheels and everything they require are downloaded first
 and installed from that folder: neither the network nor pip's cache makes a difference, and what a download
-would be is listed beside. pip gets the flags that the version's README gives it. Which goes first changes from
-round to round; medians.
+would be is listed beside. pip gets the flags that the version's README gives it. Which goes first changes
+from round to round; medians.
 """
 
 from __future__ import annotations
