@@ -35,8 +35,8 @@ from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
 if TYPE_CHECKING:
+    from a3d_edge.engine.cache.prepared import PreparedNetworks
     from a3d_edge.engine.engines import Engine
-    from a3d_edge.engine.prepared import PreparedNetworks
     from a3d_edge.engine.session import Network
 
 __all__ = ["Bundle", "Manifest", "digest", "manifest_digest"]

@@ -14,9 +14,9 @@ from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.controller import BudgetController
 from a3d_edge.control.cycle import Cycle
 from a3d_edge.control.policy import Decision
+from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
 from a3d_edge.engine.pool import SessionPool
-from a3d_edge.engine.prepared import PreparedNetworks
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
 from a3d_edge.errors import A3DEdgeError, UsageError
 from a3d_edge.events import Events, Prediction, Ranking, Summary, Switch
@@ -56,9 +56,10 @@ class Runtime:
     ``max_predictions``, ``seconds``: stop after so many. The source is closed at the end. A live source's
     switch is prepared in the background and made when ready; a file, which waits, is switched exactly where
     the controller says. ``latencies``: ms of one prediction that are known beforehand
-    (`a3d_edge.profiles.latencies`): the run starts with the largest that fits. ``memory``: bytes that loaded
-    networks may take, see `SessionPool`. ``cache``: where networks that are costly to load are kept between
-    runs (`a3d_edge.engine.prepared`), nowhere if not given. Raises `A3DEdgeError` of every branch.
+    (`a3d_edge.profiling.profiles.latencies`): the run starts with the largest that fits. ``memory``: bytes
+    that loaded networks may take, see `SessionPool`. ``cache``: where networks that are costly to load are
+    kept between runs (`a3d_edge.engine.cache.prepared`), nowhere if not given. Raises `A3DEdgeError` of every
+    branch.
     """
 
     def __init__(

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import torch
 from a3d_edge.exporters import write_int8
-from a3d_edge.exporters.calibrate import calibrate_together
 from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_row
 from torch import Tensor, nn
 
@@ -31,6 +30,7 @@ from a3d_edge.models.layers import ConvNorm, Run
 from a3d_edge.models.network import SlimNetwork
 from a3d_edge.models.registry import describe
 from a3d_edge.table import ConfigurationBudgetTable
+from a3d_edge.training.calibrate import calibrate_together
 
 __all__ = ["Subject", "kept", "pictures", "plain_network", "prepare", "say"]
 

@@ -19,13 +19,13 @@ import onnxruntime as ort
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.control.policy import Decision
+from a3d_edge.demo.rendered import RenderedStream
+from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import find_engine, trim_heap
 from a3d_edge.engine.memory import weight_bytes
 from a3d_edge.engine.pool import SessionPool
-from a3d_edge.engine.prepared import PreparedNetworks
 from a3d_edge.engine.session import open_network
 from a3d_edge.events import Prediction, Summary
-from a3d_edge.rendered import RenderedStream
 from a3d_edge.runtime import Runtime
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.paced import Paced

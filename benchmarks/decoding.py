@@ -21,7 +21,7 @@ import av
 import cv2
 import numpy as np
 
-from a3d_edge.profiles import describe_device
+from a3d_edge.profiling.profiles import describe_device
 from a3d_edge.video import playback
 from a3d_edge.video.decoder import Decoder
 from a3d_edge.video.opencv import cv2 as quiet

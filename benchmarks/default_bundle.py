@@ -317,7 +317,7 @@ def _processor() -> str:
 
 
 def plot(full, front, plain: dict[str, float]) -> None:
-    from a3d_edge.plots import load_matplotlib
+    from a3d_edge.plots.curves import load_matplotlib
 
     load_matplotlib().use("Agg")
     from matplotlib import pyplot

@@ -20,7 +20,7 @@ import cv2
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.cli import app
-from a3d_edge.rendered import CLASSES, render_clip
+from a3d_edge.demo.rendered import CLASSES, render_clip
 
 
 def main() -> None:

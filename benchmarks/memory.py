@@ -209,7 +209,7 @@ def _run(arguments: argparse.Namespace, memory: int | None, cached: bool = True)
     from a3d_edge.bundle import Bundle
     from a3d_edge.configuration import Configuration
     from a3d_edge.control.policy import Decision
-    from a3d_edge.engine.prepared import PreparedNetworks
+    from a3d_edge.engine.cache.prepared import PreparedNetworks
     from a3d_edge.runtime import Runtime
     from a3d_edge.video.source import open_source
 
@@ -264,12 +264,12 @@ NAMES = {
 def random_bundle(folder: Path, configurations: Sequence[Configuration]) -> None:
     """A bundle of Slow R-50 with random weights, calibrated on noise."""
     import torch
-    from a3d_edge.exporters.calibrate import calibrate_together
     from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
     from slowfast_bundle import alive
 
+    from a3d_edge.demo.rendered import CLASSES
     from a3d_edge.models.checkpoint import Checkpoint
-    from a3d_edge.rendered import CLASSES
+    from a3d_edge.training.calibrate import calibrate_together
 
     checkpoint = Checkpoint(alive(ARCHITECTURE), CLASSES, range_name="0.016")
     clips = {}

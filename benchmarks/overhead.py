@@ -32,9 +32,9 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.control.controller import BudgetController
 from a3d_edge.control.policy import Decision
+from a3d_edge.demo.rendered import CLASSES, render_clip
 from a3d_edge.engine.session import BundleNetwork
 from a3d_edge.events import Prediction
-from a3d_edge.rendered import CLASSES, render_clip
 from a3d_edge.sinks.jsonl import JsonEvents, JsonLines
 from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.video import pictures

@@ -31,10 +31,10 @@ from _perf_switch import WAYS, loading_ms, running, write_video
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
-from a3d_edge.control.cores import available_threads
+from a3d_edge.device.cores import available_threads
 from a3d_edge.models.checkpoint import norms
 from a3d_edge.models.flops import count
-from a3d_edge.profiles import describe_device
+from a3d_edge.profiling.profiles import describe_device
 from a3d_edge.table import find_table
 
 MEASURED = ("w1.00-s224-t8", "w0.50-s224-t4", "w0.50-s128-t2")

@@ -19,7 +19,7 @@ import numpy as np
 
 from a3d_edge import Bundle
 from a3d_edge.errors import SourceError
-from a3d_edge.profiles import describe_device
+from a3d_edge.profiling.profiles import describe_device
 from a3d_edge.training.decode import DecodedClip, decode
 from a3d_edge.video.sampler import TIE_S, Sample, Sampler
 from a3d_edge.video.source import open_source

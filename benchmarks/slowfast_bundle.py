@@ -19,16 +19,16 @@ from pathlib import Path
 
 import onnxruntime
 import torch
-from a3d_edge.exporters.calibrate import calibrate_together
 from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
 
 from a3d_edge.bundle import Bundle
+from a3d_edge.demo.rendered import CLASSES
 from a3d_edge.models.checkpoint import Checkpoint
 from a3d_edge.models.network import SlimNetwork
 from a3d_edge.models.ranges import find_range
 from a3d_edge.models.registry import describe
-from a3d_edge.rendered import CLASSES
 from a3d_edge.table import find_table
+from a3d_edge.training.calibrate import calibrate_together
 from a3d_edge.training.clips import Clip
 from a3d_edge.training.decode import FrameCache
 from a3d_edge.training.evaluation import WindowSet

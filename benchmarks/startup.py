@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def write_clip(path: Path) -> str:
-    from a3d_edge.rendered import render_clip
+    from a3d_edge.demo.rendered import render_clip
 
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (192, 144))
     for frame in render_clip("hug", 1):

@@ -1,1 +1,1 @@
-"""Checkpoint to bundle: calibrate, build the table, export, prove parity (needs the `export` extra)."""
+"""Checkpoint to bundle: lower, quantize, export, prove parity (needs the `export` extra)."""

@@ -111,9 +111,8 @@ def calibrated_checkpoint(
     configurations: Sequence[Configuration] = CONFIGURATIONS, description: NetworkDescription | None = None
 ) -> Checkpoint:
     """A lively network (`tiny_slow` unless told otherwise); the statistics of all configurations differ."""
-    from a3d_edge.exporters.calibrate import calibrate_one
-
     from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.training.calibrate import calibrate_one
 
     description = description or tiny_slow()
     model = lively(description)

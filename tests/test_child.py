@@ -15,10 +15,10 @@ from fixtures_bundle import LARGEST, SMALLEST, shared_bundle
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.child import command, forget_working_folder, module_places
-from a3d_edge.engine.measure_apart import Task, measure_apart
-from a3d_edge.engine.prepared import PreparedNetworks
+from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.session import open_network
 from a3d_edge.errors import ResourceError
+from a3d_edge.profiling.apart import Task, measure_apart
 from a3d_edge.sinks.overlay import Window
 
 MODULES = (
@@ -115,7 +115,7 @@ def test_a_matplotlibrc_of_the_users_own_counts(hostile: Path, tmp_path: Path) -
     (tmp_path / "own").write_text("figure.facecolor: green\n")
     code = (
         "import os\n"
-        "from a3d_edge.plots import load_matplotlib\n"
+        "from a3d_edge.plots.curves import load_matplotlib\n"
         "m = load_matplotlib(); print(m.rcParams['figure.facecolor'], m.rcParams['text.usetex'], os.getcwd())"
     )
     done = run(sys.executable, "-Ic", code, MATPLOTLIBRC=str(tmp_path / "own"))
@@ -158,7 +158,8 @@ def test_no_program_takes_libraries_from_there(
 
 @pytest.mark.parametrize(
     "code",
-    ["import a3d_edge.video.opencv", "import cv2; from a3d_edge.plots import load_matplotlib as l; l()",
+    ["import a3d_edge.video.opencv",
+     "import cv2; from a3d_edge.plots.curves import load_matplotlib as l; l()",
      "import cv2; from a3d_edge.child import command as c; c('a', 'b')"],
 )  # fmt: skip
 def test_what_opencv_adds_is_taken_back(code: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,21 @@ from typing import Any
 import pytest
 from fixtures_bundle import LARGEST, SMALLEST, main_here, run_cli, shared_bundle, write_video
 
-import a3d_edge.bench
-from a3d_edge.bench import NOISY, PASSES, Failure, Result, combine, device_profile, measure_all, noise_note
+import a3d_edge.profiling.bench
 from a3d_edge.bundle import Bundle
-from a3d_edge.engine.measure_apart import Measurement, Task
 from a3d_edge.errors import BundleError, ResourceError
-from a3d_edge.plots_bench import figure
+from a3d_edge.plots.latencies import figure
+from a3d_edge.profiling.apart import Measurement, Task
+from a3d_edge.profiling.bench import (
+    NOISY,
+    PASSES,
+    Failure,
+    Result,
+    combine,
+    device_profile,
+    measure_all,
+    noise_note,
+)
 from a3d_edge.table import DeviceProfile, Row
 
 Here = Callable[..., tuple[int, str, str]]
@@ -72,7 +81,7 @@ def task_of(row: Row) -> Task:
 
 def fake(monkeypatch: pytest.MonkeyPatch, board: Callable[[Task], Measurement]) -> None:
     """The command measures on the board instead of in processes."""
-    monkeypatch.setattr(a3d_edge.bench, "measure_apart", board)
+    monkeypatch.setattr(a3d_edge.profiling.bench, "measure_apart", board)
 
 
 # Two passes

@@ -15,7 +15,7 @@ from fixtures_bundle import calibrated_checkpoint, main_here, write_video
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import pick_frames
-from a3d_edge.plots_explain import Explained, draw, overlay, save, upsampled
+from a3d_edge.plots.activation import Explained, draw, overlay, save, upsampled
 
 pytest.importorskip("torch")
 pytest.importorskip("av")

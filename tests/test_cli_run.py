@@ -34,7 +34,7 @@ from fixtures_bundle import (
 )
 
 from a3d_edge.control import controller
-from a3d_edge.control.signals import Signals
+from a3d_edge.device.signals import Signals
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.opening import READ_S
 

@@ -173,13 +173,13 @@ def test_what_plot_refuses(
 
 def test_unmeasured_rows_are_not_drawn(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table without accuracy has nothing to show; that is said before anything is measured."""
-    import a3d_edge.engine.measure
+    import a3d_edge.profiling.windows
 
     bare = find_table(NAME).model_dump(mode="json")
     for row in bare["rows"]:
         row["accuracy"] = None
     (tmp_path / "bare.json").write_text(json.dumps(bare), encoding="utf-8")
-    monkeypatch.setattr(a3d_edge.engine.measure, "window_latencies_ms", None)
+    monkeypatch.setattr(a3d_edge.profiling.windows, "window_latencies_ms", None)
     arguments = [DEFAULT.path, "bare.json", "--out", "a.png", "--measure", "--deadline", "80ms"]
     code, _, err = here("table", "plot", *arguments)
     assert code == 2
@@ -204,14 +204,14 @@ def test_an_older_picture_survives_a_failure(
     here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is replaced on demand alone; the disk full while writing: exit code 5, and it is as it was."""
-    import a3d_edge.plots
+    import a3d_edge.plots.curves
 
     def full(drawing: object, path: Path, format: str) -> None:
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     (tmp_path / "a.png").write_bytes(b"old")
-    monkeypatch.setattr(a3d_edge.plots, "save", full)
+    monkeypatch.setattr(a3d_edge.plots.curves, "save", full)
     assert here("table", "plot", NAME, "--out", "a.png")[0] == 2
     code, _, err = here("table", "plot", NAME, "--out", "a.png", "--overwrite")
     assert code == 5
@@ -236,7 +236,7 @@ def test_export_takes_a_name(here: Here, tmp_path: Path, tiny_checkpoint: object
 def test_showing_needs_no_matplotlib(tmp_path: Path) -> None:
     """Nor does loading the modules that draw."""
     code = (
-        "import sys, a3d_edge.plots, a3d_edge.cli.plotting\n"
+        "import sys, a3d_edge.plots.curves, a3d_edge.cli.plotting\n"
         "from a3d_edge.cli import app\n"
         f"app(['table', 'show', '{NAME}'], standalone_mode=False)\n"
         "print(sorted({'matplotlib', 'torch', 'cv2'} & set(sys.modules)), file=sys.stderr)\n"

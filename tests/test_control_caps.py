@@ -8,7 +8,7 @@ import pytest
 
 from a3d_edge.configuration import Budget
 from a3d_edge.control.caps import Cap, Settings, caps
-from a3d_edge.control.signals import Signals
+from a3d_edge.device.signals import Signals
 
 AUTO = Budget.parse("auto")
 

@@ -11,7 +11,7 @@ import pytest
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.controller import BudgetController
 from a3d_edge.control.policy import Decision
-from a3d_edge.control.signals import Signals
+from a3d_edge.device.signals import Signals
 from a3d_edge.errors import UsageError
 from a3d_edge.table import ConfigurationBudgetTable, Row
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.latency import LatencyModel
 from a3d_edge.control.policy import Decision, PolicyState, Settings, caps, decide, refuse
-from a3d_edge.control.signals import Signals
+from a3d_edge.device.signals import Signals
 from a3d_edge.errors import UsageError
 from a3d_edge.table import ConfigurationBudgetTable, Row
 

@@ -12,7 +12,7 @@ from fixtures_bundle import main_here, run_cli
 from a3d_edge import Bundle, Runtime
 from a3d_edge.configuration import Configuration, Precision
 from a3d_edge.control.policy import Decision
-from a3d_edge.rendered import CLASSES, render_clip
+from a3d_edge.demo.rendered import CLASSES, render_clip
 from a3d_edge.runtime import Cycle
 from a3d_edge.table import Row
 from a3d_edge.video.frame import Frame

@@ -16,7 +16,7 @@ from fixtures_bundle import TWO_PATHWAYS, frames_of, shared_slowfast, write_vide
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
-from a3d_edge.control.signals import Signals
+from a3d_edge.device.signals import Signals
 from a3d_edge.errors import ResourceError
 from a3d_edge.table import ConfigurationBudgetTable, Row
 from a3d_edge.video.sampler import Sampling

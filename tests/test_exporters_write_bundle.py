@@ -241,10 +241,10 @@ def test_graphs_open_in_a_plain_session_and_equal_pytorch(whole: Path) -> None:
 def test_a_bundle_is_hardly_larger_than_its_full_width_network(tmp_path: Path) -> None:
     """At most 1.05 times one full-width ONNX file and the batch-norm vectors, with three widths in it."""
     import onnx
-    from a3d_edge.exporters.calibrate import calibrate_one
     from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
 
     from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.training.calibrate import calibrate_one
 
     configurations = [Configuration(width, 32, 2) for width in (0.5, 0.7, 1.0)]
     small = calibrated_checkpoint(TWO).description

@@ -15,7 +15,6 @@ pytest.importorskip("onnx_ir")
 
 import onnx  # noqa: E402
 import onnxruntime as ort  # noqa: E402
-from a3d_edge.exporters.calibrate import calibrate_one  # noqa: E402
 from a3d_edge.exporters.int8_plan import quantize_weights  # noqa: E402
 from a3d_edge.exporters.onnx_graph import float32  # noqa: E402
 from a3d_edge.exporters.write_bundle import export_bundle, in_precisions, literal_logits  # noqa: E402
@@ -41,6 +40,7 @@ from a3d_edge.models.checkpoint import Checkpoint, norms  # noqa: E402
 from a3d_edge.models.from_bundle import checkpoint_of  # noqa: E402
 from a3d_edge.models.network import NetworkDescription  # noqa: E402
 from a3d_edge.table import ConfigurationBudgetTable, Row  # noqa: E402
+from a3d_edge.training.calibrate import calibrate_one  # noqa: E402
 
 SLOW = tuple(Configuration.parse(name) for name in ("w0.50-s28-t1", "w0.50-s32-t2", "w1.00-s32-t4"))
 FAMILIES: dict[str, tuple[NetworkDescription, tuple[Configuration, ...], tuple[Precision, ...]]] = {

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a3d_edge.bundle import Bundle
+from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import find_engine
-from a3d_edge.engine.prepared import PreparedNetworks
 from a3d_edge.engine.session import open_network
 from a3d_edge.errors import BundleError
 from a3d_edge.external_data import PARTS, check_graph

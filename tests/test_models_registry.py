@@ -10,7 +10,6 @@ from typing import Any, Literal
 import pytest
 import torch
 import torch.nn.functional as F
-from a3d_edge.exporters.calibrate import calibrate_one
 from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
 from fixtures_bundle import main_here
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from a3d_edge.models.flops import count
 from a3d_edge.models.layers import ConvNorm, Run, SlimLinear
 from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork, frame_and_clip
 from a3d_edge.models.registry import ARCHITECTURES, FAMILIES, describe, read_description
+from a3d_edge.training.calibrate import calibrate_one
 from a3d_edge.video.sampler import pathways
 
 CLASSES = ("right", "down", "still")

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from a3d_edge.plots_labels import MARKER, Box, Segment, crosses, overlap, place
+from a3d_edge.plots.labels import MARKER, Box, Segment, crosses, overlap, place
 
 BOUNDS = Box(0, 0, 600, 400)
 SIZE = (70.0, 12.0)

@@ -486,7 +486,7 @@ class Insistent:
 
     def __init__(self, bundle: Bundle) -> None:
         from a3d_edge import BudgetController
-        from a3d_edge.control.signals import Signals
+        from a3d_edge.device.signals import Signals
 
         self._controllers = [
             BudgetController(bundle.table, budget=budget, sensors=Signals) for budget in ("0.001", "1.0")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from a3d_edge.demo.rendered import CLASSES
 from a3d_edge.errors import DataWarning, SourceError, UsageError
-from a3d_edge.rendered import CLASSES
 from a3d_edge.training.clips import Clip, class_of, list_clips, rendered_clips, split_fold
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from a3d_edge.demo.rendered import CLASSES
 from a3d_edge.errors import ResourceError, SourceError
-from a3d_edge.rendered import CLASSES
 from a3d_edge.training.clips import Clip
 from a3d_edge.training.decode import DecodedClip, FrameCache, _renderer_sources, decode, pictures_at, times_of
 
@@ -207,7 +207,7 @@ def test_a_rendered_clip_is_drawn_from_its_seed(tmp_path: Path) -> None:
 def test_every_drawing_module_names_a_rendered_clip_in_the_cache() -> None:
     """What drawing one imports is what the cache's key is made of, always in the same order."""
     program = (
-        "import sys; import a3d_edge; before = set(sys.modules); import a3d_edge.rendered\n"
+        "import sys; import a3d_edge; before = set(sys.modules); import a3d_edge.demo.rendered\n"
         "for name in set(sys.modules) - before:\n"
         "    if name.startswith('a3d_edge.') and name != 'a3d_edge.errors': print(sys.modules[name].__file__)"
     )

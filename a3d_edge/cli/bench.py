@@ -12,9 +12,9 @@ from a3d_edge.cli.common import load_bundle, progress, require, step
 from a3d_edge.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:
-    from a3d_edge.bench import Result
     from a3d_edge.bundle import Bundle
     from a3d_edge.cli.bench_output import Conditions
+    from a3d_edge.profiling.bench import Result
     from a3d_edge.table import Row
 
 
@@ -61,11 +61,11 @@ def bench(
     _check_files(out, save_profile_as)
     if save_profile:
         _check_home()
-    from a3d_edge.bench import Failure, Result, left_out_note, measure_all
     from a3d_edge.cli.bench_output import JsonOutput, Output, TextOutput
-    from a3d_edge.control.cores import checked_threads
+    from a3d_edge.device.cores import checked_threads
     from a3d_edge.engine.engines import find_engine
-    from a3d_edge.engine.measure_apart import Task
+    from a3d_edge.profiling.apart import Task
+    from a3d_edge.profiling.bench import Failure, Result, left_out_note, measure_all
 
     threads = checked_threads(threads)
     name, loaded = find_engine(engine).name, load_bundle(bundle)
@@ -112,7 +112,7 @@ def _check_files(out: Path | None, profile: Path | None) -> None:
 
 
 def _check_home() -> None:
-    from a3d_edge.profiles import profile_folder, usable_folder
+    from a3d_edge.profiling.profiles import profile_folder, usable_folder
 
     try:
         usable_folder(profile_folder())
@@ -134,11 +134,11 @@ def _rows(bundle: Bundle, wanted: Sequence[str] | None) -> list[Row]:
 
 
 def _conditions(bundle: Bundle, engine: str, threads: int, windows: int, seconds: float) -> Conditions:
-    from a3d_edge.bench import PASSES
     from a3d_edge.cli.bench_output import Conditions
-    from a3d_edge.engine.measure import SIDES, WARM_UP
-    from a3d_edge.engine.measure_paced import PACED_WARM_UP
-    from a3d_edge.profiles import describe_device, fingerprint
+    from a3d_edge.profiling.bench import PASSES
+    from a3d_edge.profiling.paced import PACED_WARM_UP
+    from a3d_edge.profiling.profiles import describe_device, fingerprint
+    from a3d_edge.profiling.windows import SIDES, WARM_UP
 
     device, sampling = describe_device(engine, threads), bundle.sampling
     return Conditions(
@@ -161,8 +161,8 @@ def _save(
     kept: Sequence[Result], bundle: Bundle, told: Conditions, places: Sequence[Path | None]
 ) -> list[Path]:
     """The profile in all places (None: where `run` finds it), unless it would be empty; what was written."""
-    from a3d_edge.bench import device_profile
-    from a3d_edge.profiles import save_profile
+    from a3d_edge.profiling.bench import device_profile
+    from a3d_edge.profiling.profiles import save_profile
 
     if not kept:
         return []
@@ -174,8 +174,8 @@ def _save(
 def _draw(out: Path, results: Sequence[Result], told: Conditions) -> Path:
     """The picture; where it is."""
     from a3d_edge.files import write_atomically
-    from a3d_edge.plots import save
-    from a3d_edge.plots_bench import figure
+    from a3d_edge.plots.curves import save
+    from a3d_edge.plots.latencies import figure
 
     device = told.device
     threads = f"{device['threads']} thread{'s' if device['threads'] != '1' else ''}"

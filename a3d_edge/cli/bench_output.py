@@ -9,8 +9,8 @@ from typing import Protocol
 
 import typer
 
-from a3d_edge.bench import Failure, Result, noise_note
 from a3d_edge.cli.common import emit
+from a3d_edge.profiling.bench import Failure, Result, noise_note
 from a3d_edge.table import Latency
 
 __all__ = ["Conditions", "JsonOutput", "Output", "TextOutput"]

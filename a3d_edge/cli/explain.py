@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.models.network import Clips
-    from a3d_edge.plots_explain import Explained
+    from a3d_edge.plots.activation import Explained
     from a3d_edge.training.decode import DecodedClip, Stretch
 
 KINDS = (".png", ".svg")
@@ -48,7 +48,7 @@ def explain(
     claim(out, inputs=[clip, checkpoint], overwrite=overwrite, suffixes=KINDS)
     require("train,plot", "torch", "av", "matplotlib")
     from a3d_edge.files import write_atomically
-    from a3d_edge.plots_explain import draw, save
+    from a3d_edge.plots.activation import draw, save
     from a3d_edge.training.decode import times_of
 
     loaded, pair = _load(bundle, checkpoint, configuration or [])
@@ -182,7 +182,7 @@ def _prediction(loaded: Checkpoint, window: Clips, configuration: Configuration)
 def _row(loaded: Checkpoint, window: Clips, configuration: Configuration, label: str) -> Explained:
     from a3d_edge.models.activation import class_activation
     from a3d_edge.models.flops import count
-    from a3d_edge.plots_explain import Explained
+    from a3d_edge.plots.activation import Explained
 
     index = loaded.classes.index(label)
     found = class_activation(loaded.model, window, configuration, index)

@@ -68,7 +68,6 @@ def export(
     """Write one bundle: a subgraph per width over one weights file, calibrated and proved on real clips."""
     precisions = _precisions(precision, configuration)
     require("export", "torch", "onnx_ir")
-    from a3d_edge.exporters.calibrate import calibrate
     from a3d_edge.exporters.parity import sizes_of
     from a3d_edge.exporters.write_bundle import (
         export_bundle,
@@ -78,6 +77,7 @@ def export(
     )
     from a3d_edge.models.checkpoint import load
     from a3d_edge.models.ranges import find_range
+    from a3d_edge.training.calibrate import calibrate
     from a3d_edge.training.clips import list_clips
 
     if range_name is not None:
@@ -207,7 +207,7 @@ def _rows(loaded: Checkpoint, table: str | None, names: list[str] | None) -> Con
 
 def _rendered(count: int) -> list[Clip]:
     """Without clips of the user's, parity is shown on rendered ones, whatever the network's classes are."""
-    from a3d_edge.rendered import CLASSES
+    from a3d_edge.demo.rendered import CLASSES
     from a3d_edge.training.clips import Clip
 
     return [Clip(CLASSES[i % len(CLASSES)], None, seed=i) for i in range(count)]

@@ -136,8 +136,8 @@ def prepare(
     checkpoint: Checkpoint, wanted: Sequence[Configuration], options: Measuring, report: Report
 ) -> None:
     """Calibrate the network as the options say. Raises `UsageError` where statistics are missing."""
-    from a3d_edge.exporters.calibrate import calibrate
     from a3d_edge.models.checkpoint import forget_statistics, statistics
+    from a3d_edge.training.calibrate import calibrate
 
     if _is_bundle(checkpoint):
         if options.calibration or options.no_calibration:

@@ -15,7 +15,7 @@ from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
-    from a3d_edge.plots import Deadline
+    from a3d_edge.plots.curves import Deadline
     from a3d_edge.table import ConfigurationBudgetTable, DeviceProfile
 
 AXES = ("gflops", "latency")
@@ -64,7 +64,7 @@ def plot(
     """Draw accuracy against cost; a line's colour is the dimension given up (paper Fig. 6-8)."""
     require("plot", "matplotlib")
     from a3d_edge.files import write_atomically
-    from a3d_edge.plots import curve, figure, save
+    from a3d_edge.plots.curves import curve, figure, save
 
     check_options(x, profile, measure, deadline)
     format, limit_ms = picture_format(out), None if deadline is None else milliseconds(deadline)
@@ -118,7 +118,7 @@ def check_options(x: str, profile: Path | None, measure: bool, deadline: str | N
 
 def picture_format(out: Path) -> str:
     """``png`` or ``svg``, by the file's name. Raises `UsageError`."""
-    from a3d_edge.plots import FORMATS
+    from a3d_edge.plots.curves import FORMATS
 
     format = out.suffix.removeprefix(".").lower()
     if format not in FORMATS:
@@ -176,7 +176,7 @@ def measured(bundle: Bundle, report: Callable[[int, int], None]) -> Device:
     """Every configuration of a bundle run now: the median of a few windows."""
     from statistics import median
 
-    from a3d_edge.engine.measure import window_latencies_ms
+    from a3d_edge.profiling.windows import window_latencies_ms
     from a3d_edge.table import slope
 
     rows, latencies = bundle.table.rows, {}
@@ -202,7 +202,7 @@ def heading(tables: Sequence[Named]) -> str:
 
 def line_at(limit_ms: float, device: Device, by_latency: bool) -> Deadline:
     """A deadline on the latency axis; on the GFLOPs axis at what the device's rate does in that time."""
-    from a3d_edge.plots import Deadline
+    from a3d_edge.plots.curves import Deadline
 
     if by_latency:
         return Deadline(limit_ms, f"deadline {limit_ms:g} ms")

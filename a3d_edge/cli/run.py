@@ -69,10 +69,10 @@ def run(
     if save is not None:
         claim(save, flag="--save", inputs=[_file_of(source)], overwrite=overwrite)
     from a3d_edge.configuration import Budget
-    from a3d_edge.control.cores import checked_threads
+    from a3d_edge.device.cores import checked_threads
+    from a3d_edge.engine.cache.prepared import cache_of
     from a3d_edge.engine.engines import find_engine
     from a3d_edge.engine.memory import parse_memory
-    from a3d_edge.engine.prepared import cache_of
     from a3d_edge.runtime import Cycle, Runtime
     from a3d_edge.video.source import open_source
 
@@ -114,7 +114,7 @@ def _latencies(
 ) -> Mapping[Configuration, float] | None:
     """What the device profile knows of this bundle's latencies; that there is one is said on stderr."""
     from a3d_edge.engine.engines import find_engine
-    from a3d_edge.profiles import choose, describe_device, latencies
+    from a3d_edge.profiling.profiles import choose, describe_device, latencies
 
     if word == "none":
         return None

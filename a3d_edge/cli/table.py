@@ -32,9 +32,9 @@ def build(
 ) -> None:
     """Measure the accuracy of every configuration, add its cost, select the Pareto front."""
     require("train", "torch", "av")
-    from a3d_edge.exporters.build_table import build_table
     from a3d_edge.files import write_atomically
     from a3d_edge.models.checkpoint import load
+    from a3d_edge.training.build_table import build_table
 
     claim(out, inputs=[options.scores, *options.inputs(checkpoint)], overwrite=overwrite)
     loaded = load(checkpoint)

@@ -201,8 +201,8 @@ def _advice(checkpoint: Checkpoint, out: Path) -> Iterator[None]:
 def _calibrate(
     checkpoint: Checkpoint, clips: list[Clip], cache: Path | None, out: Path, report: Report
 ) -> None:
-    from a3d_edge.exporters.calibrate import calibrate
     from a3d_edge.models.checkpoint import save
+    from a3d_edge.training.calibrate import calibrate
 
     windows = window_set(checkpoint, clips, cache, 1)
     calibrate(checkpoint.model.cpu(), checkpoint.grid(), windows, step(report, "calibrate"))

@@ -88,8 +88,8 @@ def _windows(bundle: Bundle, configuration: Configuration) -> Iterator[Window]:
     """The probe, then a window of every action that can be rendered."""
     import numpy as np
 
+    from a3d_edge.demo.rendered import CLASSES
     from a3d_edge.engine.session import probe_pictures
-    from a3d_edge.rendered import CLASSES
     from a3d_edge.video.preprocess import preprocess
     from a3d_edge.video.sampler import pathways
 
@@ -112,7 +112,7 @@ _RENDERED: dict[tuple[str, int, float], Any] = {}  # drawn once for all configur
 
 
 def _rendered(label: str, frames: int, rate: float) -> Any:
-    from a3d_edge.rendered import render_clip
+    from a3d_edge.demo.rendered import render_clip
 
     key = (label, frames, rate)
     if key not in _RENDERED:

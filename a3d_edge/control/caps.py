@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from a3d_edge.configuration import Budget, BudgetKind
-from a3d_edge.control.signals import Signals
+from a3d_edge.device.signals import Signals
 
 __all__ = ["Cap", "Settings", "caps"]
 

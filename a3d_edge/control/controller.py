@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control import policy
 from a3d_edge.control.policy import Decision, LatencyModel, PolicyState, Settings
-from a3d_edge.control.signals import DeviceSensors, Signals
+from a3d_edge.device.signals import DeviceSensors, Signals
 from a3d_edge.errors import UsageError
 from a3d_edge.table import ConfigurationBudgetTable
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from a3d_edge.configuration import Budget, BudgetKind, Configuration
 from a3d_edge.control.caps import Cap, Settings, caps
 from a3d_edge.control.latency import LatencyModel
-from a3d_edge.control.signals import Signals
+from a3d_edge.device.signals import Signals
 from a3d_edge.table import ConfigurationBudgetTable, pareto_front
 
 __all__ = ["Bar", "Cap", "Decision", "LatencyModel", "PolicyState", "Settings", "caps", "decide", "refuse"]

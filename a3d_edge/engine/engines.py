@@ -73,7 +73,7 @@ class Engine(Protocol):
 class PreparingEngine(Engine, Protocol):
     """An engine that can write an opened graph to disk as it runs it: opened again, it is mapped, not made.
 
-    See `a3d_edge.engine.prepared`, which keeps them.
+    See `a3d_edge.engine.cache.prepared`, which keeps them.
     """
 
     @property

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.control.cgroups import group_directories, memory_free
+from a3d_edge.device.cgroups import group_directories, memory_free
 from a3d_edge.engine.engines import trim_heap
 from a3d_edge.errors import UsageError
 from a3d_edge.table import ConfigurationBudgetTable, Row

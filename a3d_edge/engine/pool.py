@@ -17,10 +17,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
-from a3d_edge.control.cores import checked_threads
+from a3d_edge.device.cores import checked_threads
+from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import DEFAULT, Engine, find_engine, trim_heap
 from a3d_edge.engine.memory import Footprints, default_memory
-from a3d_edge.engine.prepared import PreparedNetworks
 from a3d_edge.engine.session import Network, open_network
 
 __all__ = ["SessionPool"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.control.cores import available_threads, checked_threads
+from a3d_edge.device.cores import available_threads, checked_threads
 from a3d_edge.engine.engines import DEFAULT, Engine, Stage, find_engine
 from a3d_edge.engine.memory import tidy_heap
 from a3d_edge.errors import BundleError, ResourceError, UsageError
@@ -19,7 +19,7 @@ from a3d_edge.video.sampler import Pathway, pathways
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
-    from a3d_edge.engine.prepared import PreparedNetworks
+    from a3d_edge.engine.cache.prepared import PreparedNetworks
 
 __all__ = [
     "BundleNetwork",
@@ -157,7 +157,7 @@ def open_network(
     cache: PreparedNetworks | None = None,
     stop: threading.Event | None = None,
 ) -> BundleNetwork:
-    """Load a configuration; ``cache``: mapped from there, if it serves it (`a3d_edge.engine.prepared`).
+    """Load a configuration; ``cache``: mapped from there, if it serves it (`a3d_edge.engine.cache.prepared`).
 
     Raises `UsageError` when the bundle lacks it or the threads are too many, `BundleError` when it does not
     compute what was exported, `ResourceError` when the device cannot run it, or it is told to ``stop`` while

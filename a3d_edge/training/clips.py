@@ -116,7 +116,7 @@ def split_fold(clips: Sequence[Clip], fold: int) -> tuple[list[Clip], list[Clip]
 
 def rendered_clips(labels: Sequence[str], each: int, first_seed: int = 1000) -> list[Clip]:
     """``each`` rendered clips of every label that can be drawn, of consecutive seeds."""
-    from a3d_edge.rendered import CLASSES
+    from a3d_edge.demo.rendered import CLASSES
 
     return [
         Clip(label, None, seed=first_seed + i) for label in labels if label in CLASSES for i in range(each)

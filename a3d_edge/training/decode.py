@@ -263,7 +263,7 @@ def _mapped(index: Path, pixels: Path) -> DecodedClip | None:
 
 def _drawn(clip: Clip) -> Iterator[Frame]:
     """A rendered clip; its seed also chooses its shape, rate and length."""
-    from a3d_edge.rendered import render_clip
+    from a3d_edge.demo.rendered import render_clip
 
     rng = np.random.default_rng([clip.seed, 77])
     width, height = RENDERED_SIZES[rng.integers(len(RENDERED_SIZES))]
@@ -281,7 +281,6 @@ def _renderer_version() -> str:
 
 def _renderer_sources() -> list[Path]:
     """Every module that draws, always in the same order."""
-    from a3d_edge import figures, rendered
+    from a3d_edge import demo
 
-    drawing = Path(figures.__file__).parent.glob("*.py")
-    return [Path(rendered.__file__), *sorted(drawing, key=lambda source: source.name)]
+    return sorted(Path(demo.__file__).parent.glob("*.py"), key=lambda source: source.name)

@@ -69,7 +69,7 @@ class Paced:
 
 
 class Scene(Protocol):
-    """Pictures drawn on demand: `a3d_edge.rendered.RenderedStream`."""
+    """Pictures drawn on demand: `a3d_edge.demo.rendered.RenderedStream`."""
 
     def frame(self, index: int) -> tuple[Image, str]: ...
     def take(self, index: int) -> int: ...

@@ -1,8 +1,8 @@
 """One way through a container, from its first packet to its last.
 
-    container ── packets ──► codec ── frames ──► `Pixels` ──► (picture, position)
-        │ damaged: go on       │ damaged: counted, passed over
-        └── cut off: what is missing is counted
+container ── packets ──► codec ── frames ──► `Pixels` ──► (picture, position)
+    │ damaged: go on       │ damaged: counted, passed over
+    └── cut off: what is missing is counted
 """
 
 from __future__ import annotations

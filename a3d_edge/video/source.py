@@ -83,7 +83,7 @@ def open_source(
 
 
 def _demo(clock: Clock, sleep: Sleep | None) -> Source:
-    from a3d_edge.rendered import RenderedStream
+    from a3d_edge.demo.rendered import RenderedStream
 
     return Demo(RenderedStream(), clock=clock, sleep=sleep)
 

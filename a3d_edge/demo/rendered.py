@@ -1,0 +1,252 @@
+"""Two articulated figures acting out the default classes, drawn from a seed: labelled clips without end.
+
+Bodies, clothes, viewpoint, distance, speed, background, light, shake and noise vary with the seed; the same
+arguments always give the same pictures, whatever was drawn before.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from a3d_edge.demo.actions import ACTIONS
+from a3d_edge.demo.moves import Act, Actor, body, stand
+from a3d_edge.demo.people import Look, Picture, draw_look, paint, paint_shadows
+from a3d_edge.demo.scenery import background, draw_camera, draw_sensor
+from a3d_edge.demo.skeleton import RATE, Array, solve
+from a3d_edge.errors import UsageError
+
+__all__ = ["CLASSES", "RenderedScene", "RenderedStream", "render_clip"]
+
+CLASSES: tuple[str, ...] = ("handshake", "hug", "kick", "point", "punch", "push", "none")
+
+_MARGIN = 0.04
+_LEAD_S = 1.0
+_FINE_PIXELS = 120_000
+_SHADOW_SHRINK = 0.25
+
+
+def render_clip(
+    label: str, seed: int, *, frames: int = 96, width: int = 192, height: int = 144, rate: float = 30.0
+) -> NDArray[np.uint8]:
+    """One clip (T, H, W, 3) BGR of ``label``; the same arguments give the same clip.
+
+    The whole action lies inside a clip of 3 s or more, at a random time when the clip is longer than it. In a
+    shorter one it is acted up to 1.5 times faster, then what surrounds its heart is cut. Raises `UsageError`.
+    """
+    _positive("frames", frames)
+    _positive("rate", rate)
+    scene = RenderedScene(label, seed, width, height, frames / rate)
+    return np.stack([scene.draw(index / rate) for index in range(frames)])
+
+
+class RenderedScene:
+    """One scene of ``duration_s`` seconds: a cast, a place, an action of ``label``. Raises `UsageError`."""
+
+    def __init__(self, label: str, seed: int, width: int, height: int, duration_s: float) -> None:
+        if label not in ACTIONS:
+            raise UsageError(f"cannot render label '{label}'; known are {', '.join(CLASSES)}")
+        for name, value in (("width", width), ("height", height), ("duration_s", duration_s)):
+            _positive(name, value)
+        if seed < 0:
+            raise UsageError(f"seed {seed} is negative; give 0 or more")
+        self.label, self.seed, self.duration_s = label, seed, duration_s
+        self._size = (width, height)
+        self._fine = 2 if width * height <= _FINE_PIXELS else 1
+        rng = np.random.default_rng([seed, CLASSES.index(label)])
+        stage = _act_out(rng, label, duration_s)
+        self._looks = [draw_look(rng) for _ in stage.joints]
+        self._camera = draw_camera(rng, stage.extent(), width, height)
+        self._joints = [self._camera.project(joints) for joints in stage.joints]
+        self._shadow = _draw_shadow(rng)
+        self._casts = [self._camera.project(_cast(joints, self._shadow))[..., :2] for joints in stage.joints]
+        self._light = (float(rng.choice([-0.8, 0.8])), -0.5)
+        self._place = self._draw_place(rng)
+        self._sensor = draw_sensor(rng, width, height)
+
+    def draw(self, time_s: float) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) BGR at a moment in [0, ``duration_s``]; the same moment, the same picture."""
+        fine = self._fine
+        shift = self._camera.waver(time_s)
+        canvas = self._backdrop(shift)
+        index, part = self._moment(time_s)
+        self._darken(canvas, [_between(cast, index, part) for cast in self._casts], shift)
+        people: list[tuple[Array, Look]] = []
+        for joints, look in zip(self._joints, self._looks, strict=True):
+            now = _between(joints, index, part)
+            now[:, 0], now[:, 1] = (now[:, 0] + shift[0]) * fine, (now[:, 1] + shift[1]) * fine
+            people.append((now, look))
+        paint(canvas, people, self._camera.scale * fine, self._light)
+        if fine > 1:
+            canvas = cv2.resize(canvas, self._size, interpolation=cv2.INTER_AREA)
+        return self._sensor.expose(canvas, time_s)
+
+    def _moment(self, time_s: float) -> tuple[int, float]:
+        position = float(np.clip((time_s + _LEAD_S) * RATE, 0, len(self._joints[0]) - 1.001))
+        return int(position), position - int(position)
+
+    def _draw_place(self, rng: np.random.Generator) -> Picture:
+        width, height = self._size
+        feet = self._camera.v + 0.5 * self._camera.scale
+        floor = -1.0
+        if self._camera.pitch < 0.22 and rng.uniform() < 0.75:
+            floor = float(feet - rng.uniform(0.06, 0.3 + 1.5 * self._camera.pitch) * self._camera.scale)
+        margin = self._margin()
+        wide, high = (width + 2 * margin) * self._fine, (height + 2 * margin) * self._fine
+        return background(rng, wide, high, (floor + margin) * self._fine)
+
+    def _margin(self) -> int:
+        return 2 + int(_MARGIN * self._size[1])
+
+    def _backdrop(self, shift: tuple[float, float]) -> Picture:
+        width, height = self._size[0] * self._fine, self._size[1] * self._fine
+        margin = self._margin() * self._fine
+        x, y = (margin - round(float(np.clip(s * self._fine, -margin, margin))) for s in shift)
+        return self._place[y : y + height, x : x + width].copy()
+
+    def _darken(self, canvas: Picture, casts: list[Array], shift: tuple[float, float]) -> None:
+        height, width = canvas.shape[:2]
+        shrink = _SHADOW_SHRINK * (1 if self._fine > 1 else 2)
+        mask = np.full((max(1, round(height * shrink)), max(1, round(width * shrink))), 255, np.uint8)
+        casts = [(cast + shift) * self._fine for cast in casts]
+        soft = paint_shadows(mask, casts, self._camera.scale * self._fine, shrink, self._shadow[2])
+        shade = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(canvas, cv2.merge([shade, shade, shade]), canvas, 1 / 255)
+
+
+class RenderedStream:
+    """Endless scenes of 3.2 to 4.5 s one after the other, classes shuffled, each with a new cast.
+
+    Stateless in ``index``; at most a few scenes are kept, the oldest goes first. Raises `UsageError`.
+    """
+
+    _KEPT = 2
+
+    def __init__(self, seed: int = 0, width: int = 320, height: int = 240, rate: float = 30.0) -> None:
+        for name, value in (("width", width), ("height", height), ("rate", rate)):
+            _positive(name, value)
+        if seed < 0:
+            raise UsageError(f"seed {seed} is negative; give 0 or more")
+        self._seed, self._size, self._rate = seed, (width, height), rate
+        self._scenes: OrderedDict[tuple[int, int], RenderedScene] = OrderedDict()
+
+    def frame(self, index: int) -> tuple[NDArray[np.uint8], str]:
+        """Frame ``index`` (H, W, 3) BGR from 0 on, and the label being acted. Raises `UsageError`."""
+        if index < 0:
+            raise UsageError(f"frame index {index} is negative; give 0 or more")
+        cycle, place, first, programme = self._locate(index)
+        scene = self._scene(cycle, place, programme)
+        return scene.draw((index - first) / self._rate), scene.label
+
+    def take(self, index: int) -> int:
+        """Number of the scene of frame ``index``; the picture does not go on from one to the next."""
+        cycle, place, _, programme = self._locate(index)
+        return cycle * len(programme) + place
+
+    def _locate(self, index: int) -> tuple[int, int, int, list[tuple[str, int]]]:
+        """Cycle, scene in it, the scene's first frame, and the cycle's programme of (label, frames)."""
+        length = sum(frames for _, frames in self._programme(0))
+        cycle, rest = divmod(index, length)
+        programme, first = self._programme(cycle), cycle * length
+        for place, (_, frames) in enumerate(programme):
+            if rest < frames:
+                return cycle, place, first, programme
+            rest, first = rest - frames, first + frames
+        raise AssertionError("a programme covers its cycle")
+
+    def _programme(self, cycle: int) -> list[tuple[str, int]]:
+        """Every class once, in a new order; durations differ but sum to the same in each cycle."""
+        rng = np.random.default_rng([self._seed, 71, cycle])
+        frames = [max(1, round(s * self._rate)) for s in np.linspace(3.2, 4.5, len(CLASSES))]
+        labels, lengths = rng.permutation(len(CLASSES)), rng.permutation(frames)
+        return [(CLASSES[label], int(length)) for label, length in zip(labels, lengths, strict=True)]
+
+    def _scene(self, cycle: int, place: int, programme: list[tuple[str, int]]) -> RenderedScene:
+        key = (cycle, place)
+        if key not in self._scenes:
+            label, frames = programme[place]
+            seed = int(np.random.default_rng([self._seed, 72, cycle, place]).integers(2**31))
+            self._scenes[key] = RenderedScene(label, seed, *self._size, frames / self._rate)
+            while len(self._scenes) > self._KEPT:
+                self._scenes.popitem(last=False)
+        self._scenes.move_to_end(key)
+        return self._scenes[key]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """The acted scene: joints (N, J, 3) of each figure and which moments belong to the action's heart."""
+
+    joints: list[Array]
+    heart: slice
+    actors: int
+
+    def extent(self) -> Array:
+        """Every joint (K, 3) of the actors during the heart of the action."""
+        return np.concatenate([joints[self.heart].reshape(-1, 3) for joints in self.joints[: self.actors]])
+
+
+def _act_out(rng: np.random.Generator, label: str, duration_s: float) -> _Stage:
+    act = ACTIONS[label](rng)
+    start, pace = _schedule(rng, act, duration_s)
+    times = np.arange(-_LEAD_S, duration_s + 0.1, 1 / RATE)
+    actors = act.perform((times - start) * pace)
+    cast = actors + _passers(rng, times)
+    margin = float(rng.uniform(0.0, 0.6))
+    first, last = (start + (act.core[i] + (2 * i - 1) * margin) / pace + _LEAD_S for i in (0, 1))
+    begin = int(np.clip(first * RATE, _LEAD_S * RATE, len(times) - 2))
+    heart = slice(begin, int(np.clip(last * RATE, begin + 1, len(times))))
+    return _Stage([solve(script, shape) for script, shape in cast], heart, len(actors))
+
+
+def _schedule(rng: np.random.Generator, act: Act, duration_s: float) -> tuple[float, float]:
+    """When the action begins, in seconds, and how much faster than usual it is."""
+    pace = float(rng.uniform(0.75, 1.35))
+    if act.length / pace > duration_s:
+        pace = float(np.clip(act.length / duration_s, pace, 1.5))
+    room = duration_s - act.length / pace
+    if room >= 0:
+        return float(rng.uniform(0.0, room)), pace
+    middle = 0.5 * (act.core[0] + act.core[1]) / pace
+    return float(np.clip(duration_s / 2 - middle, room, 0.0)), pace
+
+
+def _passers(rng: np.random.Generator, times: Array) -> list[Actor]:
+    """At times somebody farther away who has nothing to do with it."""
+    if rng.uniform() > 0.1:
+        return []
+    beside = float(rng.choice([-1.0, 1.0])) * float(rng.uniform(0.8, 1.6))
+    script = stand(times, rng, beside, float(rng.uniform(0, 2 * np.pi)))
+    far = np.full_like(times, -float(rng.uniform(0.8, 1.6)))
+    walk = float(rng.choice([0.0, 0.5, -0.5])) * times
+    yaw = np.where(walk[-1] > 0, 0.0, np.pi) + 0 * times if walk[-1] != 0 else script.yaw
+    return [(replace(script, x=script.x + walk, z=far, yaw=yaw), body(rng))]
+
+
+def _draw_shadow(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Where a height's shadow falls (x, z, in heights) and how dark it is."""
+    long = float(rng.choice([0.05, rng.uniform(0.1, 0.9)]))
+    angle = float(rng.uniform(0, 2 * np.pi))
+    return long * np.cos(angle), long * np.sin(angle), float(rng.uniform(0.1, 0.5))
+
+
+def _cast(joints: Array, shadow: tuple[float, float, float]) -> Array:
+    ground = joints.copy()
+    ground[..., 0] += shadow[0] * joints[..., 1]
+    ground[..., 2] += shadow[1] * joints[..., 1]
+    ground[..., 1] = 0.0
+    return ground
+
+
+def _between(track: Array, index: int, part: float) -> Array:
+    moment: Array = (1 - part) * track[index] + part * track[index + 1]
+    return moment
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise UsageError(f"{name} {value} of a rendered picture is not above 0")

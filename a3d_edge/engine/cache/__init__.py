@@ -1,0 +1,1 @@
+"""Prepared networks, kept on this device."""

@@ -1,0 +1,1 @@
+"""Measuring configurations on this device."""

@@ -1,0 +1,182 @@
+"""What a configuration takes on this device: time of whole windows and of a stream, back to back; memory.
+
+All of it happens in this process; `a3d_edge.profiling.apart` gives every configuration one of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a3d_edge.engine.memory import anonymous_bytes
+from a3d_edge.engine.stream import WindowStream
+from a3d_edge.video.frame import Frame
+from a3d_edge.video.preprocess import preprocess
+from a3d_edge.video.sampler import Sample
+
+if TYPE_CHECKING:
+    from a3d_edge.bundle import Bundle
+    from a3d_edge.engine.session import Network
+
+__all__ = [
+    "Limit",
+    "PeakMemory",
+    "camera_pictures",
+    "streaming_ms",
+    "whole_windows_ms",
+    "window_latencies_ms",
+]
+
+Image = NDArray[np.uint8]
+
+WARM_UP = 3
+"""Windows before those that count: the first ones allocate, and wake a processor that rests."""
+FEWEST = 5
+"""So many count however long they take: fewer have no percentiles."""
+PICTURES, SIDES = 8, (640, 480)
+SAMPLE_S = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """When enough windows were run: ``windows`` of them, or as many as fit ``seconds``, at least `FEWEST`."""
+
+    windows: int
+    seconds: float
+
+    def reached(self, done: int, begun: float) -> bool:
+        """After ``done`` windows since ``begun`` (`time.perf_counter`)."""
+        late = done >= FEWEST and time.perf_counter() - begun >= self.seconds
+        return done >= self.windows or late
+
+
+def window_latencies_ms(network: Network, windows: int = 5) -> list[float]:
+    """Milliseconds of ``windows`` windows: every picture encoded anew, then classified.
+
+    One window before them is not counted: the first run allocates. The pictures are zeros, of the sizes and
+    numbers that the configuration looks at; what they show makes no difference to the work.
+    """
+    pictures = [
+        np.zeros((len(pathway.instants), 3, pathway.size, pathway.size), np.float32)
+        for pathway in network.pathways
+    ]
+    taken = []
+    for _ in range(windows + 1):
+        start = time.perf_counter()
+        network.classify(*[network.encode(given, place) for place, given in enumerate(pictures)])
+        taken.append(1e3 * (time.perf_counter() - start))
+    return taken[1:]
+
+
+def camera_pictures(size: tuple[int, int] = SIDES) -> list[Image]:
+    """A few frames ``(H, W, 3)`` as a camera of ``size`` (W, H) gives them, drawn; to be shown in turn."""
+    from a3d_edge.demo.rendered import RenderedStream
+
+    scene = RenderedStream(width=size[0], height=size[1])
+    return [scene.frame(5 * number)[0] for number in range(PICTURES)]
+
+
+def whole_windows_ms(
+    network: Network, bundle: Bundle, images: Sequence[Image], limit: Limit
+) -> tuple[list[float], list[float]]:
+    """Milliseconds of windows back to back, every picture made and encoded anew: (the network, all else)."""
+    network_ms: list[float] = []
+    other_ms: list[float] = []
+    begun = time.perf_counter()
+    for number in count(-WARM_UP):
+        start = time.perf_counter()
+        pictures = _window(network, bundle, images)
+        ready = time.perf_counter()
+        network.classify(*[network.encode(given, place) for place, given in enumerate(pictures)])
+        end = time.perf_counter()
+        if number < 0:
+            begun = end
+            continue
+        network_ms.append(1e3 * (end - ready))
+        other_ms.append(1e3 * (ready - start))
+        if limit.reached(len(network_ms), begun):
+            break
+    return network_ms, other_ms
+
+
+def streaming_ms(network: Network, bundle: Bundle, images: Sequence[Image], limit: Limit) -> list[float]:
+    """Milliseconds of all work for one prediction, back to back, each a sampled frame after the one before.
+
+    The frame is preprocessed and encoded, the others of its window were already: what a run does.
+    """
+    stream = WindowStream(bundle.sampling, bundle.preprocessing, bundle.sampling.stride, network)
+    taken: list[float] = []
+    warm, begun = 0, time.perf_counter()
+    for sample in _samples(bundle, images):
+        stream.add(sample)
+        window = stream.next_ready()
+        if window is None:
+            continue
+        work_ms = stream.run(window).work_ms
+        if warm < WARM_UP:
+            warm, begun = warm + 1, time.perf_counter()
+            continue
+        taken.append(work_ms)
+        if limit.reached(len(taken), begun):
+            break
+    return taken
+
+
+@dataclass(slots=True)
+class PeakMemory:
+    """The most anonymous memory so far, MB, once measured by `watching`; None where it is unknown."""
+
+    mb: float | None = None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look every 2 ms, from a thread, while the block runs; loading lets other threads run meanwhile."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(over,), name="memory", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self._look()
+
+    def _watch(self, over: threading.Event) -> None:
+        while not over.wait(SAMPLE_S):
+            self._look()
+
+    def _look(self) -> None:
+        now = anonymous_bytes()
+        if now is not None:
+            self.mb = max(self.mb or 0.0, now / 1e6)
+
+
+def _window(network: Network, bundle: Bundle, images: Sequence[Image]) -> list[NDArray[np.float32]]:
+    """Pictures ``(T, 3, S, S)`` of a window, for every pathway."""
+    spec = bundle.preprocessing
+    return [
+        np.stack([preprocess(_shown(images, m, spec.offsets), pathway.size, spec) for m in pathway.instants])
+        for pathway in network.pathways
+    ]
+
+
+def _shown(images: Sequence[Image], instant: int, offsets: Sequence[int]) -> list[Image]:
+    """The frames of a sampled instant; frames come in turn."""
+    return [images[max(0, instant - offset) % len(images)] for offset in offsets]
+
+
+def _samples(bundle: Bundle, images: Sequence[Image]) -> Iterator[Sample]:
+    """Sampled instants without end."""
+    sampling, offsets = bundle.sampling, bundle.preprocessing.offsets
+    for instant in count(0, sampling.spacing):
+        shown = _shown(images, instant, offsets)
+        frames = (Frame(instant, instant / sampling.rate, image, 0.0) for image in shown)
+        yield Sample(instant, tuple(frames))
