@@ -25,7 +25,14 @@ nox.options.error_on_external_run = True
 
 ROOT = Path(__file__).parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
-TOOLS = ("pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6", "build>=1.2", "setuptools>=77")
+TOOLS = (
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6",
+    "jsonschema>=4.20",
+    "build>=1.2",
+    "setuptools>=77",
+)
 NO_TORCH = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is not None)"
 
 

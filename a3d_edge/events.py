@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, Protocol, overload
 
 from numpy.typing import NDArray
@@ -17,6 +18,11 @@ __all__ = ["Events", "Prediction", "Ranking", "ReaderLeftError", "Summary", "Swi
 TOP = 10
 LATENCIES_KEPT = 4096
 """Percentiles are of the latest so many predictions: a run of weeks must not grow."""
+
+
+def utc(seconds: float) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC, to the millisecond: ``2026-01-31T12:00:00.000Z``."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 class Ranking(Sequence[tuple[str, float]]):
@@ -67,7 +73,9 @@ class Prediction:
     labels with their scores, best first.
     ``latency_ms``: work done for it since the prediction before; ``age_ms``: from the capture of its newest
     frame to now. ``padded``: the source ended before the window was full. ``truth``: the demo's label,
-    ``take``: the number of its scene (see `Frame`).
+    ``take``: the number of its scene (see `Frame`). ``captured_at``: when its newest frame came, in seconds
+    since 1970 by the system's clock; ``source``: the source's name, without a URL's user and password.
+    ``reason`` and ``limiting_signal``: why this configuration runs (see `Switch`), as was last decided.
     """
 
     stream_time_s: float
@@ -81,6 +89,10 @@ class Prediction:
     padded: bool = False
     truth: str | None = None
     take: int = 0
+    captured_at: float | None = None
+    source: str | None = None
+    reason: str | None = None
+    limiting_signal: str | None = None
 
     def fields(self) -> dict[str, Any]:
         """As JSON values (DESIGN §6)."""
@@ -94,6 +106,10 @@ class Prediction:
             "latency_ms": self.latency_ms,
             "age_ms": self.age_ms,
             "padded": self.padded,
+            "time": None if self.captured_at is None else utc(self.captured_at),
+            "source": self.source,
+            "reason": self.reason,
+            "limiting_signal": self.limiting_signal,
         }
         return found if self.truth is None else {**found, "truth": self.truth}
 

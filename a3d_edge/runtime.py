@@ -101,6 +101,7 @@ class Runtime:
         self._decided_at = float("inf")  # the first decision holds until the first window
         self._every_frame = self._audience.wants_every_frame
         self._wanted: Decision  # the one that first asked for the present configuration: its reason counts
+        self._why: Decision  # the latest one for the configuration that runs: predictions carry its reason
         self._told_far = False
         self.summary = Summary()
 
@@ -115,7 +116,7 @@ class Runtime:
         begun = self._clock()
         reader: Reader | None = None
         try:
-            self._wanted = first = self._controller.decide()
+            self._wanted = self._why = first = self._controller.decide()
             self._decision = first
             if not self._loaded(first.configuration):
                 return self.summary
@@ -228,6 +229,8 @@ class Runtime:
         self._decision, self._decided_at = self._controller.decide(), self._clock()
         if self._decision.configuration != self._wanted.configuration:
             self._wanted = self._decision
+        if self._decision.configuration == self._why.configuration:
+            self._why = self._decision
 
     def _switch_to(self, decision: Decision) -> bool:
         """Switch if the network is there, and otherwise see that it will be; whether it was."""
@@ -245,6 +248,7 @@ class Runtime:
             self._audience.warning(f"{after} could not be loaded, {before} runs on: {error}")
             return False
         self._stream.switch(network)
+        self._why = decision
         self.summary.switches += 1
         at = self._latest.stream_time_s if self._latest else 0.0
         self._audience.switch(Switch(at, before, after, decision.reason, decision.limiting_signal))
@@ -273,6 +277,7 @@ class Runtime:
     def _prediction(self, result: WindowResult, configuration: Configuration) -> Prediction:
         top = Ranking(self._bundle.classes, result.scores)
         label, score = top[0]
+        age_s = time.monotonic() - result.newest.captured_s
         return Prediction(
             stream_time_s=result.newest.time_s,
             window_start_s=result.oldest.time_s,
@@ -281,10 +286,14 @@ class Runtime:
             top=top,
             configuration=configuration,
             latency_ms=result.work_ms,
-            age_ms=(time.monotonic() - result.newest.captured_s) * 1000.0,
+            age_ms=age_s * 1000.0,
             padded=result.window.padded,
             truth=result.newest.truth,
             take=result.newest.take,
+            captured_at=time.time() - age_s,
+            source=self._source.name,
+            reason=self._why.reason,
+            limiting_signal=self._why.limiting_signal,
         )
 
     def _end_of_source(self) -> None:

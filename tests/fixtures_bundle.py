@@ -301,7 +301,12 @@ def run_cli(*arguments: object, cwd: Path, timeout: float = 60.0, **options: Any
 def main_here(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
 ) -> tuple[int, str, str]:
-    """The same inside this process: quicker, for commands whose process does not matter."""
+    """The same inside this process: quicker, for commands whose process does not matter.
+
+    Every line of ``--json`` is held against the published schema.
+    """
+    from fixtures_events import kinds_of
+
     from a3d_edge.cli import main
 
     monkeypatch.setattr(sys, "argv", ["a3d-edge", *(str(argument) for argument in arguments)])
@@ -309,6 +314,8 @@ def main_here(
     with pytest.raises(SystemExit) as ended:
         main()
     out, err = capfd.readouterr()
+    if "--json" in arguments:
+        kinds_of(out)
     return int(ended.value.code or 0), out, err
 
 

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -115,6 +116,22 @@ def test_json_lines_have_the_fields_programs_rely_on(here: Here, bundle: Path, c
     assert summary["frames_captured"] == 60 == summary["frames_used"] + sum(summary["dropped"].values())
     assert summary["predictions"] == kinds.count("prediction")
     assert set(summary["latency_ms"]) == {"p50", "p95"}
+
+
+def test_a_prediction_says_when_of_what_and_why(here: Here, bundle: Path, clip: Path) -> None:
+    """The clock's time between the run's beginning and end, the source, and the last switch's reason."""
+    before = datetime.now(timezone.utc) - timedelta(milliseconds=1)
+    _, out, _ = here("run", "--source", clip, "--bundle", bundle, "--json", "--switch-every", 9)
+    after = datetime.now(timezone.utc)
+    why = None
+    for line in events(out)[:-1]:
+        if line["event"] == "switch":
+            why = (line["reason"], line["limiting_signal"])
+            continue
+        assert before <= datetime.fromisoformat(line["time"].replace("Z", "+00:00")) <= after
+        assert line["source"] == str(clip)
+        assert why is None or (line["reason"], line["limiting_signal"]) == why
+    assert why is not None
 
 
 def test_a_network_of_two_pathways_runs(slowfast: Path, clip: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,12 +33,23 @@ def test_fields_of_a_prediction() -> None:
         "latency_ms",
         "age_ms",
         "padded",
+        "time",
+        "source",
+        "reason",
+        "limiting_signal",
     ]
     assert fields["configuration"] == "w1.00-s224-t8"
     assert fields["padded"] is False
     assert len(fields["top"]) == TOP
     assert fields["top"][0] == {"label": "hug", "score": 0.5}
     json.dumps(fields, allow_nan=False)
+
+
+def test_the_time_of_a_prediction_is_utc() -> None:
+    """To the millisecond, whatever the time zone here; unknown where nobody has told it."""
+    found = replace(prediction(), captured_at=1769860800.25).fields()
+    assert found["time"] == "2026-01-31T12:00:00.250Z"
+    assert prediction().fields()["time"] is None
 
 
 def test_truth_is_told_only_where_it_is_known() -> None:

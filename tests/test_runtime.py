@@ -142,6 +142,24 @@ def test_switching_through_all_configurations(bundle: Bundle, tmp_path: Path) ->
         assert first.configuration == second.configuration
 
 
+def test_a_prediction_tells_why_its_configuration_runs(bundle: Bundle, tmp_path: Path) -> None:
+    """What was last decided for it: not what once led to it."""
+
+    class Told(Script):
+        def decide(self) -> Decision:
+            return replace(super().decide(), reason=f"{len(self.wanted)} left of {self.current}")
+
+    path = write_video(tmp_path / "clip.avi", 24)
+    small, large = SMALLEST, LARGEST
+    script = Told(large, large, small, small, large)
+    _, told = run(bundle, open_source(path), controller=script, max_predictions=6)
+    assert [(p.reason, p.limiting_signal) for p in told.predictions] == [
+        (f"{left} left of {which}", "cpu")
+        for left, which in ((4, large), (3, large), (2, small), (1, small), (0, large), (0, large))
+    ]
+    assert {p.source for p in told.predictions} == {str(path)}
+
+
 @pytest.mark.parametrize("hop", [1, 3, 5, 16])
 def test_a_windows_prediction_does_not_depend_on_the_hop(bundle: Bundle, tmp_path: Path, hop: int) -> None:
     """On a real file, window by window."""

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from a3d_edge.errors import ResourceError
-from a3d_edge.sinks.jsonl import JsonLines
+from a3d_edge.json_lines import JsonLines
+from a3d_edge.sinks.jsonl import plain
 
 
 def written(event: str, fields: dict[str, object]) -> str:
     stream = io.StringIO()
-    JsonLines(stream).write(event, fields)
+    JsonLines(stream).write(event, plain(fields))
     return stream.getvalue()
 
 

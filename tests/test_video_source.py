@@ -92,11 +92,12 @@ def test_a_stream_that_does_not_answer_fails_without_telling_the_password(url: s
         ("rtsp://u:p@ss@host:1/x", "rtsp://…@host:1/x"),
         ("rtsp://u:p/w?a#b@host:1/x", "rtsp://…@host:1/x"),
         ("rtsp://host/x", "rtsp://host/x"),
+        ("http://host:80/video.mjpg?user=me&pwd=secret", "http://host:80/video.mjpg?…"),
         ("/a@b", "/a@b"),
         (0, "0"),
     ],
 )
-def test_only_the_user_part_of_a_url_is_hidden(where: str | int, printed: str) -> None:
+def test_only_the_user_part_and_the_query_of_a_url_are_hidden(where: str | int, printed: str) -> None:
     """Everything that helps to find a mistake stays."""
     assert shown(where) == printed
 

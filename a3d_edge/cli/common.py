@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import typer
 
 from a3d_edge.cli.notices import say
 from a3d_edge.errors import ResourceError, UsageError
-from a3d_edge.json_text import json_text
+from a3d_edge.json_lines import JsonLines
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
@@ -26,12 +27,10 @@ if TYPE_CHECKING:
 
 Report = Callable[[str, int, int], None]
 
-SCHEMA = 1
-
 
 def emit(event: str, fields: dict[str, Any]) -> None:
-    """One JSON line on stdout."""
-    typer.echo(json_text({"event": event, "schema": SCHEMA, **fields}))
+    """One JSON line on stdout. Raises what `JsonLines` raises."""
+    JsonLines(sys.stdout).write(event, fields)
 
 
 def require(extra: str, *modules: str) -> None:

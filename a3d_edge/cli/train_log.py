@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from a3d_edge.cli.common import Report, emit
 from a3d_edge.cli.notices import say
+from a3d_edge.errors import ResourceError
 
 if TYPE_CHECKING:
     from a3d_edge.training.loop import StepReport
@@ -55,10 +56,13 @@ class TrainLog:
     def _emit(self, fields: dict[str, object]) -> None:
         try:
             emit("epoch", fields)
-        except OSError as error:
+        except (OSError, ResourceError) as error:
             self._dropped = True
             leave_stdout()
-            say(f"stdout takes no more lines ({error.strerror}); training goes on without them")
+            why = error if isinstance(error, OSError) else error.__cause__
+            say(
+                f"stdout takes no more lines ({getattr(why, 'strerror', why)}); training goes on without them"
+            )
 
 
 def leave_stdout() -> None:

@@ -1,4 +1,4 @@
-"""Events as JSON Lines: one object a line, for programs."""
+"""A run as JSON Lines: one object a line, for programs."""
 
 from __future__ import annotations
 
@@ -8,40 +8,14 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from a3d_edge.errors import ResourceError
-from a3d_edge.events import Prediction, ReaderLeftError, Summary, Switch
-from a3d_edge.json_text import json_text
+from a3d_edge.events import Prediction, Summary, Switch
+from a3d_edge.json_lines import SCHEMA_VERSION, JsonLines
 from a3d_edge.video.frame import Frame
 
 __all__ = ["SCHEMA_VERSION", "JsonEvents", "JsonLines", "plain"]
 
-SCHEMA_VERSION = 1
 DECIMALS = 6
 MILLISECOND_DECIMALS = 3
-
-
-class JsonLines:
-    """Writes events to a text stream, each on its own line and flushed, so that a reader sees it at once.
-
-    Raises `ReaderLeftError` when the reader has left, which is an end and no failure, and `ResourceError`
-    when the stream cannot be written for another reason (a full disk).
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, event: str, fields: Mapping[str, Any]) -> None:
-        """One line: ``{"schema": 1, "event": event, …fields}``, numbers rounded, NaN and infinity as null."""
-        line = json_text({"schema": SCHEMA_VERSION, "event": event} | plain(fields))
-        try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
-        except BrokenPipeError as error:
-            raise ReaderLeftError(*error.args) from error
-        except OSError as error:
-            raise ResourceError(
-                f"cannot write the JSON output ({error.strerror}); is the disk full?"
-            ) from error
 
 
 def plain(value: Any, key: str = "") -> Any:
@@ -87,10 +61,10 @@ class JsonEvents:
         """Not reported."""
 
     def prediction(self, prediction: Prediction) -> None:
-        self._lines.write("prediction", prediction.fields())
+        self._lines.write("prediction", plain(prediction.fields()))
 
     def switch(self, switch: Switch) -> None:
-        self._lines.write("switch", switch.fields())
+        self._lines.write("switch", plain(switch.fields()))
 
     def warning(self, message: str) -> None:
         self._err.write(f"warning: {message}\n")
@@ -100,4 +74,4 @@ class JsonEvents:
 
     def summary(self, summary: Summary) -> None:
         """The last line."""
-        self._lines.write("summary", summary.fields())
+        self._lines.write("summary", plain(summary.fields()))

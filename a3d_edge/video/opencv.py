@@ -38,6 +38,7 @@ __all__ = ["Capture", "Image", "cv2", "shown"]
 Image = NDArray[np.uint8]
 
 _CREDENTIALS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://).*@", re.DOTALL)
+_QUERY = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://[^?]*\?).+", re.DOTALL)
 
 
 LONGEST_READ_S = 12.0
@@ -84,5 +85,6 @@ def _reason(error: cv2.error) -> str:
 
 
 def shown(where: str | int) -> str:
-    """A camera, path or URL as it may be printed: without a URL's user and password, whatever is in them."""
-    return _CREDENTIALS.sub(r"\1…@", str(where))
+    """A camera, path or URL as it may be printed: without a URL's user and password, whatever is in them, and
+    without its query, where many cameras take them (``?user=…&pwd=…``)."""
+    return _QUERY.sub(r"\1…", _CREDENTIALS.sub(r"\1…@", str(where)))
