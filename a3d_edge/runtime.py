@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,8 @@ from a3d_edge.video.sampler import Calm, Sampler
 from a3d_edge.video.source import Source
 
 __all__ = ["Controller", "Cycle", "Runtime"]
+
+LOG = logging.getLogger("a3d_edge")
 
 WAIT_S = 0.5
 """How long the loop waits for a frame before it looks whether it is to stop."""
@@ -227,6 +230,7 @@ class Runtime:
 
     def _decide(self) -> None:
         self._decision, self._decided_at = self._controller.decide(), self._clock()
+        LOG.debug("wants %s: %s", self._decision.configuration, self._decision.reason)
         if self._decision.configuration != self._wanted.configuration:
             self._wanted = self._decision
         if self._decision.configuration == self._why.configuration:

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from a3d_edge.cli import bench, explain, export, flops, import_, info, run, table, train, verify
 from a3d_edge.cli import eval as eval_command
+from a3d_edge.cli.help import Command
 from a3d_edge.cli.notices import warnings_as_lines
 from a3d_edge.cli.streams import drop_unwritten, prepare_streams
 from a3d_edge.errors import A3DEdgeError
@@ -43,25 +44,27 @@ app = typer.Typer(
     cls=_Group,
     help="One trained video network that a device runs at any cost: train, export, run, switch to a budget.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: importing rich for it would double the start-up time
 )
-app.command("run")(run.run)
-app.command("export")(export.export)
-app.command("import")(import_.import_checkpoint)
-app.command("info")(info.info)
-app.command("verify")(verify.verify)
-app.command("bench")(bench.bench)
-app.command("flops")(flops.flops)
-app.command("train")(train.train)
-app.command("eval")(eval_command.evaluate)
-app.command("explain")(explain.explain)
+app.command("run", cls=Command)(run.run)
+app.command("export", cls=Command)(export.export)
+app.command("import", cls=Command)(import_.import_checkpoint)
+app.command("info", cls=Command)(info.info)
+app.command("verify", cls=Command)(verify.verify)
+app.command("bench", cls=Command)(bench.bench)
+app.command("flops", cls=Command)(flops.flops)
+app.command("train", cls=Command)(train.train)
+app.command("eval", cls=Command)(eval_command.evaluate)
+app.command("explain", cls=Command)(explain.explain)
 app.add_typer(table.app, name="table")
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+def _root(
+    version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit."),
+) -> None:
     if version:
         from a3d_edge import __version__
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from a3d_edge.cli.notices import say
+from a3d_edge.cli.notices import detail, say, told_in_detail
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.json_lines import JsonLines
 
@@ -45,7 +45,11 @@ def progress(*, log: bool = False, silent: bool = False) -> Iterator[Report]:
     """A progress bar with ETA on stderr: call it with (what, done, all).
 
     If stderr is no terminal: nothing, or with ``log`` a line at every tenth. ``silent``: nothing anywhere.
+    With ``--verbose`` every step is a line of its own, and there is no bar.
     """
+    if told_in_detail():
+        yield lambda what, done, total: detail("%s: %d of %d", what, done, total)
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
     from rich.progress import TimeRemainingColumn as Eta
@@ -94,7 +98,14 @@ def load_bundle(path: Path | None) -> Bundle:
     """The named bundle, else the default one."""
     from a3d_edge.bundle import Bundle
 
-    return Bundle.default() if path is None else Bundle.load(path)
+    loaded = Bundle.default() if path is None else Bundle.load(path)
+    detail(
+        "bundle %s: %d configurations of %s",
+        loaded.path,
+        len(loaded.configurations),
+        loaded.manifest.architecture,
+    )
+    return loaded
 
 
 def cache_folder(folder: Path | None) -> Path:

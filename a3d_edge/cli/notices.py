@@ -10,7 +10,7 @@ from typing import TextIO
 
 from a3d_edge.errors import DataWarning
 
-__all__ = ["say", "warnings_as_lines"]
+__all__ = ["detail", "say", "told_in_detail", "warnings_as_lines"]
 
 
 def say(line: str) -> None:
@@ -21,6 +21,18 @@ def say(line: str) -> None:
         print(" ".join(line.split("\n")), file=sys.stderr, flush=True)  # noqa: T201 - prints for the commands
     except OSError:  # its reader has left, or its disk is full
         return
+
+
+def told_in_detail() -> bool:
+    """Whether somebody wants debug lines; `logging` is loaded only then (or by whoever runs something)."""
+    logging = sys.modules.get("logging")
+    return logging is not None and logging.getLogger("a3d_edge").isEnabledFor(logging.DEBUG)
+
+
+def detail(line: str, *values: object) -> None:
+    """A debug line of ``logging``, with ``values`` put in; see ``--verbose``."""
+    if told_in_detail():
+        sys.modules["logging"].getLogger("a3d_edge").debug(line, *values)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import typer
 
 from a3d_edge.cli import plotting
 from a3d_edge.cli.common import emit, require
+from a3d_edge.cli.help import Command
 from a3d_edge.cli.measuring import Measuring, measure, takes_measuring
 from a3d_edge.cli.outputs import OverwriteOption, claim
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Configuration–budget tables.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("build")
+@app.command("build", cls=Command)
 @takes_measuring
 def build(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint (.pth).")],
@@ -50,7 +51,7 @@ def build(
     _print(kept, json_lines)
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 def show(
     what: Annotated[
         str | None,
@@ -66,7 +67,7 @@ def show(
         _print((plotting.default_bundle() if what is None else plotting.find(what)).table, json_lines)
 
 
-app.command("plot")(plotting.plot)
+app.command("plot", cls=Command)(plotting.plot)
 
 
 def _print_names(json_lines: bool) -> None:

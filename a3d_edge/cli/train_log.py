@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from a3d_edge.cli.common import Report, emit
-from a3d_edge.cli.notices import say
+from a3d_edge.cli.notices import detail, say
 from a3d_edge.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class TrainLog:
     def __call__(self, step: StepReport) -> None:
         losses = step.losses
         self._report("train", step.step, step.steps)
+        detail("cross entropy %.4f, accuracy %.3f", losses.cross_entropy, losses.accuracy)
         self._count += 1
         for i, value in enumerate((losses.cross_entropy, losses.distillation, losses.accuracy)):
             self._sums[i] += value

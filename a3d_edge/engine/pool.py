@@ -11,7 +11,9 @@ the two of a swap, are more than it; after the swap the old one goes if they do 
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
@@ -24,6 +26,8 @@ from a3d_edge.engine.memory import Footprints, default_memory
 from a3d_edge.engine.session import Network, open_network
 
 __all__ = ["SessionPool"]
+
+LOG = logging.getLogger("a3d_edge")
 
 
 class SessionPool:
@@ -112,11 +116,14 @@ class SessionPool:
             self._cache.get(self._bundle, configuration, self._engine, self._stop)
         # What was let go for it lies on the heap, and must not be counted as room that it found.
         trim_heap()
+        begun = time.monotonic()
         with self._footprints.measuring(configuration):
-            return open_network(
+            network = open_network(
                 self._bundle, configuration, threads=self._threads, engine=self._engine, cache=self._cache,
                 stop=self._stop,
             )  # fmt: skip
+        LOG.debug("%s loaded in %.0f ms", configuration, 1e3 * (time.monotonic() - begun))
+        return network
 
     def _is_mapped(self, configuration: Configuration) -> bool:
         return self._cache is not None and self._cache.serves(self._bundle, configuration, self._engine)
