@@ -28,14 +28,14 @@ GROUPS = {
     "Budget": "--budget --profile --hop --switch-every",
     "Training": "--epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
     "--no-mutual --seed --resume",
-    "Calibration and proof": "--calibration --calibration-clips --no-calibration --parity-clips "
-    "--range-clips",
+    "Calibration and proof": "--calibration --calibration-clips --no-calibration "
+    "--parity-clips --range-clips",
     "Measuring": "--windows --paced --measure --keep-noisy",
     "Device": "--engine --threads --memory --device --cache",
     "Picture": "--x --deadline --title --pareto --label --start",
     "Ending": "--max-predictions --seconds",
-    "Output": "--out --json --save --save-profile --save-profile-as --scores --overwrite --show --all-rows "
-    "--names --verbose --quiet",
+    "Output": "--out --json --save --save-profile --save-profile-as --scores --overwrite --show "
+    "--all-rows --names --verbose --quiet",
 }
 """In the order in which they are shown; what is in none comes last. An option's group is the same everywhere."""
 
