@@ -29,7 +29,7 @@ from fixtures_bundle import (
     write_video,
 )
 from numpy.typing import NDArray
-from test_engine_prepare_apart import children, first_child, state
+from test_engine_cache_apart import children, first_child, state
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration

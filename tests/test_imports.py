@@ -7,9 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 import pytest
 from fixtures_bundle import shared_bundle, write_video
+
+import a3d_edge
 
 NOT_OURS = ("torch", "onnx", "onnx_ir", "onnxscript", "matplotlib", "fvcore")
 HEAVY = (*NOT_OURS, "av")  # which is loaded when a video is opened
@@ -118,10 +121,30 @@ def test_what_needs_them_says_what_to_install(tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1
 
 
+def test_imports_go_one_way(tmp_path: Path) -> None:
+    """The contracts of pyproject.toml hold; an import against them, if only a lazy one, breaks them."""
+    pytest.importorskip("importlinter")
+    settings = Path(__file__).parents[1] / "pyproject.toml"
+    package = tmp_path / "a3d_edge"
+    copytree(
+        Path(a3d_edge.__file__).parent, package, ignore=ignore_patterns("*.onnx", "*.bin", "__pycache__")
+    )
+    code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    kept = python(code, "--no-cache", "--config", settings, cwd=tmp_path)
+    assert kept.returncode == 0, kept.stdout
+    with (package / "engine" / "protocols.py").open("a") as module:
+        module.write("\n\ndef later():\n    from a3d_edge.engine.engines import find_engine\n")
+    with (package / "table.py").open("a") as module:
+        module.write("\n\ndef later():\n    from a3d_edge.runtime import Runtime\n")
+    broken = python(code, "--no-cache", "--config", settings, cwd=tmp_path)
+    assert broken.returncode == 1
+    for said in ("Layers: imports go down BROKEN", "No cycle of modules, not even a lazy one BROKEN"):
+        assert said in broken.stdout
+    assert "a3d_edge.table -> a3d_edge.runtime" in broken.stdout
+
+
 def test_the_public_names_are_there() -> None:
     """Those promised to stay; an unknown one is an AttributeError."""
-    import a3d_edge
-
     for name in a3d_edge.__all__:
         assert getattr(a3d_edge, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):

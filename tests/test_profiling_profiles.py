@@ -27,6 +27,7 @@ from a3d_edge.control import controller
 from a3d_edge.device.cores import available_threads
 from a3d_edge.device.signals import Signals
 from a3d_edge.errors import BundleError, ResourceError, UsageError
+from a3d_edge.folders import user_folder
 from a3d_edge.profiling import profiles
 from a3d_edge.profiling.profiles import (
     Choice,
@@ -36,7 +37,6 @@ from a3d_edge.profiling.profiles import (
     profile_folder,
     profile_path,
     save_profile,
-    user_folder,
 )
 from a3d_edge.runtime import Runtime
 from a3d_edge.table import DeviceProfile, Latency, ProfileRow

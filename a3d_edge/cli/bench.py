@@ -112,7 +112,8 @@ def _check_files(out: Path | None, profile: Path | None) -> None:
 
 
 def _check_home() -> None:
-    from a3d_edge.profiling.profiles import profile_folder, usable_folder
+    from a3d_edge.folders import usable_folder
+    from a3d_edge.profiling.profiles import profile_folder
 
     try:
         usable_folder(profile_folder())

@@ -113,7 +113,7 @@ def cache_folder(folder: Path | None) -> Path:
 
     Raises `ResourceError` when there is no other place either.
     """
-    from a3d_edge.profiling.profiles import usable_folder, user_folder
+    from a3d_edge.folders import usable_folder, user_folder
 
     if folder is not None:
         return folder

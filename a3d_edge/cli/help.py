@@ -37,7 +37,7 @@ GROUPS = {
     "Output": "--out --json --save --save-profile --save-profile-as --scores --overwrite --show "
     "--all-rows --names --verbose --quiet",
 }
-"""In the order in which they are shown; what is in none comes last. An option's group is the same everywhere."""
+"""In the order in which they are shown; what is in none comes last. An option has one group everywhere."""
 
 EXAMPLES = {
     "run": "a3d-edge run --camera 0 --budget 80ms",

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from openvino.frontend import FrontEndManager
 from openvino.frontend.onnx import ConversionExtension
 
-from a3d_edge.engine.engines import Tensors, reason, trim_heap
+from a3d_edge.engine.protocols import Tensors, reason, trim_heap
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 
 __all__ = ["OpenVinoEngine", "OpenVinoStage"]

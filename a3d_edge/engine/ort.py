@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from a3d_edge.engine.engines import Tensors, path_text, reason, trim_heap
+from a3d_edge.engine.protocols import Tensors, path_text, reason, trim_heap
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 from a3d_edge.external_data import check_graph
 

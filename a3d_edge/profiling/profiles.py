@@ -11,8 +11,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import pwd
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from a3d_edge.device.cgroups import cpu_quota, group_directories, memory_limit
 from a3d_edge.device.cores import affinity
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 from a3d_edge.files import write_atomically
+from a3d_edge.folders import usable_folder, user_folder
 from a3d_edge.table import DeviceProfile, ProfileRow
 from a3d_edge.video.sampler import pathways
 
@@ -43,9 +42,6 @@ IDENTITY = ("cpu", "cores", "quota", "memory_gb", "engine", "engine_version", "t
 """What latency depends on. Kernel and Python are told to people, but change too often to measure anew."""
 
 UNKNOWN = "unknown"
-
-NO_HOME = Path("/nonexistent")
-"""What Debian calls the home of accounts that have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +79,6 @@ def fingerprint(device: Mapping[str, str]) -> str:
 def profile_folder() -> Path:
     """``$XDG_DATA_HOME/a3d-edge/profiles``, or below ``~/.local/share``."""
     return user_folder("XDG_DATA_HOME", ".local/share") / "profiles"
-
-
-def user_folder(variable: str, otherwise: str) -> Path:
-    """Ours in an XDG base directory; ``otherwise``: where that is, below home, when it is not set.
-
-    A relative one does not count, as the specification says.
-    """
-    base = os.environ.get(variable, "")
-    return (Path(base) if os.path.isabs(base) else _home() / otherwise) / "a3d-edge"  # noqa: PTH117
-
-
-def _home() -> Path:
-    """The user's; a place that is not there if there is none (an unknown user, as in containers)."""
-    home = os.environ.get("HOME", "")
-    if os.path.isabs(home):  # noqa: PTH117
-        return Path(home)
-    try:
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:
-        return NO_HOME
-
-
-def usable_folder(folder: Path) -> Path:
-    """Make a folder of ours, and prove that it takes files. Raises `OSError`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        return folder
 
 
 def profile_path(bundle_sha256: str, device: Mapping[str, str]) -> Path:

@@ -1,13 +1,14 @@
-"""One picture of a stream, with the time it belongs to."""
+"""One picture of a stream, with the time it belongs to, and what such pictures come from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Frame"]
+__all__ = ["Frame", "Source"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,3 +28,27 @@ class Frame:
     captured_s: float
     truth: str | None = None
     take: int = 0
+
+
+class Source(Protocol):
+    """Frames in order. ``live``: it does not wait for its reader. ``frame_rate``: announced, None if unknown.
+
+    ``unreadable``: pictures that exist but could not be decoded, so far.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def live(self) -> bool: ...
+    @property
+    def frame_rate(self) -> float | None: ...
+    @property
+    def unreadable(self) -> int: ...
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end and after `close`. Raises `SourceError`."""
+        ...
+
+    def close(self) -> None:
+        """Let go; ends a wait of `read` in another thread soon. May be called more than once."""
+        ...

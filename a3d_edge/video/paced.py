@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from a3d_edge.video.frame import Frame
+from a3d_edge.video.frame import Frame, Source
 from a3d_edge.video.opencv import Image
 from a3d_edge.video.pause import Clock, Pause, Sleep
-
-if TYPE_CHECKING:
-    from a3d_edge.video.source import Source
 
 __all__ = ["Demo", "Paced", "Scene"]
 

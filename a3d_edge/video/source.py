@@ -13,13 +13,12 @@ import re
 import time
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from a3d_edge.errors import SourceError
 from a3d_edge.video.files import ImageFolder, VideoFile
-from a3d_edge.video.frame import Frame
+from a3d_edge.video.frame import Frame, Source
 from a3d_edge.video.live import LiveSource
 from a3d_edge.video.opencv import Capture, shown
 from a3d_edge.video.paced import Demo, Paced
@@ -30,30 +29,6 @@ __all__ = ["Frame", "Source", "file_of", "open_source"]
 _CAMERA = re.compile(r"(?:/dev/video)?(\d{1,4})")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp", "http", "https"})
-
-
-class Source(Protocol):
-    """Frames in order. ``live``: it does not wait for its reader. ``frame_rate``: announced, None if unknown.
-
-    ``unreadable``: pictures that exist but could not be decoded, so far.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def live(self) -> bool: ...
-    @property
-    def frame_rate(self) -> float | None: ...
-    @property
-    def unreadable(self) -> int: ...
-
-    def read(self) -> Frame | None:
-        """The next frame; None at the end and after `close`. Raises `SourceError`."""
-        ...
-
-    def close(self) -> None:
-        """Let go; ends a wait of `read` in another thread soon. May be called more than once."""
-        ...
 
 
 def open_source(

@@ -30,7 +30,7 @@ from a3d_edge.engine.cache.store import Store, folder_bytes, own_entries
 from a3d_edge.engine.engines import Engine, PreparingEngine, Stage, Tensors
 from a3d_edge.engine.memory import parse_memory, weight_bytes
 from a3d_edge.errors import ResourceError
-from a3d_edge.profiling.profiles import user_folder
+from a3d_edge.folders import user_folder
 from a3d_edge.video.sampler import pathways
 
 if TYPE_CHECKING:
