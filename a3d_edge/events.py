@@ -95,7 +95,7 @@ class Prediction:
     limiting_signal: str | None = None
 
     def fields(self) -> dict[str, Any]:
-        """As JSON values (DESIGN §6)."""
+        """As JSON values (docs/events.md)."""
         found: dict[str, Any] = {
             "stream_time_s": self.stream_time_s,
             "window_start_s": self.window_start_s,
@@ -125,7 +125,7 @@ class Switch:
     limiting_signal: str
 
     def fields(self) -> dict[str, Any]:
-        """As JSON values (DESIGN §6)."""
+        """As JSON values (docs/events.md)."""
         return {
             "stream_time_s": self.stream_time_s,
             "from": str(self.before),
@@ -230,7 +230,7 @@ class Summary:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
 
     def fields(self) -> dict[str, Any]:
-        """As JSON values (DESIGN §6)."""
+        """As JSON values (docs/events.md)."""
         found: dict[str, Any] = {
             "frames_captured": self.frames_captured,
             "frames_used": self.frames_used,

@@ -1,4 +1,4 @@
-"""What an int8 graph needs, and the closed forms of its numbers (DESIGN §4).
+"""What an int8 graph needs, and the closed forms of its numbers.
 
 What all widths and configurations share are the int8 weights: one per filter and full width, w ≈ scale · q,
 of which a narrower width slices its part. What differs is small and is stored configuration by configuration,

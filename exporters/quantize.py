@@ -1,4 +1,4 @@
-"""An fp32 graph to its int8 graph: u8 activations, s8 per-channel weights, QDQ in rank 4 (DESIGN §4).
+"""An fp32 graph to its int8 graph: u8 activations, s8 per-channel weights, QDQ in rank 4.
 
 Every convolution that a batch norm follows is quantized, the batch norm folded into it; the sums of residual
 blocks too (`a3d_edge.exporters.quantizable` chooses). Weights are those that all widths share; what a

@@ -134,7 +134,7 @@ def test_verify_of_an_altered_bundle(here: Here, bundle: Path, tmp_path: Path) -
 
 
 def test_flops_of_the_papers_network(here: Here) -> None:
-    """54.5 GFLOPs and 32.45 M parameters at 256² (DESIGN §3)."""
+    """54.5 GFLOPs and 32.45 M parameters at 256²."""
     code, out, _ = here("flops", "--arch", "slow_r50", "--size", 256, "--json")
     assert code == 0
     found = only(out)

@@ -125,7 +125,7 @@ def test_two_pathways_share_no_frames(tiny_slowfast: SlowFastDescription) -> Non
 
 
 def test_streaming_encodes_one_frame_a_prediction() -> None:
-    """The frame stage once, the clip stage over the window: 0.69 of the work at 224²×8 (DESIGN §4)."""
+    """The frame stage once, the clip stage over the window: 0.69 of the work at 224²×8."""
     cost = count(describe("slow_r50"), Configuration(1.0, 224, 8))
     assert cost.streaming_gflops / cost.gflops == pytest.approx(0.69, abs=0.01)
     single = count(describe("slow_r50"), Configuration(1.0, 224, 1))

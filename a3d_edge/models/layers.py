@@ -5,7 +5,7 @@ Every layer works on two layouts, told apart by rank, so a network is written on
 - rank 5, ``(N, C, T, H, W)``: a batch of clips, for training;
 - rank 4, ``(T, C, H, W)``: the frames of one clip, for export. A kt×1×1 convolution becomes a kt×1 one over
   ``(H, C, T, W)``, any other temporal one a convolution over the channel-concatenated neighbouring frames.
-  Both are exact, and in ONNX Runtime much quicker than a rank-5 graph (DESIGN §4).
+  Both are exact, and in ONNX Runtime much quicker than a rank-5 graph (docs/architecture.md).
 
 Width is an argument of the call, never a state of the module: nothing has to be put back afterwards.
 """

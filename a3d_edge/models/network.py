@@ -74,7 +74,7 @@ class NetworkDescription(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """One part of a network that is exported as one ONNX graph, in rank 4 (DESIGN §4).
+    """One part of a network that is exported as one ONNX graph, in rank 4 (docs/architecture.md).
 
     ``stage`` is ``frame`` (no frame looks at another) or ``clip``; ``compute`` takes the tensors named by
     ``inputs``: pictures ``(T, 3, S, S)``, or ``features``, which are channel-last, ``(T, H, W, C)``, because

@@ -1,4 +1,4 @@
-"""The configuration ranges a network is trained over (paper §4; DESIGN §3)."""
+"""The configuration ranges a network is trained over (paper §4)."""
 
 from __future__ import annotations
 

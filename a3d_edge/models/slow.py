@@ -1,4 +1,4 @@
-"""The slimmable Slow network (paper §3; DESIGN §3): R-50 as the paper's, and small members for edge boards.
+"""The slimmable Slow network (paper §3): R-50 as the paper's, and small members for edge boards.
 
     (N, 3, T, S, S) ─ stem 1×7×7/2 ─ pool/2 ─ res2 ─ res3/2 ─┊─ res4/2 ─ res5/2 ─ mean ─ linear ─ (N, classes)
                       └──────────── frame stage ────────────┘ └──────── clip stage ────────┘

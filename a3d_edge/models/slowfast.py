@@ -1,4 +1,4 @@
-"""The slimmable SlowFast network with adaptive fusion (paper §3.2, Fig. 2 and 3; DESIGN §3).
+"""The slimmable SlowFast network with adaptive fusion (paper §3.2, Fig. 2 and 3).
 
     slow (N, 3, γt·T, γs·S, γs·S) ─ stem ──⊕─ res2 ──⊕─ res3 ──⊕─ res4 ──⊕─ res5 ─┐
                                            │         │         │         │        ├ mean ─ linear ─ logits

@@ -1,4 +1,4 @@
-"""Batch-norm statistics of every configuration (paper §3; DESIGN §3).
+"""Batch-norm statistics of every configuration (paper §3).
 
 Training normalises each batch by its own statistics, so a switchable network has no single set that suits
 all its widths, sizes and frame counts. After training, the statistics of each configuration are measured on

@@ -1,4 +1,4 @@
-"""Mutual training with spatial–temporal distillation: one step (paper §3.1, Eq. 3; DESIGN §3)."""
+"""Mutual training with spatial–temporal distillation: one step (paper §3.1, Eq. 3)."""
 
 from __future__ import annotations
 

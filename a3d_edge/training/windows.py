@@ -103,7 +103,7 @@ def runtime_view(clip: DecodedClip | Stretch, start: int, sampling: Sampling, sp
 
 
 def paper_views(clip: DecodedClip, sampling: Sampling, spec: Preprocessing, views: int) -> list[View]:
-    """The views of the paper's test protocol, which is PySlowFast's (DESIGN §3).
+    """The views of the paper's test protocol, which is PySlowFast's.
 
     A window spans T·τ model frames; its T·α frames are at floor of evenly spaced positions from the span's
     first frame to its last, and the slow pathway's at floor of evenly spaced places among those. 10 starts
