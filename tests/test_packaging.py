@@ -92,7 +92,15 @@ def test_the_runtime_requires_eight_packages(metadata: email.message.Message) ->
     lines = metadata.get_all("Requires-Dist") or []
     plain = {re.split(r"[^A-Za-z0-9-]", line)[0] for line in lines if "extra ==" not in line}
     assert plain == RUNTIME
-    assert set(metadata.get_all("Provides-Extra") or []) == {"export", "train", "plot", "openvino", "dev"}
+    extras = set(metadata.get_all("Provides-Extra") or [])
+    assert extras == {
+        "export",
+        "train",
+        "plot",
+        "openvino",
+        "docs",
+        "dev",
+    }
     assert any(line.startswith("torch") and 'extra == "export"' in line for line in lines)
 
 

@@ -50,7 +50,7 @@ def _number(value: float, key: str) -> float | None:
 
 
 class JsonEvents:
-    """A run as JSON Lines (docs/events.md): prediction, switch and summary; warnings go to ``err`` as text."""
+    """A run as JSON Lines (docs/events.md): predictions, switches, summary; warnings are text on ``err``."""
 
     every_frame = False
 
