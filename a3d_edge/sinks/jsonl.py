@@ -9,9 +9,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from a3d_edge.errors import ResourceError
-from a3d_edge.events import Prediction, ReaderLeftError, Summary, Switch
+from a3d_edge.events import Events, Prediction, ReaderLeftError, Summary, Switch
 from a3d_edge.json_text import json_text
-from a3d_edge.video.frame import Frame
 
 __all__ = ["SCHEMA_VERSION", "JsonEvents", "JsonLines", "plain"]
 
@@ -75,16 +74,11 @@ def _number(value: float, key: str) -> float | None:
     return round(value, MILLISECOND_DECIMALS if key.endswith("_ms") else DECIMALS)
 
 
-class JsonEvents:
+class JsonEvents(Events):
     """A run as JSON Lines (DESIGN §6): prediction, switch and summary; warnings go to ``err`` as text."""
-
-    every_frame = False
 
     def __init__(self, lines: JsonLines, err: TextIO) -> None:
         self._lines, self._err = lines, err
-
-    def frame(self, frame: Frame, latest: Prediction | None) -> None:
-        """Not reported."""
 
     def prediction(self, prediction: Prediction) -> None:
         self._lines.write("prediction", prediction.fields())
@@ -94,9 +88,6 @@ class JsonEvents:
 
     def warning(self, message: str) -> None:
         self._err.write(f"warning: {message}\n")
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def summary(self, summary: Summary) -> None:
         """The last line."""
