@@ -15,7 +15,8 @@ from a3d_edge.guesses import _MEANT
 
 WORK = (
     "open_source", "Events", "Prediction", "Signals", "PreparedNetworks", "Frame", "Source", "Switch",
-    "Summary", "Decision", "Recognizer", "stream", "Bundle", "Runtime", "Network", "find_engine", "DeviceSensors",
+    "Summary", "Decision", "Recognizer", "stream", "Bundle", "Runtime", "Network", "find_engine",
+    "DeviceSensors",
     "Controller", "ConfigurationBudgetTable", "UsageError", "SourceError", "BundleError", "ResourceError",
 )  # fmt: skip
 TORCH = ("a3d_edge.models", "a3d_edge.exporters")
@@ -97,7 +98,7 @@ def test_a_slip_of_the_pen_and_a_module() -> None:
 
 
 def test_dir_all_and_types_agree() -> None:
-    """`dir` lists what ``from a3d_edge import *`` takes; a type checker sees the same, from the same places."""
+    """`dir` lists what ``from a3d_edge import *`` takes; type checkers see the same, from the same places."""
     assert dir(a3d_edge) == sorted(a3d_edge.__all__)
     tree = ast.parse(Path(a3d_edge.__file__).read_text())
     [block] = [
