@@ -111,7 +111,11 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    advice = import_module("a3d_edge.guesses").advice(name, __all__)
+    guesses = import_module("a3d_edge.guesses")
+    advice = guesses.advice(name, __all__)
+    # `from a3d_edge import …` shows nothing of an AttributeError, but takes it for leave to import a module.
+    if advice and sys._getframe(1).f_code.co_name == "_handle_fromlist" and not guesses.is_module(name):
+        raise ImportError(f"cannot import name '{name}' from 'a3d_edge'{advice}", name=name)
     raise AttributeError(f"module 'a3d_edge' has no attribute '{name}'{advice}", name=name)
 
 

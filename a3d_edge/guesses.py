@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 
-__all__ = ["advice"]
+__all__ = ["advice", "is_module"]
 
 _MEANT: dict[str, tuple[str, ...]] = {
     "a3d_edge.Bundle.load": ("load", "load_bundle", "load_model", "from_pretrained", "Model", "get_model"),
@@ -41,7 +41,12 @@ def advice(name: str, public: Sequence[str]) -> str:
     for place, names in _MEANT.items():
         if name in names:
             return f"; see {place}"
-    if not name.startswith("_") and find_spec(f"a3d_edge.{name}") is not None:
+    if is_module(name):
         return f"; it is a module: import a3d_edge.{name}"
     alike = get_close_matches(name, public, n=1, cutoff=0.75)
     return f"; did you mean {alike[0]}?" if alike else ""
+
+
+def is_module(name: str) -> bool:
+    """Whether a module of the package is called so."""
+    return name.isidentifier() and not name.startswith("_") and find_spec(f"a3d_edge.{name}") is not None

@@ -58,6 +58,9 @@ def test_a_guess_is_told_where_the_thing_is(name: str, place: str) -> None:
         getattr(a3d_edge, name)
     assert str(caught.value) == f"module 'a3d_edge' has no attribute '{name}'; see {place}"
     assert not hasattr(a3d_edge, name)
+    with pytest.raises(ImportError) as refused:
+        exec(f"from a3d_edge import {name}")
+    assert str(refused.value) == f"cannot import name '{name}' from 'a3d_edge'; see {place}"
 
 
 @pytest.mark.parametrize(
@@ -82,18 +85,21 @@ def test_a_slip_of_the_pen_and_a_module() -> None:
         ("open_sources", "; did you mean open_source?"),
         ("nothing", ""),
         ("__nothing__", ""),
+        ("no.name", ""),
     ):
         with pytest.raises(AttributeError) as caught:
             getattr(a3d_edge, name)
         assert str(caught.value) == f"module 'a3d_edge' has no attribute '{name}'{advice}"
     code = "import a3d_edge\ntry: a3d_edge.models\nexcept AttributeError as error: print(error)\n"
     code += "from a3d_edge import models, open_source\nprint(models.__name__)\n"
+    code += "try: from a3d_edge import Runtimes\nexcept ImportError as error: print(error)\n"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.splitlines() == [
         "module 'a3d_edge' has no attribute 'models'; it is a module: import a3d_edge.models",
         "a3d_edge.models",
+        "cannot import name 'Runtimes' from 'a3d_edge'; did you mean Runtime?",
     ]
 
 
