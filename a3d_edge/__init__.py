@@ -108,15 +108,17 @@ _HOMES = {
 """Which module each public name lives in."""
 
 
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    guesses = import_module("a3d_edge.guesses")
-    advice = guesses.advice(name, __all__)
-    # `from a3d_edge import …` shows nothing of an AttributeError, but takes it for leave to import a module.
-    if advice and sys._getframe(1).f_code.co_name == "_handle_fromlist" and not guesses.is_module(name):
-        raise ImportError(f"cannot import name '{name}' from 'a3d_edge'{advice}", name=name)
-    raise AttributeError(f"module 'a3d_edge' has no attribute '{name}'{advice}", name=name)
+if not TYPE_CHECKING:  # which would take any name for one of ours
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        guesses = import_module("a3d_edge.guesses")
+        advice = guesses.advice(name, __all__)
+        # `from a3d_edge import …` shows nothing of an AttributeError, and would look for a module instead.
+        if advice and sys._getframe(1).f_code.co_name == "_handle_fromlist" and not guesses.is_module(name):
+            raise ImportError(f"cannot import name '{name}' from 'a3d_edge'{advice}", name=name)
+        raise AttributeError(f"module 'a3d_edge' has no attribute '{name}'{advice}", name=name)
 
 
 def __dir__() -> list[str]:
