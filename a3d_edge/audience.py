@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from a3d_edge.errors import A3DEdgeError
-from a3d_edge.events import Prediction, ReaderLeftError, Switch
+from a3d_edge.events import Events, Prediction, ReaderLeftError, Stoppable, Summary, Switch
 from a3d_edge.video.frame import Frame
 
 __all__ = ["Audience"]
@@ -36,13 +36,13 @@ class Audience:
     @property
     def wants_every_frame(self) -> bool:
         """Whether anybody cares for frames that no window looks at."""
-        return any(
-            getattr(sink, "frame", None) is not None and getattr(sink, "every_frame", True)
-            for sink in self._sinks
-        )
+        return any(_takes_frames(sink) and getattr(sink, "every_frame", True) for sink in self._sinks)
+
+    def bind(self, runtime: Stoppable) -> None:
+        """See `Events`, as for the others."""
+        self._tell("bind", runtime)
 
     def frame(self, frame: Frame, latest: Prediction | None) -> None:
-        """See `Events`, as for the others."""
         self._tell("frame", frame, latest)
 
     def prediction(self, prediction: Prediction) -> None:
@@ -54,18 +54,25 @@ class Audience:
     def warning(self, message: str) -> None:
         self._tell("warning", message)
 
-    def close(self) -> None:
-        """Close all of them, the last first, whatever closing one of them raises."""
+    def close(self, summary: Summary | None = None) -> None:
+        """Tell each the summary, if there is one, and close it, the last first, whatever one of them raises.
+
+        So the first, which reports, has heard how closing the others went before it sums up.
+        """
         with ExitStack() as closing:
             for sink in self._sinks:
-                closing.callback(self._close, sink)
+                closing.callback(self._close, sink, summary)
             for sink in self._sinks:
                 if (count := self._failures[id(sink)]) > 1:
                     self._warn_others(sink, f"{_name(sink)} failed {count} times in this run")
 
-    def _close(self, sink: Any) -> None:
+    def _close(self, sink: Any, summary: Summary | None) -> None:
         self._sinks = [other for other in self._sinks if other is not sink]
-        self._tell_one(sink, "close")
+        try:
+            if summary is not None:
+                self._tell_one(sink, "summary", summary)
+        finally:
+            self._tell_one(sink, "close")
 
     def _tell(self, what: str, *given: Any) -> None:
         for sink in self._sinks:
@@ -95,6 +102,12 @@ class Audience:
         heard = [self._tell_one(other, "warning", message) for other in self._sinks if other is not sink]
         if not any(heard):
             LOG.warning(message)
+
+
+def _takes_frames(sink: Any) -> bool:
+    """Whether it has a `frame` other than the one of `Events`, which does nothing."""
+    method = getattr(sink, "frame", None)
+    return method is not None and getattr(method, "__func__", None) is not Events.frame
 
 
 def _name(sink: Any) -> str:

@@ -178,6 +178,11 @@ class Bundle:
         return self.manifest.sampling
 
     @property
+    def hop_s(self) -> float:
+        """Seconds between two predictions at the default hop, one sampled frame."""
+        return self.sampling.stride / self.sampling.rate
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """How frames become input."""
         return self.manifest.preprocessing

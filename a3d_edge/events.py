@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from a3d_edge.configuration import Configuration
 from a3d_edge.video.frame import Frame
 
-__all__ = ["Events", "Prediction", "Ranking", "ReaderLeftError", "Summary", "Switch"]
+__all__ = ["Events", "Prediction", "Ranking", "ReaderLeftError", "Stoppable", "Summary", "Switch"]
 
 TOP = 10
 LATENCIES_KEPT = 4096
@@ -139,17 +139,32 @@ class ReaderLeftError(BrokenPipeError):
     """The reader of our output has left: the run has nobody to run for, and ends without a failure."""
 
 
-class Events(Protocol):
-    """Where a runtime reports to. Called from its thread, in order; what a sink lacks it is not told.
+class Stoppable(Protocol):
+    """A run that can be ended early; a `Runtime` is one."""
+
+    def stop(self) -> None:
+        """End it soon, in order."""
+
+
+class Events:
+    """Where a run reports to: derive from it and write the methods that matter; the others do nothing.
+
+    Called from the run's thread, in order. Any object with some of these methods will do as well.
 
     To end the run, a sink raises an `A3DEdgeError` (a full disk: `ResourceError`) or `ReaderLeftError`, and
     Ctrl-C and `SystemExit` end it as anywhere. Any other exception is reported once through the `warning` of
     the other sinks, or by ``logging`` (``a3d_edge``) when none has one; the run goes on, the sink is told on,
     and how often it failed is reported at the end. All sinks are closed, the last first.
 
-    With an attribute ``every_frame = False`` it does not care for `frame`: unless others do, the loop then
-    sleeps while a live source's frames pass that no window looks at, and is not told of them.
+    With ``every_frame = False``, or without a `frame` of its own, a sink does not care for every frame:
+    unless others do, the loop then sleeps while a live source's frames pass that no window looks at, and is
+    not told of them.
     """
+
+    every_frame: bool = True
+
+    def bind(self, runtime: Stoppable) -> None:
+        """The `Runtime` that will report, before it runs. Not told by a `Recognizer`, which nobody stops."""
 
     def frame(self, frame: Frame, latest: Prediction | None) -> None:
         """A captured frame, with the latest prediction there is."""
@@ -162,6 +177,9 @@ class Events(Protocol):
 
     def warning(self, message: str) -> None:
         """Something went wrong that the run survives."""
+
+    def summary(self, summary: Summary) -> None:
+        """What the run did, however it ended, just before `close`."""
 
     def close(self) -> None:
         """The run is over, however it ended."""

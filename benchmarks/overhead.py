@@ -28,6 +28,7 @@ from unittest.mock import patch
 import cv2
 
 from a3d_edge import runtime as loop
+from a3d_edge.adaptive import AdaptiveWindows
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.control.controller import BudgetController
@@ -147,11 +148,16 @@ def watched(watch: Stopwatch, processor: Processor) -> Iterator[None]:
     """Every part of the loop with a stopwatch on it."""
 
     def ending(function: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*args: Any) -> None:
-            function(*args)
+        def run(*args: Any) -> Any:
+            result = function(*args)
             watch.end_of_prediction()
+            return result
 
         return run
+
+    def whole(function: Callable[..., Any]) -> Callable[..., Any]:
+        """All that a generator does, at once: to make one takes no time."""
+        return lambda *args: iter(list(function(*args)))
 
     with ExitStack() as stack:
         for owner, name, part in (
@@ -161,15 +167,16 @@ def watched(watch: Stopwatch, processor: Processor) -> Iterator[None]:
             (Pinned, "observe", "controller"),
             (Sampler, "push", "sampler"),
             (Reader, "get", "waiting"),
-            (loop.Runtime, "_take", "bookkeeping"),
-            (loop.Runtime, "_answer", "bookkeeping"),
             (Ages, "prediction", "JSON line"),
         ):
             stack.enter_context(patch.object(owner, name, watch.timed(part, getattr(owner, name))))
+        for name in ("take", "answer"):
+            function = whole(getattr(AdaptiveWindows, name))
+            stack.enter_context(patch.object(AdaptiveWindows, name, watch.timed("bookkeeping", function)))
         for name in ("encode", "classify"):
             function = processor.timed(getattr(BundleNetwork, name))
             stack.enter_context(patch.object(BundleNetwork, name, watch.timed("network", function)))
-        stack.enter_context(patch.object(loop.Runtime, "_predict", ending(loop.Runtime._predict)))
+        stack.enter_context(patch.object(AdaptiveWindows, "_predict", ending(AdaptiveWindows._predict)))
         yield
 
 
@@ -209,11 +216,11 @@ def _measure(bundle: Bundle, configuration: Configuration, video: Path, hop: int
         begun: list[float] = []
         starting = loop.Runtime._loop
 
-        def start(self: Any, reader: Reader, *rest: Any) -> None:
+        def start(self: Any, reader: Reader, *rest: Any) -> Iterator[Prediction]:
             processor.capture.add(reader._thread.native_id or 0)
             begun.extend([time.monotonic(), time.process_time() - processor.capture_s()])
             processor.network_s = 0.0
-            starting(self, reader, *rest)
+            yield from starting(self, reader, *rest)
             begun.extend([time.monotonic(), time.process_time() - processor.capture_s()])
 
         with patch.object(loop.Runtime, "_loop", start):

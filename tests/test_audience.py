@@ -11,7 +11,7 @@ from fixtures_bundle import Recorder
 
 from a3d_edge.audience import Audience
 from a3d_edge.errors import A3DEdgeError, ResourceError
-from a3d_edge.events import ReaderLeftError
+from a3d_edge.events import Events, ReaderLeftError, Summary
 from a3d_edge.video.frame import Frame
 
 FRAME = Frame(3, 0.1, np.zeros((2, 2, 3), np.uint8), 0.0)
@@ -155,3 +155,68 @@ def test_who_wants_every_frame() -> None:
     assert not Audience([]).wants_every_frame
     assert not Audience([calm, object()]).wants_every_frame
     assert Audience([calm, Recorder()]).wants_every_frame
+
+
+def test_a_sink_that_derives_needs_no_method() -> None:
+    """All of `Events` do nothing, and one without a `frame` of its own does not wait for every frame."""
+
+    class Counting(Events):
+        def __init__(self) -> None:
+            self.heard = 0
+
+        def prediction(self, prediction: Any) -> None:
+            self.heard += 1
+
+    class Looking(Events):
+        def frame(self, frame: Frame, latest: Any) -> None:
+            """Looks."""
+
+    class Calm(Looking):
+        every_frame = False
+
+    counting, other = Counting(), Recorder()
+    audience = Audience([counting, other])
+    given: Any = "x"
+    audience.bind(given)
+    tell_everything(audience)
+    audience.close(Summary())
+    assert counting.heard == 3
+    assert other.warnings == ["careful"] * 3
+    assert not Audience([Events(), Counting(), Calm()]).wants_every_frame
+    assert Audience([Events(), Looking()]).wants_every_frame
+
+
+def test_the_summary_comes_before_the_closing_of_each() -> None:
+    """The last first, so that the first sums up when it has heard how closing the others went."""
+    order: list[Any] = []
+
+    class Named(Events):
+        def __init__(self, name: str) -> None:
+            self._named = name
+
+        def warning(self, message: str) -> None:
+            order.append((self._named, "warning"))
+
+        def summary(self, summary: Summary) -> None:
+            order.append((self._named, summary.predictions))
+
+        def close(self) -> None:
+            order.append((self._named, "close"))
+            if self._named == "b":
+                raise ValueError("no")
+
+    Audience([Named("a"), object(), Named("b")]).close(Summary(predictions=7))
+    assert order == [("b", 7), ("b", "close"), ("a", "warning"), ("a", 7), ("a", "close")]
+
+
+def test_one_that_fails_in_its_summary_is_closed_all_the_same() -> None:
+    """What it raises on purpose comes out, anything else is told the others."""
+    for error, wanted in ((ResourceError("full"), ResourceError), (ValueError("no"), None)):
+        failing, other = Failing("summary", error), Recorder()
+        if wanted is None:
+            Audience([other, failing]).close(Summary())
+            assert other.warnings[0].startswith("the sink Failing failed in 'summary' (ValueError: no")
+        else:
+            with pytest.raises(wanted):
+                Audience([other, failing]).close(Summary())
+        assert (failing.closed, other.closed) == (1, 1)

@@ -20,6 +20,7 @@ DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("guides/*.md")))
 FENCED = r"^```{}\n(.*?)^```$"
 GIVEN = "import numpy as np\nframes = [np.zeros((120, 160, 3), np.uint8)] * 64\nlatency_ms = 5.0\n"
+GIVEN += "your_frames = [(frame, i / 30) for i, frame in enumerate(frames)]\n"
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -49,6 +49,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         "import a3d_edge",
         "from a3d_edge import A3DEdgeError, Budget, BudgetController, Bundle, Configuration, Runtime",
+        "from a3d_edge import *",
         "import a3d_edge.cli",
         "import a3d_edge.budget_tables",
     ],

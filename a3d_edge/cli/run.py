@@ -96,10 +96,7 @@ def run(
     except BaseException:
         opened.close()
         raise
-    for sink in events:
-        if hasattr(sink, "bind"):
-            sink.bind(runtime)
-    _run(runtime, events[0])
+    _run(runtime)
 
 
 def _file_of(source: str | None) -> Path | None:
@@ -125,13 +122,10 @@ def _latencies(
     return None if chosen.profile is None else latencies(chosen.profile, bundle, hop)
 
 
-def _run(runtime: Runtime, reporter: Events) -> None:
-    """Run to the end; the summary comes out however it ends."""
+def _run(runtime: Runtime) -> None:
+    """Run to the end, or until a signal ends it."""
     with _stopping_on_signals(runtime) as caught:
-        try:
-            runtime.run()
-        finally:
-            reporter.summary(runtime.summary)  # type: ignore[attr-defined]
+        runtime.run()
     if caught:
         raise typer.Exit(128 + caught[0])
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.events import Events
 from a3d_edge.profiling.windows import FEWEST
 from a3d_edge.runtime import Runtime
 from a3d_edge.video.frame import Frame
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from a3d_edge.configuration import Configuration
     from a3d_edge.device.energy import Meter, Reading
     from a3d_edge.engine.engines import Engine
-    from a3d_edge.events import Prediction, Switch
+    from a3d_edge.events import Prediction, Stoppable
 
 __all__ = ["PACED_WARM_UP", "Pace", "paced"]
 
@@ -57,11 +58,7 @@ def paced(
     """
     source = Paced(_Camera(images, bundle.sampling.rate))
     clock = _Stopwatch(seconds, meter)
-    runtime = Runtime(
-        bundle, source, budget=str(configuration), events=(clock,), threads=threads, engine=engine
-    )
-    clock.stop = runtime.stop
-    runtime.run()
+    Runtime(bundle, source, budget=str(configuration), events=(clock,), threads=threads, engine=engine).run()
     return clock.pace(meter)
 
 
@@ -84,19 +81,19 @@ class _Camera:
         """Nothing is held."""
 
 
-@dataclass(slots=True)
-class _Stopwatch:
-    """Events of a run: notes age, CPU time and meter at every prediction, and ends the run after a while."""
-
-    every_frame = False  # as the sinks of a plain `run`
+@dataclass
+class _Stopwatch(Events):
+    """Notes age, CPU time and meter at every prediction, and ends the run after a while."""
 
     seconds: float
     meter: Meter | None
-    stop: Any = None
     at_s: list[float] = field(default_factory=list)
     age_ms: list[float] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
     readings: list[Reading | None] = field(default_factory=list)
+
+    def bind(self, runtime: Stoppable) -> None:
+        self.runtime = runtime
 
     def prediction(self, prediction: Prediction) -> None:
         """The first is the start: it is not counted itself."""
@@ -106,7 +103,7 @@ class _Stopwatch:
         self.readings.append(self.meter.read() if self.meter else None)
         done = len(self.at_s) - PACED_WARM_UP
         if done >= FEWEST and self.at_s[-1] - self.at_s[0] >= self.seconds:
-            self.stop()
+            self.runtime.stop()
 
     def pace(self, meter: Meter | None) -> Pace:
         """What was noted, for one prediction."""
@@ -114,15 +111,3 @@ class _Stopwatch:
         joules = meter.joules(self.readings[PACED_WARM_UP - 1 :]) if meter else None
         cpu_s = (self.cpu_s[-1] - self.cpu_s[PACED_WARM_UP - 1]) / done
         return Pace(tuple(self.age_ms[PACED_WARM_UP:]), cpu_s, None if joules is None else joules / done)
-
-    def frame(self, frame: Frame, latest: Prediction | None) -> None:
-        """Not used."""
-
-    def switch(self, switch: Switch) -> None:
-        """There is none: the budget names the configuration."""
-
-    def warning(self, message: str) -> None:
-        """Not used: what cannot be loaded at the start is raised."""
-
-    def close(self) -> None:
-        """Nothing is held."""

@@ -8,9 +8,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from a3d_edge.events import Prediction, Summary, Switch
+from a3d_edge.events import Events, Prediction, Summary, Switch
 from a3d_edge.json_lines import SCHEMA_VERSION, JsonLines
-from a3d_edge.video.frame import Frame
 
 __all__ = ["SCHEMA_VERSION", "JsonEvents", "JsonLines", "plain"]
 
@@ -49,16 +48,11 @@ def _number(value: float, key: str) -> float | None:
     return round(value, MILLISECOND_DECIMALS if key.endswith("_ms") else DECIMALS)
 
 
-class JsonEvents:
+class JsonEvents(Events):
     """A run as JSON Lines (docs/events.md): predictions, switches, summary; warnings are text on ``err``."""
-
-    every_frame = False
 
     def __init__(self, lines: JsonLines, err: TextIO) -> None:
         self._lines, self._err = lines, err
-
-    def frame(self, frame: Frame, latest: Prediction | None) -> None:
-        """Not reported."""
 
     def prediction(self, prediction: Prediction) -> None:
         self._lines.write("prediction", plain(prediction.fields()))
@@ -68,9 +62,6 @@ class JsonEvents:
 
     def warning(self, message: str) -> None:
         self._err.write(f"warning: {message}\n")
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def summary(self, summary: Summary) -> None:
         """The last line."""

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from a3d_edge.events import Prediction, Switch
+from a3d_edge.events import Events, Prediction, Stoppable
 from a3d_edge.sinks.overlay import Window, draw_overlay
 from a3d_edge.sinks.video_writer import VideoSink
 from a3d_edge.video.frame import Frame
 
-if TYPE_CHECKING:
-    from a3d_edge.runtime import Runtime
-
 __all__ = ["PictureEvents"]
 
 
-class PictureEvents:
+class PictureEvents(Events):
     """Draws the latest prediction on every frame. A window that the user closes ends the run."""
 
     def __init__(self, target: Window | VideoSink) -> None:
         self._target = target
         self._stop: Callable[[], None] = lambda: None
 
-    def bind(self, runtime: Runtime) -> None:
+    def bind(self, runtime: Stoppable) -> None:
         """What closing the window stops."""
         self._stop = runtime.stop
 
@@ -42,15 +38,6 @@ class PictureEvents:
         self._target.show(picture)
         if self._target.closed:
             self._stop()
-
-    def prediction(self, prediction: Prediction) -> None:
-        """Shown with the next frame."""
-
-    def switch(self, switch: Switch) -> None:
-        """Shown with the next prediction."""
-
-    def warning(self, message: str) -> None:
-        """Told elsewhere."""
 
     def close(self) -> None:
         self._target.close()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from a3d_edge.errors import ResourceError
-from a3d_edge.events import Prediction, ReaderLeftError, Summary, Switch
-from a3d_edge.video.frame import Frame
+from a3d_edge.events import Events, Prediction, ReaderLeftError, Summary, Switch
 
 __all__ = ["TextEvents"]
 
@@ -14,18 +13,13 @@ FAR, KEPT = 10, 5
 """A warning is said again at the end when so many lines have come since, and no more of them than that."""
 
 
-class TextEvents:
+class TextEvents(Events):
     """One line a prediction: time, label, score, configuration, latency, and what the demo was acting."""
-
-    every_frame = False
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, self._err = out, err
         self._warnings: dict[str, int] = {}  # what was warned of, and how many lines came before it
         self._lines = 0
-
-    def frame(self, frame: Frame, latest: Prediction | None) -> None:
-        """Not shown."""
 
     def prediction(self, prediction: Prediction) -> None:
         p = prediction
@@ -40,9 +34,6 @@ class TextEvents:
         if len(self._warnings) < KEPT:
             self._warnings.setdefault(message, self._lines)
         self._say(f"warning: {message}")
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def summary(self, summary: Summary) -> None:
         """The run in a few lines."""

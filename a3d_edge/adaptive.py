@@ -1,0 +1,262 @@
+"""Frames in, predictions out, the configuration switched between windows; on whatever thread asks.
+
+What a `Runtime`, which reads a source, and a `Recognizer`, which is given frames, have in common. The window
+arithmetic is the `Sampler`'s, the reuse of features the `WindowStream`'s, the loading the `SessionPool`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from a3d_edge.audience import Audience
+from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Budget, Configuration
+from a3d_edge.control.controller import BudgetController
+from a3d_edge.control.policy import Decision
+from a3d_edge.engine.cache.prepared import PreparedNetworks
+from a3d_edge.engine.engines import Engine
+from a3d_edge.engine.pool import SessionPool
+from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
+from a3d_edge.errors import A3DEdgeError
+from a3d_edge.events import Prediction, Ranking, Summary, Switch
+from a3d_edge.video.frame import Frame
+from a3d_edge.video.sampler import Sampler
+
+__all__ = ["AdaptiveWindows", "Controller"]
+
+LOG = logging.getLogger("a3d_edge")
+
+LOADING_S = 0.1
+"""How long to wait for a network before looking whether to stop."""
+DECISION_S = 1.0
+"""How long a decision holds that was made while waiting: sensors are not read more often either."""
+
+
+class Controller(Protocol):
+    """What a run asks which configuration to use; `BudgetController` is one."""
+
+    def decide(self) -> Decision:
+        """The configuration for the next window."""
+
+    def observe(self, configuration: Configuration, latency_ms: float) -> None:
+        """How long a prediction took."""
+
+    def refuse(self, configuration: Configuration) -> None:
+        """That a configuration could not be loaded."""
+
+
+class AdaptiveWindows:
+    """The windows of one stream, each run on the configuration that the controller wants.
+
+    ``live``: switches are prepared in the background and made when ready, and of several windows that are
+    ready the newest is run; else every window is, exactly on what the controller says. ``stop``: ends any
+    wait. ``max_predictions``: nothing is run after so many. The other options are `Runtime`'s. Raises
+    `A3DEdgeError` of every branch.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        audience: Audience,
+        *,
+        live: bool,
+        stop: threading.Event,
+        budget: Budget | str,
+        hop: int | None,
+        controller: Controller | None,
+        threads: int | None,
+        engine: Engine | None,
+        latencies: Mapping[Configuration, float] | None,
+        memory: int | None,
+        cache: PreparedNetworks | None,
+        clock: Callable[[], float],
+        max_predictions: int | None = None,
+        source: str | None = None,
+    ) -> None:
+        self._bundle, self._audience, self._live, self._stop = bundle, audience, live, stop
+        self._hop = bundle.sampling.stride if hop is None else hop
+        self.sampler = Sampler(bundle.sampling, self._hop, bundle.preprocessing.offsets)
+        hop_s = self._hop / bundle.sampling.rate if live else None
+        # A file runs faster than its time: what the controller waits for is then seconds of the stream.
+        self._stream_s = 0.0
+        time_of = clock if live else lambda: self._stream_s
+        self._controller = controller or BudgetController(
+            bundle.table, budget=budget, hop_s=hop_s, clock=time_of, latencies=latencies
+        )
+        self._max_predictions, self._clock, self._source_name = max_predictions, clock, source
+        self.pool = SessionPool(bundle, memory=memory, threads=threads, engine=engine, cache=cache)
+        self._cache = cache
+        self._latest: Prediction | None = None
+        self._decision: Decision | None = None  # for the next window; None until it is asked for
+        self._decided_at = float("inf")  # the first decision holds until the first window
+        self._wanted: Decision  # the one that first asked for the present configuration: its reason counts
+        self._why: Decision  # the latest one for the configuration that runs: predictions carry its reason
+        self._told_far = False
+        self.summary = Summary()
+
+    @property
+    def configuration(self) -> Configuration:
+        """The one that runs; to be asked after `open`."""
+        return self._stream.network.configuration
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether no more is to be run."""
+        full = self._max_predictions is not None and self.summary.predictions >= self._max_predictions
+        return full or self._stop.is_set()
+
+    def open(self) -> bool:
+        """Load the first network; False when stopped before that. Raises what loading it raises."""
+        self._wanted = self._why = first = self._controller.decide()
+        self._decision = first
+        if not self._loaded(first.configuration):
+            return False
+        self._tell_of_cache()
+        # No name for the network here: it would keep the first one in memory to the end of the run.
+        self._stream = WindowStream(
+            self._bundle.sampling,
+            self._bundle.preprocessing,
+            self._hop,
+            self.pool.take(first.configuration),
+        )
+        return True
+
+    def take(self, frame: Frame) -> Iterator[Prediction]:
+        """Look at the next frame; unless live, answer what it completes. Raises `UsageError` if it is not
+        later than the one before, or no picture."""
+        self._stream_s = frame.time_s
+        for sample in self.sampler.push(frame):
+            self._stream.add(sample)
+            if not self._live:
+                yield from self.answer()
+        if not self._told_far and (far_s := self.sampler.far_apart_s) is not None:
+            self._tell_far(far_s)
+        self._audience.frame(frame, self._latest)
+
+    def answer(self) -> Iterator[Prediction]:
+        """Run every window that is ready; of a live source only the newest, the others are counted."""
+        while not self.is_enough and (window := self._next_window()) is not None:
+            if self._live and self._stream.is_ready_after(window):
+                self._stream.skip(window)
+                self.summary.windows_skipped += 1
+                continue
+            yield self._predict(window)
+
+    def look_ahead(self) -> None:
+        """Of a live source, after a prediction: most of a hop is left, and nothing waits.
+
+        Decide about the next window, and if a switch can be made, make it now, with all that has come.
+        """
+        if not self._live or self._decision is not None:  # nothing was predicted since
+            return
+        self._decide()
+        if self._switch_to(self._wanted):
+            self._stream.encode_ahead()
+
+    def end(self) -> Iterator[Prediction]:
+        """The stream is over: what its last frame completes. The next frame begins another."""
+        for sample in self.sampler.finish():
+            self._stream.add(sample)
+            yield from self.answer()
+
+    def pad(self) -> Iterator[Prediction]:
+        """After the end of a stream too short for a window: that window, the last frame held."""
+        if not self.is_enough and (window := self._stream.padded()) is not None:
+            yield self._predict(window)
+
+    def _tell_far(self, far_s: float) -> None:
+        self._told_far = True
+        looks_s = self._bundle.hop_s
+        self._audience.warning(
+            f"the pictures are {far_s:.2g} s apart and the network looks at one every {looks_s:.2g} s: "
+            "it sees the same ones again and again, or no window of them; take a faster source"
+        )
+
+    def _next_window(self) -> ReadyWindow | None:
+        """The next ready window, under the configuration that is to run it."""
+        if self._stream.next_ready() is None:
+            return None
+        if self._decision is None or (self._live and self._clock() - self._decided_at > DECISION_S):
+            self._decide()
+        if self._live:
+            self.pool.prepare(self._wanted.configuration)
+        else:
+            self._switch_to(self._wanted)
+        return None if self._stop.is_set() else self._stream.next_ready()
+
+    def _decide(self) -> None:
+        self._decision, self._decided_at = self._controller.decide(), self._clock()
+        LOG.debug("wants %s: %s", self._decision.configuration, self._decision.reason)
+        if self._decision.configuration != self._wanted.configuration:
+            self._wanted = self._decision
+        if self._decision.configuration == self._why.configuration:
+            self._why = self._decision
+
+    def _switch_to(self, decision: Decision) -> bool:
+        """Switch if the network is there, and otherwise see that it will be; whether it was."""
+        before, after = self._stream.network.configuration, decision.configuration
+        if after == before:
+            return False
+        self.pool.prepare(after)
+        if not (self.pool.is_ready(after) if self._live else self._loaded(after)):
+            return False
+        self._tell_of_cache()
+        try:
+            network = self.pool.take(after)
+        except A3DEdgeError as error:
+            self._controller.refuse(after)
+            self._audience.warning(f"{after} could not be loaded, {before} runs on: {error}")
+            return False
+        self._stream.switch(network)
+        self._why = decision
+        self.summary.switches += 1
+        at = self._latest.stream_time_s if self._latest else 0.0
+        self._audience.switch(Switch(at, before, after, decision.reason, decision.limiting_signal))
+        return True
+
+    def _tell_of_cache(self) -> None:
+        for note in self._cache.notes() if self._cache else ():
+            self._audience.warning(note)
+
+    def _loaded(self, configuration: Configuration) -> bool:
+        """Wait until a configuration is loaded, or failed to; False when the run is to end before."""
+        while not self.pool.wait(configuration, LOADING_S):
+            if self._stop.is_set():
+                return False
+        return True
+
+    def _predict(self, window: ReadyWindow) -> Prediction:
+        result = self._stream.run(window)
+        self._decision = None
+        configuration = self._stream.network.configuration
+        self._controller.observe(configuration, result.work_ms)
+        self._latest = self._prediction(result, configuration)
+        self.summary.count(self._latest)
+        self._audience.prediction(self._latest)
+        return self._latest
+
+    def _prediction(self, result: WindowResult, configuration: Configuration) -> Prediction:
+        top = Ranking(self._bundle.classes, result.scores)
+        label, score = top[0]
+        age_s = time.monotonic() - result.newest.captured_s
+        return Prediction(
+            stream_time_s=result.newest.time_s,
+            window_start_s=result.oldest.time_s,
+            label=label,
+            score=score,
+            top=top,
+            configuration=configuration,
+            latency_ms=result.work_ms,
+            age_ms=age_s * 1000.0,
+            padded=result.window.padded,
+            truth=result.newest.truth,
+            take=result.newest.take,
+            captured_at=time.time() - age_s,
+            source=self._source_name,
+            reason=self._why.reason,
+            limiting_signal=self._why.limiting_signal,
+        )
