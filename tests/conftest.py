@@ -38,6 +38,7 @@ if not HAS_TORCH:  # what is left is the runtime's; bundles to run come from els
         "test_cli_import.py",
         "test_cli_table.py",
         "test_exporters_*.py",
+        "test_external_data.py",
         "test_models_*.py",
         "test_training_batches.py",
         "test_training_distillation.py",

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from fixtures_bundle import LARGEST, SMALLEST, shared_bundle
 
+import a3d_edge
 from a3d_edge.bundle import Bundle
 from a3d_edge.child import command, forget_working_folder, module_places
 from a3d_edge.engine.cache.prepared import PreparedNetworks
@@ -204,7 +205,7 @@ def test_it_stays_where_it_is_spelled_out(
 
 def test_our_own_checkout_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """Standing in it, without an installation."""
-    ours = Path(__file__).parent.parent
+    ours = Path(a3d_edge.__file__).parent.parent
     monkeypatch.chdir(ours)
     monkeypatch.setattr(sys, "path", ["", "/x"])
     assert module_places() == ["/x", str(ours)]

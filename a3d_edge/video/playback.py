@@ -52,7 +52,7 @@ class Playback:
         codec = opened.stream.codec_context
         # A frame in each thread is quicker, but each comes a frame later, and after damage with other pixels.
         codec.thread_type = "SLICE" if self._careful else "AUTO"
-        codec.thread_count = min(MOST_THREADS, len(os.sched_getaffinity(0)))
+        codec.thread_count = min(MOST_THREADS, _cores())
         if codec.name == "mjpeg":  # half a picture is none, as in a folder of them; FFmpeg would fill it up
             codec.options = {"err_detect": "explode"}
         self._pixels = Pixels(opened.stream)
@@ -137,6 +137,11 @@ class Playback:
         missing_s = announced_s + (container.start_time or 0) / 1e6 - max(ends_s, default=0.0)
         missing = round(missing_s * self.rate)
         return missing if missing > ENDED_EARLY_PICTURES and missing_s > ENDED_EARLY * announced_s else 0
+
+
+def _cores() -> int:
+    """That this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _rate(announced: Fraction | None) -> float | None:
