@@ -33,7 +33,9 @@ TO_STANDARD = "out_transfer=bt709:out_primaries=bt709"
 DEINTERLACE = "mode=send_frame:deint=interlaced"
 WIDEST_PIXEL = 8
 """A pixel's sides differ by less, or the file is wrong about it."""
-TICK = Fraction(1, 1000)
+TICKS = 1000
+TICK = Fraction(1, TICKS)
+"""A frame's number in its graph is its time there."""
 
 POOLED, FEW_POOLED = 40, 6
 """Pictures that wait at once and are the pool's own, which keeps as many for good: those that a file's reader
@@ -88,14 +90,12 @@ class Pixels:
         self._positions.clear()
 
     def _finished(self) -> Iterator[tuple[Image, float | None]]:
-        while True:
+        while self._graph is not None and self._positions:
             try:
-                done = self._graph.vpull() if self._graph else None
+                done = self._graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            if done is None:
-                return
-            number = round((done.time or 0.0) / float(TICK))
+            number = round((done.time or 0.0) * TICKS)
             image = _square(self._own_or_copy(_view(done)), self._pixel, on_its_side=self._on_its_side)
             yield image, self._positions.pop(number, None)
 
