@@ -120,6 +120,16 @@ def test_damaged_pictures_are_the_same_every_time(tmp_path: Path) -> None:
         assert all(np.array_equal(one, other) for one, other in zip(images, again, strict=True))
 
 
+def test_many_pictures_that_wait_do_not_stay_in_the_pool(tmp_path: Path) -> None:
+    """Of those held at once only so many are the pool's; the others are copies; all show what they should."""
+    path = write(tmp_path / "a.avi", map(picture, range(20)), "ffv1", layout="bgr0")
+    decoder = Decoder(str(path), path.name, pooled=3)
+    held = [found[0] for found in iter(decoder.read, None) if found]
+    assert [image.flags.owndata for image in held] == [False] * 3 + [True] * 17
+    for number, image in enumerate(held):
+        np.testing.assert_array_equal(image, picture(number))
+
+
 def test_half_a_jpeg_is_no_picture(tmp_path: Path) -> None:
     """Cut off inside its AVI: unreadable, as in a folder of pictures, and not half grey."""
     path = write(tmp_path / "a.avi", map(picture, range(20)), "mjpeg", layout="yuvj420p")

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from itertools import islice
 
 from a3d_edge.video.guarded import Guarded
+from a3d_edge.video.pixels import POOLED
 from a3d_edge.video.playback import DamagedError, Picture, Playback
 
 __all__ = ["Decoder"]
@@ -17,14 +18,14 @@ class Decoder(Guarded[Picture]):
 
     A picture that cannot be decoded is passed over and counted in ``unreadable``, and so is what is missing
     at the end of a recording that was cut off. ``live``, ``in_bursts``: as in `Opened`. ``rate``: pictures a
-    second as announced, None if not. Raises `SourceError` when it cannot be opened, and from `read` when a
-    network stream breaks off.
+    second as announced, None if not. ``pooled``: see `a3d_edge.video.pixels.Pixels`. Raises `SourceError`
+    when it cannot be opened, and from `read` when a network stream breaks off.
     """
 
-    def __init__(self, location: str, name: str, *, network: bool = False) -> None:
+    def __init__(self, location: str, name: str, *, network: bool = False, pooled: int = POOLED) -> None:
         super().__init__()
-        self._location, self._name = location, name
-        self._playback = Playback(location, name, network=network, careful=network)
+        self._location, self._name, self._pooled = location, name, pooled
+        self._playback = Playback(location, name, network=network, careful=network, pooled=pooled)
         self.live, self.in_bursts = self._playback.opened.live, self._playback.opened.in_bursts
         self.rate = self._playback.rate
         self._pictures = self._all()
@@ -50,5 +51,7 @@ class Decoder(Guarded[Picture]):
                 shown += 1
         except DamagedError:
             self._playback.close()
-            self._playback = Playback(self._location, self._name, network=False, careful=True)
+            self._playback = Playback(
+                self._location, self._name, network=False, careful=True, pooled=self._pooled
+            )
             yield from islice(self._playback.pictures(), shown, None)

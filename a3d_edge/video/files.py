@@ -28,19 +28,25 @@ DEFAULT_RATE = 30.0
 class VideoFile:
     """Every picture of a video, at the container's own times; ``location`` is an absolute path.
 
-    ``name`` is what messages call it; ``decoder`` reads it if it is open already (of a URL). ``unreadable``
-    counts pictures that cannot be decoded and those missing at the end of a file that was cut off. Raises
-    `SourceError` when not one picture can be decoded.
+    ``name`` is what messages call it; ``decoder`` reads it if it is open already (of a URL); ``paced``: it is
+    to be shown at its own pace. ``unreadable`` counts pictures that cannot be decoded, and those missing at
+    the end of a file that was cut off. Raises `SourceError` when not one picture can be decoded.
     """
 
     live = False
 
     def __init__(
-        self, location: str, name: str, clock: Clock = time.monotonic, decoder: Decoder | None = None
+        self,
+        location: str,
+        name: str,
+        clock: Clock = time.monotonic,
+        decoder: Decoder | None = None,
+        *,
+        paced: bool = False,
     ) -> None:
         self.name = name
         self._clock = clock
-        self._decoder = _open(location, name) if decoder is None else decoder
+        self._decoder = _open(location, name, paced=paced) if decoder is None else decoder
         self.frame_rate = self._decoder.rate
         self._timeline = Timeline(self.frame_rate or DEFAULT_RATE)
         self._index = -1
@@ -72,10 +78,11 @@ class VideoFile:
         self._decoder.close()
 
 
-def _open(location: str, name: str) -> Decoder:
+def _open(location: str, name: str, *, paced: bool) -> Decoder:
     from a3d_edge.video.decoder import Decoder  # FFmpeg is 100 MB that a camera or the demo does not need
+    from a3d_edge.video.pixels import FEW_POOLED, POOLED
 
-    return Decoder(location, name)
+    return Decoder(location, name, pooled=FEW_POOLED if paced else POOLED)
 
 
 class ImageFolder:

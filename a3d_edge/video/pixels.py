@@ -9,6 +9,7 @@ conversion costs time (`benchmarks/decoding.py`).
 from __future__ import annotations
 
 import struct
+import weakref
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,13 @@ TO_STANDARD = "out_transfer=bt709:out_primaries=bt709"
 DEINTERLACE = "mode=send_frame:deint=interlaced"
 WIDEST_PIXEL = 8
 """A pixel's sides differ by less, or the file is wrong about it."""
-TICK = Fraction(1, 1000)
+TICKS = 1000
+TICK = Fraction(1, TICKS)
+"""A frame's number in its graph is its time there."""
+
+POOLED, FEW_POOLED = 40, 6
+"""Pictures that wait at once and are the pool's own, which keeps as many for good: those that a file's reader
+holds. At its own pace a stream has few waiting, but 60 MB of them while a network loads: then copies."""
 
 Look = tuple[Any, ...]
 
@@ -42,11 +49,14 @@ class Pixels:
 
     Turned and mirrored as the file says, pixels made square, interlaced frames deinterlaced (one frame
     late), high dynamic range brought to standard range; a change of size or format is followed. Pictures
-    may be views with padded rows, and are not to be written to.
+    may be views with padded rows, and are not to be written to; while ``pooled`` of them are held, they are
+    copies.
     """
 
-    def __init__(self, stream: VideoStream) -> None:
+    def __init__(self, stream: VideoStream, pooled: int = POOLED) -> None:
         self._stream = stream
+        self._pooled = pooled
+        self._held: list[weakref.ref[Image]] = []
         self._interlaced = self._on_its_side = False
         self._pixel: Fraction | None = None
         self._look: Look | None = None
@@ -80,16 +90,21 @@ class Pixels:
         self._positions.clear()
 
     def _finished(self) -> Iterator[tuple[Image, float | None]]:
-        while True:
+        while self._graph is not None and self._positions:
             try:
-                done = self._graph.vpull() if self._graph else None
+                done = self._graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            if done is None:
-                return
-            number = round((done.time or 0.0) / float(TICK))
-            image = _square(_view(done), self._pixel, on_its_side=self._on_its_side)
+            number = round((done.time or 0.0) * TICKS)
+            image = _square(self._own_or_copy(_view(done)), self._pixel, on_its_side=self._on_its_side)
             yield image, self._positions.pop(number, None)
+
+    def _own_or_copy(self, view: Image) -> Image:
+        self._held = [held for held in self._held if held() is not None]
+        if len(self._held) >= self._pooled:
+            return view.copy()
+        self._held.append(weakref.ref(view))
+        return view
 
     def _look_of(self, frame: VideoFrame) -> Look:
         """All that a graph depends on."""

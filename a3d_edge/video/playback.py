@@ -17,7 +17,7 @@ from av import Packet, VideoFrame
 from a3d_edge.errors import SourceError
 from a3d_edge.video.opencv import Image
 from a3d_edge.video.opening import cause, open_video
-from a3d_edge.video.pixels import Pixels
+from a3d_edge.video.pixels import FEW_POOLED, POOLED, Pixels
 
 __all__ = ["DamagedError", "Picture", "Playback"]
 
@@ -40,10 +40,12 @@ class Playback:
     """Pictures and their positions, as `a3d_edge.video.decoder.Decoder` gives them.
 
     ``careful``: damage is passed over and counted, and the pictures after it are the same every time; else it
-    raises `DamagedError` from `pictures`. Live streams are always read so.
+    raises `DamagedError` from `pictures`. Live streams are always read so. ``pooled``: see `Pixels`.
     """
 
-    def __init__(self, location: str, name: str, *, network: bool, careful: bool) -> None:
+    def __init__(
+        self, location: str, name: str, *, network: bool, careful: bool, pooled: int = POOLED
+    ) -> None:
         self.unreadable = 0
         self._name, self._network = name, network
         self.opened = opened = open_video(location, name, network=network)
@@ -55,7 +57,7 @@ class Playback:
         codec.thread_count = min(MOST_THREADS, _cores())
         if codec.name == "mjpeg":  # half a picture is none, as in a folder of them; FFmpeg would fill it up
             codec.options = {"err_detect": "explode"}
-        self._pixels = Pixels(opened.stream)
+        self._pixels = Pixels(opened.stream, FEW_POOLED if opened.live else pooled)
         self._ends: dict[int, int] = {}  # of the streams, in their own units
 
     def close(self) -> None:

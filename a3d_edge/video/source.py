@@ -53,7 +53,7 @@ def open_source(
     if _URL.match(word) and not word.lower().startswith("file://"):
         source = _stream(word, clock, sleep)
     else:
-        source = _recording(word, image_rate, clock)
+        source = _recording(word, image_rate, clock, paced=realtime)
     return Paced(source, clock, sleep) if realtime and not source.live else source
 
 
@@ -92,12 +92,12 @@ def file_of(word: str) -> Path | None:
     return None if _URL.match(word) else Path(word)
 
 
-def _recording(word: str, image_rate: float, clock: Clock) -> Source:
+def _recording(word: str, image_rate: float, clock: Clock, *, paced: bool) -> Source:
     path = _existing(file_of(word))
     if path.is_dir():
         return ImageFolder(path, image_rate, clock)
     _check_file(path)
-    return VideoFile(str(path.absolute()), str(path), clock)
+    return VideoFile(str(path.absolute()), str(path), clock, paced=paced)
 
 
 def _existing(place: Path | None) -> Path:
