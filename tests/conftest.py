@@ -41,6 +41,8 @@ if not HAS_TORCH:  # what is left is the runtime's; bundles to run come from els
         "test_external_data.py",
         "test_models_*.py",
         "test_training_batches.py",
+        "test_training_build_table.py",
+        "test_training_calibrate.py",
         "test_training_distillation.py",
         "test_training_evaluation.py",
         "test_training_loop.py",

@@ -214,9 +214,9 @@ def test_every_drawing_module_names_a_rendered_clip_in_the_cache() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     sources = _renderer_sources()
     assert sorted(str(source) for source in sources) == sorted(done.stdout.splitlines())
-    assert [source.name for source in sources[:2]] == ["rendered.py", "__init__.py"]
-    names = [source.name for source in sources[1:]]
+    names = [source.name for source in sources]
     assert names == sorted(names)
+    assert "rendered.py" in names
     assert {"actions.py", "people.py", "scenery.py", "skeleton.py"} <= set(names)
 
 
