@@ -45,6 +45,9 @@ MADE_UP_TIMES = 0x0001
 """AVFMT_FLAG_GENPTS, which PyAV sets: presentation times guessed from decoding times, wrong for frames out of
 order."""
 
+LENIENT = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+"""A title whose bytes are no text is no reason to refuse a film; PyAV sees to that itself from 19 on."""
+
 OPEN_S = 5.0
 READ_S = 5.0
 """A stream that gives nothing for so long has stalled."""
@@ -97,7 +100,7 @@ def _container(location: str, name: str, *, network: bool) -> InputContainer:
             location if network else f"file:{location}",
             options=RTSP if scheme in ("rtsp", "rtsps") else {},
             timeout=_limits(location, scheme) if network else None,
-            metadata_errors="replace",
+            **LENIENT,
         )
     except av.error.FFmpegError as error:
         advice = "check the address and that it is on" if network else "give a complete video file"
