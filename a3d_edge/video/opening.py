@@ -152,7 +152,7 @@ def _is_live(container: InputContainer, url: str) -> bool:
         return False
     if _kinds(container) & PLAYLISTS:
         return True
-    return container.size <= 0 and _suffix(url) not in RECORDINGS
+    return (container.size or 0) <= 0 and _suffix(url) not in RECORDINGS
 
 
 _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
