@@ -292,7 +292,8 @@ def test_high_dynamic_range_is_brought_to_standard(tmp_path: Path, transfer: int
     )
     images, _ = read(path)
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    for image in images:
+    maps = int(cv2.__version__.partition(".")[0]) >= 5  # older ones show it as if it were standard
+    for image in images if maps else []:
         difference = np.abs(image.astype(int) - capture.read()[1].astype(int))
         assert difference[4:-4, 4:28].mean() < 3
     assert abs(images[0][4:20, 36:60].mean() - 230) > 5
