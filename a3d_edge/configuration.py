@@ -113,7 +113,7 @@ class Budget:
             return cls(BudgetKind.AUTO)
         if word.lower().startswith("trace:"):
             raise UsageError(
-                "--budget trace:FILE is not in this version; use auto, 0.25, 5GFLOPs, 80ms or a name"
+                "`budget` trace:FILE is not in this version; use auto, 0.25, 5GFLOPs, 80ms or a name"
             )
         if _NAME.fullmatch(word):
             return cls(BudgetKind.PINNED, configuration=Configuration.parse(word))

@@ -31,7 +31,10 @@ _MEANT: dict[str, tuple[str, ...]] = {
     "a3d_edge.sinks.jsonl.JsonEvents": ("JsonEvents", "JSONSink", "JsonSink"),
     "a3d_edge.sinks.pictures.PictureEvents": ("imshow", "Annotator", "LabelAnnotator"),
     "a3d_edge.models.load_checkpoint": ("load_checkpoint", "load_state_dict"),
-    "a3d_edge.exporters.write_bundle.export_bundle": ("export", "export_bundle"),
+    "a3d_edge.exporters.export_bundle": ("export", "export_bundle", "to_onnx"),
+    "a3d_edge.training.train": ("train", "fit", "Trainer"),
+    "a3d_edge.training.evaluate": ("evaluate", "eval", "validate", "test"),
+    "a3d_edge.training.build_table": ("build_table",),
 }  # fmt: skip
 """Where what is meant is, by the names it is looked for."""
 

@@ -264,7 +264,7 @@ NAMES = {
 def random_bundle(folder: Path, configurations: Sequence[Configuration]) -> None:
     """A bundle of Slow R-50 with random weights, calibrated on noise."""
     import torch
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
     from slowfast_bundle import alive
 
     from a3d_edge.demo.rendered import CLASSES
@@ -277,7 +277,7 @@ def random_bundle(folder: Path, configurations: Sequence[Configuration]) -> None
         clips[size] = torch.randn(1, 3, checkpoint.description.frames, size, size)
         here = [configuration for configuration in configurations if configuration.size == size]
         calibrate_together(checkpoint.model, here, [clips[size]])
-    export_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, folder)
+    write_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, folder)
 
 
 if __name__ == "__main__":

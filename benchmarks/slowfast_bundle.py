@@ -19,7 +19,7 @@ from pathlib import Path
 
 import onnxruntime
 import torch
-from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.demo.rendered import CLASSES
@@ -71,7 +71,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> str:
         calibrate_together(checkpoint.model, [c for c in configurations if c.size == size], [clips[size]])
         print(f"calibrated {size}", file=sys.stderr, flush=True)
     table = unmeasured_table(checkpoint, configurations)
-    bundle = export_bundle(
+    bundle = write_bundle(
         checkpoint, table, clips, work / "bundle", lambda *step: print(*step, file=sys.stderr, flush=True)
     )
     return report(bundle, run(bundle, arguments.clip), time.monotonic() - begun)

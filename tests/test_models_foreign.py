@@ -254,7 +254,7 @@ def test_alias_follows_the_lateral_kernel_and_says_so(arch: str, kernel: int, tm
 def test_alias_with_an_unknown_kernel_must_be_named(tmp_path: Path) -> None:
     plan = Plan(BLOCKS, 8, 11, frames=2, alpha=8, beta_inv=1, fusion_kernel=3)
     path = written(PyTorchVideo(plan), tmp_path / "net.pth")
-    with pytest.raises(UsageError, match="fits tiny_4x16, tiny_8x8 alike; name one with --arch"):
+    with pytest.raises(UsageError, match="fits tiny_4x16, tiny_8x8 alike; name one with `arch`"):
         foreign.read(path, "tiny_slowfast")
     checkpoint, _ = foreign.read(path, "tiny_4x16")
     assert checkpoint.description.fusion_kernel == 3
@@ -452,7 +452,7 @@ def test_aliases_are_of_registered_architectures() -> None:
 
 
 def test_class_names_must_be_as_many_as_classes(tiny_file: Path) -> None:
-    with pytest.raises(UsageError, match=r"--classes: 2 names; .* has 11 classes"):
+    with pytest.raises(UsageError, match=r"`classes`: 2 names; .* has 11 classes"):
         foreign.read(tiny_file, "tiny_slow", ["a", "b"])
     names = [f"n{k}" for k in range(11)]
     assert foreign.read(tiny_file, "tiny_slow", names)[0].classes == tuple(names)

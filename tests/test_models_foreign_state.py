@@ -93,7 +93,7 @@ def test_several_networks_are_an_error_that_names_them() -> None:
     )
     assert_found(find_state(PATH, payload, "state_dict"), ours)
     assert_found(find_state(PATH, payload, "ema.shadow"), other)
-    with pytest.raises(CheckpointError, match="--key teacher: no network is there; there is state_dict, ema"):
+    with pytest.raises(CheckpointError, match="`key` teacher: no network is there; there is state_dict, ema"):
         find_state(PATH, payload, "teacher")
 
 

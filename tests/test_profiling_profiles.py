@@ -364,7 +364,7 @@ def test_run_refuses_a_profile_of_another_bundle(
     path = save_profile(profile(another(bundle)), tmp_path / "mine.json")
     code, out, err = here("run", "--source", clip, "--bundle", bundle.path, "--profile", path)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert f"--profile {path} is of another bundle" in err
+    assert f"`profile` {path} is of another bundle" in err
 
 
 def test_bundles_that_differ_in_one_byte_have_profiles_of_their_own(bundle: Bundle) -> None:

@@ -38,7 +38,7 @@ SAY_WHERE = {
     "Callback": "a3d_edge.Events",
     "Sink": "a3d_edge.Events",
     "load_checkpoint": "a3d_edge.models.load_checkpoint",
-    "export": "a3d_edge.exporters.write_bundle.export_bundle",
+    "export": "a3d_edge.exporters.export_bundle",
 }
 
 

@@ -317,7 +317,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
         checkpoint.model.head.weight.fill_(math.inf)
     with pytest.raises(A3DEdgeError) as caught:
         train(checkpoint, batches, SETTINGS, out)
-    assert str(caught.value) == "the loss of step 0 is not finite; lower --lr (now 0.02)"
+    assert str(caught.value) == "the loss of step 0 is not finite; lower `lr` (now 0.02)"
     assert out.read_bytes() == before
 
 

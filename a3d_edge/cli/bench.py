@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a3d_edge.cli.common import load_bundle, progress, require, step
+from a3d_edge.cli.common import load_bundle, progress, require
+from a3d_edge.cli.notices import say
 from a3d_edge.errors import ResourceError, UsageError
+from a3d_edge.training.reports import step
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
@@ -91,7 +93,7 @@ def bench(
     output.end(told, results, failed, written)
     left_out = left_out_note(results, kept) if places else None
     if left_out and kept:
-        typer.echo(left_out, err=True)
+        say(left_out)
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise ResourceError(f"{failed[0].why}{more}")
