@@ -125,7 +125,7 @@ def _rows(loaded: Checkpoint, what: Exporting) -> ConfigurationBudgetTable:
         if rows.architecture != loaded.description.name:
             name = f"`table` {what.table}" if isinstance(what.table, str) else "the `table`"
             raise UsageError(f"{name} is of {rows.architecture}, the checkpoint is {loaded.description.name}")
-        rows = rows.model_copy(update={"rows": tuple(rows.row(c) for c in wanted)}) if wanted else rows
+        rows = rows.with_rows(rows.row(c) for c in wanted) if wanted else rows
     as_named = wanted and not what.precisions
     return rows if as_named else in_precisions(rows, what.chosen_precisions)
 
@@ -154,11 +154,12 @@ def _measured(
     def measure(bundle: Bundle) -> ConfigurationBudgetTable:
         model = BundleModel(bundle)
         scores = evaluate(model, rows.configurations, windows, loaded.classes, step(report, "accuracy"))
-        measured = tuple(
-            row.model_copy(update={"accuracy": round(scores[row.parsed].accuracy, 6)}) for row in rows.rows
-        )
+        measured = [
+            row.model_copy(update={"accuracy": round(scores[row.configuration].accuracy, 6)})
+            for row in rows.rows
+        ]
         places = ", ".join([str(place) for place in data if not isinstance(place, Clip)])
         where = f"{len(windows.clips)} clips{f' of {places}' if places else ''}, {VIEWS} views (runtime)"
-        return rows.model_copy(update={"rows": measured, "measured_on": where})
+        return rows.with_rows(measured, measured_on=where)
 
     return measure

@@ -84,11 +84,10 @@ def _precisions(text: str) -> tuple[Precision, ...]:
 def _tell(bundle: Bundle, json_lines: bool) -> None:
     entries = bundle.manifest.configurations
     errors: dict[str, float] = {}
-    for name, entry in entries.items():
+    for one, entry in entries.items():
         if json_lines:
-            emit("parity", {"configuration": name, **entry.parity.model_dump()})
-        kind = "int8" if name.endswith("-int8") else "fp32"
-        errors[kind] = max(entry.parity.relative_error, errors.get(kind, 0.0))
+            emit("parity", {"configuration": str(one), **entry.parity.model_dump()})
+        errors[one.precision] = max(entry.parity.relative_error, errors.get(one.precision, 0.0))
     errors = dict(sorted(errors.items()))
     total = sum(entry.bytes for entry in bundle.manifest.files.values())
     if json_lines:
