@@ -86,10 +86,7 @@ def _of_file(value: Any) -> Configuration:
         return value
     if not isinstance(value, str):
         raise ValueError(f"a configuration is written as a string, not as {type(value).__name__}")
-    try:
-        return Configuration.parse(value)
-    except UsageError as error:
-        raise ValueError(str(error)) from error
+    return Configuration.parse(value)
 
 
 def format_width(width: float) -> str:
