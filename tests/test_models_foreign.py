@@ -277,7 +277,7 @@ def test_arch_against_the_files_own_settings(tmp_path: Path) -> None:
     path = written(PySlowFast(NARROW["tiny_8x8"][1]), tmp_path / "net.pyth", cfg=CFG)
     assert refusal(path, "tiny_4x16") == (
         f"{path}: not tiny_4x16: its own settings say DATA.NUM_FRAMES is 8, not 16; "
-        "SLOWFAST.ALPHA is 4, not 8; try --arch tiny_8x8"
+        "SLOWFAST.ALPHA is 4, not 8; try `arch` tiny_8x8"
     )
 
 
@@ -322,14 +322,14 @@ def test_wrong_architecture_names_the_one_that_fits(tiny_file: Path) -> None:
     assert message.startswith(f"{tiny_file}: not slow_r50 as PySlowFast names it: 165 missing (s")
     assert ", …), 0 unexpected, " in message
     assert "s1.pathway0_stem.conv.weight is (8, 3, 1, 7, 7), not (64, 3, 1, 7, 7)" in message
-    assert message.endswith("; it fits tiny_slow: try that with --arch")
+    assert message.endswith("; it fits tiny_slow: try that with `arch`")
 
 
 def test_slowfast_read_as_slow_names_the_one_that_fits(tmp_path: Path) -> None:
     path = written(PyTorchVideo(NARROW["tiny_4x16"][1]), tmp_path / "net.pth")
     message = refusal(path, "tiny_slow")
     assert "unexpected (blocks." in message
-    assert message.endswith("; it fits tiny_4x16, tiny_8x8: try that with --arch")
+    assert message.endswith("; it fits tiny_4x16, tiny_8x8: try that with `arch`")
 
 
 def test_missing_unexpected_and_misshaped_tensors_are_listed(tiny_file: Path) -> None:

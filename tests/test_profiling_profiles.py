@@ -246,7 +246,7 @@ def test_a_named_profile_of_another_bundle_is_refused(bundle: Bundle, tmp_path: 
     with pytest.raises(UsageError) as caught:
         choose(str(path), bundle, {})
     assert str(caught.value) == (
-        f"--profile {path} is of another bundle than {bundle.path}; measure this one with "
+        f"`profile` {path} is of another bundle than {bundle.path}; measure this one with "
         f"'a3d-edge bench {bundle.path} --save-profile'"
     )
     with pytest.raises(BundleError, match=r"none\.json: cannot read the profile"):
@@ -260,7 +260,7 @@ def test_a_named_profile_of_another_device_is_taken_with_a_warning(bundle: Bundl
     chosen = choose(str(path), bundle, describe_device("ort:CPU", 1))
     assert chosen.profile is not None
     assert chosen.note == (
-        f"warning: --profile {path} was measured elsewhere or otherwise (cpu Z80, threads 64)"
+        f"warning: `profile` {path} was measured elsewhere or otherwise (cpu Z80, threads 64)"
     )
 
 
@@ -364,7 +364,7 @@ def test_run_refuses_a_profile_of_another_bundle(
     path = save_profile(profile(another(bundle)), tmp_path / "mine.json")
     code, out, err = here("run", "--source", clip, "--bundle", bundle.path, "--profile", path)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert f"`profile` {path} is of another bundle" in err
+    assert f"--profile {path} is of another bundle" in err
 
 
 def test_bundles_that_differ_in_one_byte_have_profiles_of_their_own(bundle: Bundle) -> None:

@@ -102,7 +102,7 @@ def test_an_opencv_without_windows_says_what_to_install(
             Window()
         assert str(caught.value) == (
             f"this OpenCV has no windows: {first}pip install opencv-python; "
-            "or use `save` FILE or `json` instead of --show"
+            "or use `save` FILE or `json` instead of `show`"
         )
 
 
