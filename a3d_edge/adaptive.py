@@ -88,7 +88,7 @@ class AdaptiveWindows:
             bundle.table, budget=budget, hop_s=hop_s, clock=time_of, latencies=latencies
         )
         self._max_predictions, self._clock, self._source_name = max_predictions, clock, source
-        self.pool = SessionPool(bundle, memory=memory, threads=threads, engine=engine, cache=cache)
+        self.pool = SessionPool(bundle.networks, memory=memory, threads=threads, engine=engine, cache=cache)
         self._cache = cache
         self._latest: Prediction | None = None
         self._decision: Decision | None = None  # for the next window; None until it is asked for

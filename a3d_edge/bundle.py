@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from a3d_edge.configuration import Configuration, format_width
+from a3d_edge.engine.network_files import NetworkFiles, TensorBlock, TensorEntry
 from a3d_edge.errors import A3DEdgeError, BundleError
-from a3d_edge.external_data import check_graph
 from a3d_edge.table import ConfigurationBudgetTable, validation_message
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
@@ -44,6 +44,7 @@ __all__ = ["Bundle", "Manifest", "digest", "manifest_digest"]
 MANIFEST, TABLE, WEIGHTS, STATISTICS = "manifest.json", "table.json", "weights.bin", "statistics.bin"
 INT8_WEIGHTS, SCALES = "weights_int8.bin", "scales.bin"
 SCHEMA_VERSION = 1
+MEAN, VARIANCE = "running_mean", "running_var"  # of a batch norm, as its tensors are called in the graphs
 
 
 class _Strict(BaseModel):
@@ -65,20 +66,6 @@ class NormEntry(_Strict):
     stage: Literal["frame", "clip"]
 
 
-class TensorEntry(_Strict):
-    """A tensor that a configuration has of its own: its name in the graphs, type, shape and stage."""
-
-    name: str
-    dtype: Literal["float32", "int32", "uint8"]
-    shape: tuple[int, ...]
-    stage: Literal["frame", "clip"]
-
-    @property
-    def bytes(self) -> int:
-        """What it takes in the file."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
-
-
 class WidthEntry(_Strict):
     """The subgraph of one width and precision; ``frame`` is None where the family has no frame stage
     (SlowFast), ``volume`` where the clip stage has no rank-5 form.
@@ -93,10 +80,20 @@ class WidthEntry(_Strict):
     norms: tuple[NormEntry, ...] = ()
     tensors: tuple[TensorEntry, ...] = ()
 
+    @cached_property
+    def block(self) -> tuple[TensorEntry, ...]:
+        """The tensors of one configuration's block, in their order."""
+        norms = (
+            TensorEntry(f"{norm.name}.{moment}", "float32", (norm.channels,), norm.stage)
+            for norm in self.norms
+            for moment in (MEAN, VARIANCE)
+        )
+        return (*norms, *self.tensors)
+
     @property
     def block_bytes(self) -> int:
         """Bytes of one configuration's block."""
-        return sum(8 * norm.channels for norm in self.norms) + sum(one.bytes for one in self.tensors)
+        return sum(one.bytes for one in self.block)
 
 
 class Parity(_Strict):
@@ -192,59 +189,47 @@ class Bundle:
         """Every configuration that can run, cheapest first."""
         return self.table.configurations
 
-    @cached_property
-    def _statistics(self) -> NDArray[np.float32]:
-        return np.fromfile(self.path / STATISTICS, dtype="<f4")
-
-    @cached_property
-    def _scales(self) -> NDArray[np.uint8]:
-        return np.fromfile(self.path / SCALES, dtype=np.uint8)
-
     def width_of(self, configuration: Configuration) -> WidthEntry:
         """The subgraph of a configuration. Raises `UsageError` when the bundle lacks the configuration."""
         self.table.row(configuration)
         return self.manifest.widths[width_key(configuration)]
 
-    def graphs_of(self, configuration: Configuration, *, volumes: bool = False) -> dict[str, Path]:
-        """Graph files by stage: ``frame``, if there is one, and ``clip``: with ``volumes`` in rank 5 if the
-        bundle has it so. Every engine opens what it finds here.
+    def files_of(self, configuration: Configuration) -> NetworkFiles:
+        """What the engine needs of a configuration. Raises `UsageError` when the bundle lacks it."""
+        row, manifest = self.table.row(configuration), self.manifest
+        width = manifest.widths[width_key(configuration)]
+        entry = manifest.configurations[str(configuration)]
+        own = STATISTICS if configuration.precision == "fp32" else SCALES
+        return NetworkFiles(
+            configuration=configuration,
+            folder=self.path,
+            digest=manifest.sha256,
+            classes=manifest.classes,
+            sampling=manifest.sampling,
+            preprocessing=manifest.preprocessing,
+            frame=width.frame,
+            clip=width.clip,
+            volume=width.volume,
+            beside=manifest.files.keys(),
+            own=TensorBlock(self.path / own, entry.offset, width.block),
+            probe=entry.probe,
+            weight_bytes=row.weight_bytes,
+        )
 
-        Raises `BundleError` for a graph that would read another file than the bundle's.
-        """
-        width = self.width_of(configuration)
-        clip = width.volume if volumes and width.volume else width.clip
-        stages = {"clip": clip} if width.frame is None else {"frame": width.frame, "clip": clip}
-        graphs = {stage: self.path / name for stage, name in stages.items()}
-        for graph in graphs.values():
-            check_graph(graph, self.manifest.files)
-        return graphs
-
-    def replaced(self, configuration: Configuration) -> dict[str, dict[str, NDArray[Any]]]:
-        """The tensors that a configuration has of its own, by stage and name in the graphs."""
-        width = self.width_of(configuration)
-        found: dict[str, dict[str, NDArray[Any]]] = {"frame": {}, "clip": {}}
-        if configuration.precision == "fp32":
-            for norm, values in zip(width.norms, self.statistics(configuration).values(), strict=True):
-                for suffix, array in zip(("running_mean", "running_var"), values, strict=True):
-                    found[norm.stage][f"{norm.name}.{suffix}"] = array
-        place = self.manifest.configurations[str(configuration)].offset
-        for one in width.tensors:
-            raw = self._scales[place : place + one.bytes].copy()
-            found[one.stage][one.name] = raw.view(np.dtype(one.dtype).newbyteorder("<")).reshape(one.shape)
-            place += one.bytes
-        return found
+    @property
+    def networks(self) -> dict[Configuration, NetworkFiles]:
+        """`files_of` every configuration."""
+        return {configuration: self.files_of(configuration) for configuration in self.configurations}
 
     def statistics(
         self, configuration: Configuration
     ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Mean and variance, each (channels,), of every batch norm at a configuration."""
-        entry = self.manifest.configurations[str(configuration)]
-        place, found = entry.offset // 4, {}
-        for norm in self.width_of(configuration).norms:
-            values = self._statistics[place : place + 2 * norm.channels].reshape(2, norm.channels)
-            found[norm.name] = (values[0].copy(), values[1].copy())
-            place += 2 * norm.channels
-        return found
+        own = self.files_of(configuration).own.read()
+        return {
+            norm.name: (own[norm.stage][f"{norm.name}.{MEAN}"], own[norm.stage][f"{norm.name}.{VARIANCE}"])
+            for norm in self.width_of(configuration).norms
+        }
 
     def open(
         self,
@@ -265,7 +250,7 @@ class Bundle:
 
         parsed = Configuration.parse(configuration) if isinstance(configuration, str) else configuration
         found = find_engine(engine) if isinstance(engine, str) else engine
-        return open_network(self, parsed, threads=threads, engine=found, cache=cache)
+        return open_network(self.files_of(parsed), threads=threads, engine=found, cache=cache)
 
     def _check_consistency(self) -> None:
         manifest = self.manifest

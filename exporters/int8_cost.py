@@ -30,7 +30,7 @@ def with_int8_costs(bundle: Bundle, table: ConfigurationBudgetTable) -> Configur
 
 def _ratio(bundle: Bundle, int8: Configuration) -> float:
     threads = available_threads()
-    twins = [BundleNetwork(bundle, configuration, threads) for configuration in (int8, int8.at("fp32"))]
+    twins = [BundleNetwork(bundle.files_of(one), threads) for one in (int8, int8.at("fp32"))]
     pictures = [probe_pictures(pathway) for pathway in twins[0].pathways]
     seconds: list[list[float]] = [[], []]
     for _ in range(ROUNDS):

@@ -224,8 +224,9 @@ def literal_logits(
 ) -> list[float]:
     """Logits of pictures ``(T, 3, S, S)`` of every pathway, by the graphs without any optimization."""
     literal = replace(OrtEngine.of("CPU"), optimize=False)
-    replaced, values = bundle.replaced(configuration), list(inputs)
-    for stage, graph in bundle.graphs_of(configuration).items():
+    files, values = bundle.files_of(configuration), list(inputs)
+    replaced = files.own.read()
+    for stage, graph in files.graphs().items():
         session = literal.open(graph, replaced[stage], {}, available_threads()).session
         names = [given.name for given in session.get_inputs()]
         values = session.run(None, dict(zip(names, values, strict=True)))[:1]
