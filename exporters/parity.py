@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from a3d_edge.bundle import Bundle, Parity
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.engines import Tensors
 from a3d_edge.engine.ort import OrtEngine, OrtStage
 from a3d_edge.engine.session import BundleNetwork, available_threads, relative_error
 from a3d_edge.errors import A3DEdgeError
+from a3d_edge.manifest import Parity
 from a3d_edge.models.network import Clips, SlimNetwork
 
 __all__ = ["TOLERANCE", "check_parity"]

@@ -26,12 +26,17 @@ from a3d_edge.exporters.write_int8 import write_int8
 from numpy.typing import NDArray
 
 from a3d_edge import __version__
-from a3d_edge.bundle import (
+from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Configuration, Precision, format_width
+from a3d_edge.engine.ort import OrtEngine
+from a3d_edge.engine.session import available_threads, probe_pictures
+from a3d_edge.errors import UsageError
+from a3d_edge.files import new_directory
+from a3d_edge.manifest import (
     MANIFEST,
     STATISTICS,
     TABLE,
     WEIGHTS,
-    Bundle,
     ConfigurationEntry,
     FileEntry,
     Manifest,
@@ -41,11 +46,6 @@ from a3d_edge.bundle import (
     manifest_digest,
     manifest_text,
 )
-from a3d_edge.configuration import Configuration, Precision, format_width
-from a3d_edge.engine.ort import OrtEngine
-from a3d_edge.engine.session import available_threads, probe_pictures
-from a3d_edge.errors import UsageError
-from a3d_edge.files import new_directory
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.flops import count
 from a3d_edge.models.network import Clips

@@ -32,10 +32,11 @@ from fixtures_bundle import (  # noqa: E402
 )
 from numpy.typing import NDArray  # noqa: E402
 
-from a3d_edge.bundle import Bundle, width_key  # noqa: E402
+from a3d_edge.bundle import Bundle  # noqa: E402
 from a3d_edge.configuration import Configuration, Precision  # noqa: E402
 from a3d_edge.engine.session import BundleNetwork, relative_error  # noqa: E402
 from a3d_edge.errors import A3DEdgeError, BundleError  # noqa: E402
+from a3d_edge.manifest import width_key  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint, norms  # noqa: E402
 from a3d_edge.models.from_bundle import checkpoint_of  # noqa: E402
 from a3d_edge.models.network import NetworkDescription  # noqa: E402

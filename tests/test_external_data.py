@@ -286,7 +286,7 @@ def altered(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
 def listed(path: Path, location: str) -> dict[str, dict[str, object]]:
     """A manifest of whoever made it may list a link as one of its files."""
-    from a3d_edge.bundle import digest
+    from a3d_edge.manifest import digest
 
     file = path / location
     return {location: {"bytes": 64, "sha256": digest(file)}} if location == "link.bin" else {}
