@@ -126,7 +126,7 @@ class Bundle:
             frame=width.frame,
             clip=width.clip,
             volume=width.volume,
-            beside=manifest.files.keys(),
+            beside=frozenset(manifest.files),
             own=TensorBlock(self.path / own_file(configuration), entry.offset, width.block),
             probe=entry.probe,
             weight_bytes=row.weight_bytes,

@@ -7,7 +7,6 @@ checked, and tensors read, when a network is opened.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -89,7 +88,7 @@ class NetworkFiles:
     frame: str | None
     clip: str
     volume: str | None
-    beside: Collection[str]
+    beside: frozenset[str]
     own: TensorBlock
     probe: tuple[float, ...]
     weight_bytes: int
