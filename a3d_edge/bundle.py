@@ -115,7 +115,7 @@ class Bundle:
         """What the engine needs of a configuration. Raises `UsageError` when the bundle lacks it."""
         row, manifest = self.table.row(configuration), self.manifest
         width = manifest.widths[width_key(configuration)]
-        entry = manifest.configurations[str(configuration)]
+        entry = manifest.configurations[configuration]
         return NetworkFiles(
             configuration=configuration,
             folder=self.path,

@@ -119,7 +119,7 @@ class Manifest(_Strict):
     preprocessing: Preprocessing
     sampling: Sampling
     widths: dict[str, WidthEntry]
-    configurations: dict[str, ConfigurationEntry] = Field(min_length=1)
+    configurations: dict[Configuration, ConfigurationEntry] = Field(min_length=1)
     description: dict[str, Any] = Field(default_factory=dict)
     origin: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, FileEntry]
@@ -180,15 +180,14 @@ def check_manifest(path: Path, manifest: Manifest) -> None:
                 f"{path}: widths.{key}.frame does not suit sampling.alpha "
                 f"{manifest.sampling.alpha}; export again"
             )
-    for name, entry in manifest.configurations.items():
-        configuration = Configuration.parse(name)
+    for configuration, entry in manifest.configurations.items():
         width = manifest.widths.get(width_key(configuration))
         if width is None:
-            raise BundleError(f"{path}: widths lacks the width of {name}")
+            raise BundleError(f"{path}: widths lacks the width of {configuration}")
         file = manifest.files.get(own_file(configuration))
         end = entry.offset + width.block_bytes
         if file is None or end > file.bytes or len(entry.probe) != len(manifest.classes):
-            raise BundleError(f"{path}: configurations.{name} does not fit the bundle's files")
+            raise BundleError(f"{path}: configurations.{configuration} does not fit the bundle's files")
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:

@@ -152,7 +152,7 @@ def test_statistics_of_another_configuration_are_noticed(bundle: Bundle) -> None
     """The probe proves what was replaced, on this engine too."""
     one, other = CONFIGURATIONS[1:3]
     entries = dict(bundle.manifest.configurations)
-    entries[str(one)] = entries[str(one)].model_copy(update={"offset": entries[str(other)].offset})
+    entries[one] = entries[one].model_copy(update={"offset": entries[other].offset})
     wrong = replace(bundle, manifest=bundle.manifest.model_copy(update={"configurations": entries}))
     with pytest.raises(BundleError, match=f"{one} does not compute what was exported on openvino"):
         BundleNetwork(wrong.files_of(one), 1, OPENVINO)

@@ -119,9 +119,7 @@ def test_scores_are_a_softmax(bundle: Bundle) -> None:
 def test_statistics_that_do_not_fit_the_probe_are_noticed(bundle: Bundle) -> None:
     """Statistics of another configuration, as if they had silently not been put in: refused on opening."""
     entries = dict(bundle.manifest.configurations)
-    entries[str(NARROW[1])] = entries[str(NARROW[1])].model_copy(
-        update={"offset": entries[str(NARROW[2])].offset}
-    )
+    entries[NARROW[1]] = entries[NARROW[1]].model_copy(update={"offset": entries[NARROW[2]].offset})
     wrong = replace(bundle, manifest=bundle.manifest.model_copy(update={"configurations": entries}))
     with pytest.raises(BundleError, match=r"w0\.50-s32-t2 does not compute what was exported"):
         open_network(wrong.files_of(NARROW[1]), threads=1)
@@ -132,8 +130,8 @@ def test_statistics_that_do_not_fit_the_probe_are_noticed(bundle: Bundle) -> Non
 def test_a_probe_that_does_not_agree_is_noticed(bundle: Bundle, value: float) -> None:
     """Other logits than those in the manifest, or no number at all."""
     entries = dict(bundle.manifest.configurations)
-    probe = (*entries[str(LARGEST)].probe[:-1], value)
-    entries[str(LARGEST)] = entries[str(LARGEST)].model_copy(update={"probe": probe})
+    probe = (*entries[LARGEST].probe[:-1], value)
+    entries[LARGEST] = entries[LARGEST].model_copy(update={"probe": probe})
     wrong = replace(bundle, manifest=bundle.manifest.model_copy(update={"configurations": entries}))
     with pytest.raises(BundleError, match=r"w1\.00-s37-t4 does not compute what was exported"):
         open_network(wrong.files_of(LARGEST), threads=1)
@@ -288,7 +286,7 @@ def test_statistics_of_every_pathway_are_put_in_and_proved(
 def test_statistics_of_another_configuration_of_two_pathways_are_noticed(slowfast: Bundle) -> None:
     """Of the same width and frames, only of another size."""
     entries = dict(slowfast.manifest.configurations)
-    one, other = (str(c) for c in TWO_PATHWAYS[-2:])
+    one, other = TWO_PATHWAYS[-2:]
     entries[one] = entries[one].model_copy(update={"offset": entries[other].offset})
     wrong = replace(slowfast, manifest=slowfast.manifest.model_copy(update={"configurations": entries}))
     with pytest.raises(BundleError, match=f"{one} does not compute what was exported"):

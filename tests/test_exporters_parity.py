@@ -67,7 +67,7 @@ def assert_parity(bundle: Bundle, model: SlimNetwork) -> None:
         pictures = [x[0].transpose(0, 1).contiguous().numpy() for x in _list(fitted)]
         got = network.logits(*network.encode_window(pictures))
         assert relative_error(got, expected) < 1e-4, configuration
-        assert bundle.manifest.configurations[str(configuration)].parity.relative_error < 1e-4
+        assert bundle.manifest.configurations[configuration].parity.relative_error < 1e-4
         assert np.abs(expected).max() > 0.1, "logits that say nothing"
 
 
