@@ -21,7 +21,7 @@ import av
 import cv2
 import numpy as np
 
-from a3d_edge.profiling.profiles import describe_device
+from a3d_edge.device.machine import processor_name
 from a3d_edge.video import playback
 from a3d_edge.video.decoder import Decoder
 from a3d_edge.video.opencv import cv2 as quiet
@@ -107,7 +107,7 @@ def main() -> None:
             f"H.264 {name}": film(Path(folder) / f"{name}.mp4", *size) for name, size in SIZES.items()
         }
         rows = [row(name, path, threads, given.rounds) for name, path in films.items() for threads in (1, 2)]
-    cpu = describe_device("ort:CPU", 1)["cpu"]
+    cpu = processor_name()
     text = f"""# Decoding: our reader against OpenCV's
 
 `python benchmarks/decoding.py`; {cpu}, OpenCV {cv2.__version__}, PyAV {av.__version__}.

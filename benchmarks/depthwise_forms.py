@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -31,6 +30,7 @@ from a3d_edge.exporters.onnx_graph import OPSET, float32, lower_stage
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from a3d_edge.device.machine import describe_machine
 from a3d_edge.models.layers import Run, SlimConv
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,15 +57,16 @@ def main() -> None:
 
 
 def heading(rounds: int) -> list[str]:
+    here = describe_machine()
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     columns = " | ".join(f"{form}, ms" for form in FORMS)
     return [
         "# Forms of a depth-wise 3×3×3 convolution",
         "",
         f"Written by `python benchmarks/depthwise_forms.py`: the convolution alone, medians of {rounds}",
-        f"interleaved runs. ONNX Runtime {version('onnxruntime')}, Python {platform.python_version()}, "
+        f"interleaved runs. ONNX Runtime {version('onnxruntime')}, Python {here['python']}, "
         f"torch {torch.__version__};",
-        f"{processor()}, {os.cpu_count()} logical cores, load of all programs {load}.",
+        f"{here['name']}, load of all programs {load}.",
         "",
         "- taps: three depth-wise 3×3 convolutions, shifted in time and added; what the exporter writes",
         "- interleaved: one grouped convolution over a channel's previous, this and next frame",
@@ -77,14 +78,6 @@ def heading(rounds: int) -> list[str]:
         f"| threads | T | C | side | {columns} | difference |",
         "|--:|--:|--:|--:|" + "--:|" * (len(FORMS) + 1),
     ]
-
-
-def processor() -> str:
-    """The processor's name where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def measure(shape: tuple[int, int, int], threads: int, rounds: int) -> str:

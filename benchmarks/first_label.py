@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import os
-import platform
 import resource
 import shutil
 import statistics
@@ -23,6 +22,8 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from a3d_edge.device.machine import describe_machine
 
 ROOT = Path(__file__).parent.parent
 DEMO = ("run", "--source", "demo", "--max-predictions", "1")
@@ -129,11 +130,11 @@ def processor_s() -> float:
 def report(sides: list[Side], rounds: int) -> str:
     before, now = sides
     times, used = ratio(now.totals, before.totals), ratio(now.processor, before.processor)
-    pip = importlib.metadata.version("pip")
+    pip, here = importlib.metadata.version("pip"), describe_machine()
     lines = [
         "# From a fresh environment to the first label",
         "",
-        f"`python benchmarks/first_label.py`, {processor()}, Python {platform.python_version()}, pip {pip}, "
+        f"`python benchmarks/first_label.py`, {here['name']}, Python {here['python']}, pip {pip}, "
         f"load of all programs {os.getloadavg()[0]:.1f}; medians of {rounds} rounds in turns, seconds "
         "(least to most). Everything is installed from a folder of wheels; *download* is what it would be.",
         "",
@@ -159,12 +160,6 @@ def row(side: Side) -> str:
 
 def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{len(names)} × {names[0]}" if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -89,15 +89,17 @@ def command(side: str, arguments: argparse.Namespace) -> list[str]:
 
 def watch(side: str, arguments: argparse.Namespace) -> dict[str, float]:
     """Run a side and read its memory from outside; it prints a line after each prediction."""
+    from a3d_edge.device.memory import anonymous_mb  # not at the top: the sides hold no more than they need
+
     process = subprocess.Popen(command(side, arguments), stdout=subprocess.PIPE, text=True)
     ticks: list[float] = []
     reader = threading.Thread(target=lambda: [ticks.append(time.monotonic()) for _ in process.stdout or ()])
     reader.start()
     samples, together = [], 0.0
     while process.poll() is None:
-        own = anonymous_mb(process.pid)
+        own = anonymous_mb(process.pid) or 0.0
         samples.append((time.monotonic(), own))
-        together = max(together, own + sum(map(anonymous_mb, children(process.pid))))
+        together = max(together, own + sum(anonymous_mb(one) or 0.0 for one in children(process.pid)))
         time.sleep(SAMPLE_S)
     reader.join()
     if process.returncode or len(ticks) < FEWEST:
@@ -113,14 +115,6 @@ def children(process: int) -> list[int]:
         return [int(word) for one in threads for word in (one / "children").read_text().split()]
     except OSError:
         return []
-
-
-def anonymous_mb(process: int) -> float:
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) * 1.024e-3 for line in lines if line.startswith("RssAnon")), 0.0)
 
 
 def report(found: dict[str, dict[str, float]]) -> None:

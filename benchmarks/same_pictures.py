@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from a3d_edge import Bundle
+from a3d_edge.device.machine import processor_name
 from a3d_edge.errors import SourceError
-from a3d_edge.profiling.profiles import describe_device
 from a3d_edge.training.decode import DecodedClip, decode
 from a3d_edge.video.sampler import TIE_S, Sample, Sampler
 from a3d_edge.video.source import open_source
@@ -89,7 +89,7 @@ def main() -> None:
         for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
             sampler = Sampler(bundle.sampling, bundle.sampling.stride, bundle.preprocessing.offsets)
             found += compare(path, sampler, counts)
-    cpu = describe_device("ort:CPU", 1)["cpu"]
+    cpu = processor_name()
     text = f"""# Training sees what running sees
 
 `python benchmarks/same_pictures.py FOLDER …`; {cpu}, PyAV {av.__version__}, OpenCV {cv2.__version__}.

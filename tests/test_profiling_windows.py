@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.device.energy import Reading
-from a3d_edge.engine.memory import anonymous_bytes
+from a3d_edge.device.memory import anonymous_bytes
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 from a3d_edge.profiling import apart
 from a3d_edge.profiling.apart import Measurement, Task

@@ -54,8 +54,8 @@ def measure(task: Task) -> Measurement:
     from a3d_edge.bundle import Bundle
     from a3d_edge.configuration import Configuration
     from a3d_edge.device.energy import find_meter
+    from a3d_edge.device.memory import anonymous_mb
     from a3d_edge.engine.engines import find_engine, trim_heap
-    from a3d_edge.engine.memory import anonymous_mb
     from a3d_edge.engine.session import open_network
     from a3d_edge.profiling import windows as measuring
     from a3d_edge.profiling.paced import paced

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.engine.memory import anonymous_bytes
+from a3d_edge.device.memory import anonymous_mb
 from a3d_edge.engine.stream import WindowStream
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.preprocess import preprocess
@@ -154,9 +154,9 @@ class PeakMemory:
             self._look()
 
     def _look(self) -> None:
-        now = anonymous_bytes()
+        now = anonymous_mb()
         if now is not None:
-            self.mb = max(self.mb or 0.0, now / 1e6)
+            self.mb = max(self.mb or 0.0, now)
 
 
 def _window(network: Network, bundle: Bundle, images: Sequence[Image]) -> list[NDArray[np.float32]]:
