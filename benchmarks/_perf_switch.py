@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from a3d_edge.engine.memory import weight_bytes
 from a3d_edge.engine.pool import SessionPool
 from a3d_edge.engine.session import open_network
 from a3d_edge.events import Prediction, Summary
+from a3d_edge.profiling.turns import in_turns, timed_ms
 from a3d_edge.runtime import Runtime
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.paced import Paced
@@ -59,18 +61,16 @@ def loading_ms(
     }
     if (engine := _openvino()) is not None:
         ways["ours cold, OpenVINO int8"] = lambda: open_network(bundle, int8, threads=threads, engine=engine)
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(-1, rounds):
-        for name, load in ways.items():
-            begun = time.perf_counter()
-            loaded = load()
-            if number >= 0:
-                taken[name].append(1e3 * (time.perf_counter() - begun))
-            del loaded
-            gc.collect()
+    taken = in_turns({name: partial(_loaded_ms, load) for name, load in ways.items()}, rounds, warm_up=1)
     pool.close()
     trim_heap()
     return {name: float(np.median(values)) for name, values in taken.items()}
+
+
+def _loaded_ms(load: Callable[[], Any]) -> float:
+    taken = timed_ms(load)
+    gc.collect()
+    return taken
 
 
 def _plain(path: Path, threads: int) -> ort.InferenceSession:

@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
@@ -22,6 +23,7 @@ import cv2
 import numpy as np
 
 from a3d_edge.device.machine import processor_name
+from a3d_edge.profiling.turns import in_turns
 from a3d_edge.video import playback
 from a3d_edge.video.decoder import Decoder
 from a3d_edge.video.opencv import cv2 as quiet
@@ -77,14 +79,10 @@ def row(name: str, path: Path, threads: int, rounds: int) -> str:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[:threads])
     try:
-        sides: dict[Callable[[Path, int], int], list[tuple[float, float]]] = {by_opencv: [], by_us: []}
-        for _ in range(rounds + 1):
-            for read, found in sides.items():
-                found.append(ms_a_picture(read, path, threads))
+        readers = {read: partial(ms_a_picture, read, path, threads) for read in (by_opencv, by_us)}
+        sides = in_turns(readers, rounds, warm_up=1)  # after that the files do not come from the disk
     finally:
         os.sched_setaffinity(0, cores)
-    for found in sides.values():
-        del found[0]  # the files come from the disk
     cpu = {read: statistics.median(one[0] for one in found) for read, found in sides.items()}
     wall = {read: statistics.median(one[1] for one in found) for read, found in sides.items()}
     pairs = zip(sides[by_us], sides[by_opencv], strict=True)

@@ -16,8 +16,8 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from a3d_edge.device.machine import describe_machine
 from a3d_edge.models.layers import Run, SlimConv
+from a3d_edge.profiling.turns import in_turns, timed_ms
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPES = ((16, 56, 56), (16, 216, 14), (4, 112, 28))
@@ -98,20 +99,10 @@ def measure(shape: tuple[int, int, int], threads: int, rounds: int) -> str:
     results[2] = results[2][0].transpose(1, 0, 2, 3)
     scale = max(float(np.abs(y).max()) for y in results)
     difference = max(float(np.abs(y - results[2]).max()) for y in results) / scale
-    medians = interleave(sessions, rounds)
+    sides = {form: partial(timed_ms, partial(run, *one)) for form, one in sessions.items()}
+    medians = {form: statistics.median(times) for form, times in in_turns(sides, rounds).items()}
     cells = " | ".join(f"{ms:.2f} ({ms / medians['taps']:.2f}×)" for ms in medians.values())
     return f"| {threads} | {frames} | {channels} | {side} | {cells} | {difference:.0e} |"
-
-
-def interleave(sessions: Mapping[str, tuple[ort.InferenceSession, Array]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each form, run in turn."""
-    took: dict[str, list[float]] = {form: [] for form in sessions}
-    for _ in range(rounds):
-        for form, (network, given) in sessions.items():
-            start = time.perf_counter()
-            run(network, given)
-            took[form].append(1e3 * (time.perf_counter() - start))
-    return {form: statistics.median(times) for form, times in took.items()}
 
 
 def run(network: ort.InferenceSession, x: Array) -> Array:

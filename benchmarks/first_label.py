@@ -21,9 +21,11 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from a3d_edge.device.machine import describe_machine
+from a3d_edge.profiling.turns import in_turns
 
 ROOT = Path(__file__).parent.parent
 DEMO = ("run", "--source", "demo", "--max-predictions", "1")
@@ -61,20 +63,22 @@ def main() -> None:
             prepared(f"before ({options.before})", checked_out(options.before, work / "source"), work / "a"),
             prepared("now", ROOT, work / "b"),
         ]
-        for side in sides:  # reads all files once; does not count
-            first_label(side, work / "venv")
-        for number in range(options.rounds):
-            for side in sides if number % 2 else reversed(sides):
-                used = processor_s()
-                install, run = first_label(side, work / "venv")
-                side.processor.append(processor_s() - used)
-                side.installs.append(install)
-                side.runs.append(run)
-                print(f"{side.name}: {install:.1f} s + {run:.2f} s", flush=True)
+        turns = {side.name: partial(turn, side, work / "venv") for side in sides}
+        found = in_turns(turns, options.rounds, warm_up=1)  # the first round reads all files once
+    for side in sides:
+        side.installs, side.runs, side.processor = map(list, zip(*found[side.name], strict=True))
     text = report(sides, options.rounds)
     print(text)
     if options.out is not None:
         options.out.write_text(text + "\n", encoding="utf-8")
+
+
+def turn(side: Side, venv: Path) -> tuple[float, float, float]:
+    """Seconds to install, seconds to the label, and those of processor time of both."""
+    used = processor_s()
+    install, run = first_label(side, venv)
+    print(f"{side.name}: {install:.1f} s + {run:.2f} s", flush=True)
+    return install, run, processor_s() - used
 
 
 def checked_out(commit: str, to: Path) -> Path:

@@ -2,7 +2,7 @@
 
     python benchmarks/startup.py [--runs 7]
 
-Medians of whole processes.
+Medians of whole processes, in turns.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import cv2
+
+from a3d_edge.profiling.turns import in_turns, timed_ms
 
 HEAVY = ("torch", "onnx", "onnx_ir", "onnxscript", "matplotlib")
 
@@ -29,19 +31,16 @@ def main() -> None:
     program = str(Path(sys.executable).parent / "a3d-edge")
     with tempfile.TemporaryDirectory() as folder:
         clip = write_clip(Path(folder) / "clip.mp4")
-        for name, words in {
+        commands = {
             "a3d-edge --help": [program, "--help"],
             "python -c 'import a3d_edge'": [sys.executable, "-c", "import a3d_edge"],
             "a3d-edge run --source FILE --max-predictions 1": [
-                program,
-                "run",
-                "--source",
-                clip,
-                "--max-predictions",
-                "1",
+                *(program, "run", "--source", clip, "--max-predictions", "1")
             ],
-        }.items():
-            print(f"{name}: {median_ms(words, runs):.0f} ms")
+        }
+        sides = {name: partial(timed_ms, partial(whole, words)) for name, words in commands.items()}
+        for name, times in in_turns(sides, runs, warm_up=1).items():
+            print(f"{name}: {statistics.median(times):.0f} ms")
         check = (
             "import sys, a3d_edge.cli as c; sys.argv = ['a3d-edge', 'run', '--source', %r]\n"
             "try: c.app(standalone_mode=False)\n"
@@ -63,13 +62,8 @@ def write_clip(path: Path) -> str:
     return str(path)
 
 
-def median_ms(words: list[str], runs: int) -> float:
-    times = []
-    for _ in range(runs + 1):
-        begun = time.perf_counter()
-        subprocess.run(words, check=True, capture_output=True)
-        times.append((time.perf_counter() - begun) * 1000)
-    return statistics.median(times[1:])
+def whole(words: list[str]) -> None:
+    subprocess.run(words, check=True, capture_output=True)
 
 
 if __name__ == "__main__":

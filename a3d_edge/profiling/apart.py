@@ -67,7 +67,7 @@ def measure(task: Task) -> Measurement:
     before = anonymous_mb()
     with peak.watching():
         network = open_network(bundle, configuration, threads=task.threads, engine=engine)
-        measuring.window_latencies_ms(network, 1)
+        measuring.window_latencies_ms(network, windows=1)
     network_ms, other_ms = measuring.whole_windows_ms(network, bundle, images, limit)
     streaming_ms = measuring.streaming_ms(network, bundle, images, limit)
     steady = anonymous_mb()

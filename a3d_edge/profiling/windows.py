@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 
 from a3d_edge.device.memory import anonymous_mb
 from a3d_edge.engine.stream import WindowStream
+from a3d_edge.profiling.turns import in_turns, timed_ms
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.preprocess import preprocess
+from a3d_edge.video.preprocess import Picture, preprocess
 from a3d_edge.video.sampler import Sample
 
 if TYPE_CHECKING:
@@ -58,22 +60,17 @@ class Limit:
         return done >= self.windows or late
 
 
-def window_latencies_ms(network: Network, windows: int = 5) -> list[float]:
-    """Milliseconds of ``windows`` windows: every picture encoded anew, then classified.
+def window_latencies_ms(*networks: Network, windows: int = 5) -> list[list[float]]:
+    """Milliseconds of ``windows`` windows of each network, in turns: every picture encoded, then classified.
 
     One window before them is not counted: the first run allocates. The pictures are zeros, of the sizes and
     numbers that the configuration looks at; what they show makes no difference to the work.
     """
-    pictures = [
-        np.zeros((len(pathway.instants), 3, pathway.size, pathway.size), np.float32)
-        for pathway in network.pathways
-    ]
-    taken = []
-    for _ in range(windows + 1):
-        start = time.perf_counter()
-        network.classify(*[network.encode(given, place) for place, given in enumerate(pictures)])
-        taken.append(1e3 * (time.perf_counter() - start))
-    return taken[1:]
+    sides = {
+        place: partial(timed_ms, partial(_run, network, _blank(network)))
+        for place, network in enumerate(networks)
+    }
+    return list(in_turns(sides, windows, warm_up=1).values())
 
 
 def camera_pictures(size: tuple[int, int] = SIDES) -> list[Image]:
@@ -94,14 +91,13 @@ def whole_windows_ms(
     for number in count(-WARM_UP):
         start = time.perf_counter()
         pictures = _window(network, bundle, images)
-        ready = time.perf_counter()
-        network.classify(*[network.encode(given, place) for place, given in enumerate(pictures)])
-        end = time.perf_counter()
+        made_ms = 1e3 * (time.perf_counter() - start)
+        taken_ms = timed_ms(partial(_run, network, pictures))
         if number < 0:
-            begun = end
+            begun = time.perf_counter()
             continue
-        network_ms.append(1e3 * (end - ready))
-        other_ms.append(1e3 * (ready - start))
+        network_ms.append(taken_ms)
+        other_ms.append(made_ms)
         if limit.reached(len(network_ms), begun):
             break
     return network_ms, other_ms
@@ -157,6 +153,15 @@ class PeakMemory:
         now = anonymous_mb()
         if now is not None:
             self.mb = max(self.mb or 0.0, now)
+
+
+def _run(network: Network, pictures: Sequence[Picture]) -> Picture:
+    """Scores of a whole window: pictures ``(T, 3, S, S)`` of every pathway."""
+    return network.classify(*[network.encode(given, place) for place, given in enumerate(pictures)])
+
+
+def _blank(network: Network) -> list[Picture]:
+    return [np.zeros((len(one.instants), 3, one.size, one.size), np.float32) for one in network.pathways]
 
 
 def _window(network: Network, bundle: Bundle, images: Sequence[Image]) -> list[NDArray[np.float32]]:
