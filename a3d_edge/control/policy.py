@@ -19,7 +19,7 @@ from a3d_edge.configuration import Budget, BudgetKind, Configuration
 from a3d_edge.control.caps import Cap, Settings, caps
 from a3d_edge.control.latency import LatencyModel
 from a3d_edge.device.signals import Signals
-from a3d_edge.table import ConfigurationBudgetTable, pareto_front
+from a3d_edge.table import ConfigurationBudgetTable
 
 __all__ = ["Bar", "Cap", "Decision", "LatencyModel", "PolicyState", "Settings", "caps", "decide", "refuse"]
 
@@ -186,7 +186,7 @@ class _Same:
 def _worthwhile(same: _Same) -> tuple[tuple[Configuration, float], ...]:
     table = same.table
     known = all(row.accuracy is not None for row in table.rows)
-    rows = pareto_front(table.rows) if known else table.rows
+    rows = table.pareto().rows if known else table.rows
     return tuple((row.parsed, row.cost / table.rows[-1].cost) for row in rows)
 
 
