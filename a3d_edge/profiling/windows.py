@@ -21,7 +21,8 @@ from a3d_edge.device.memory import anonymous_mb
 from a3d_edge.engine.stream import WindowStream
 from a3d_edge.profiling.turns import in_turns, timed_ms
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.preprocess import Picture, preprocess
+from a3d_edge.video.pictures import window_pictures
+from a3d_edge.video.preprocess import Picture
 from a3d_edge.video.sampler import Sample
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def whole_windows_ms(
     begun = time.perf_counter()
     for number in count(-WARM_UP):
         start = time.perf_counter()
-        pictures = _window(network, bundle, images)
+        pictures = window_pictures(network.pathways, bundle.preprocessing, lambda m: images[m % len(images)])
         made_ms = 1e3 * (time.perf_counter() - start)
         taken_ms = timed_ms(partial(_run, network, pictures))
         if number < 0:
@@ -164,24 +165,9 @@ def _blank(network: Network) -> list[Picture]:
     return [np.zeros((len(one.instants), 3, one.size, one.size), np.float32) for one in network.pathways]
 
 
-def _window(network: Network, bundle: Bundle, images: Sequence[Image]) -> list[NDArray[np.float32]]:
-    """Pictures ``(T, 3, S, S)`` of a window, for every pathway."""
-    spec = bundle.preprocessing
-    return [
-        np.stack([preprocess(_shown(images, m, spec.offsets), pathway.size, spec) for m in pathway.instants])
-        for pathway in network.pathways
-    ]
-
-
-def _shown(images: Sequence[Image], instant: int, offsets: Sequence[int]) -> list[Image]:
-    """The frames of a sampled instant; frames come in turn."""
-    return [images[max(0, instant - offset) % len(images)] for offset in offsets]
-
-
 def _samples(bundle: Bundle, images: Sequence[Image]) -> Iterator[Sample]:
-    """Sampled instants without end."""
+    """Sampled instants without end, of frames in turn."""
     sampling, offsets = bundle.sampling, bundle.preprocessing.offsets
     for instant in count(0, sampling.spacing):
-        shown = _shown(images, instant, offsets)
-        frames = (Frame(instant, instant / sampling.rate, image, 0.0) for image in shown)
-        yield Sample(instant, tuple(frames))
+        shown = (images[max(0, instant - offset) % len(images)] for offset in offsets)
+        yield Sample(instant, tuple(Frame(instant, instant / sampling.rate, image, 0.0) for image in shown))
