@@ -13,14 +13,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import onnxruntime as ort
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.control.policy import Decision
-from a3d_edge.demo.rendered import RenderedStream
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import find_engine, trim_heap
 from a3d_edge.engine.memory import weight_bytes
@@ -32,10 +30,8 @@ from a3d_edge.runtime import Runtime
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.paced import Paced
 
-__all__ = ["WAYS", "loading_ms", "running", "write_video"]
+__all__ = ["WAYS", "loading_ms", "running"]
 
-SIDES = (640, 480)
-RATE = 30.0
 HOLD = 6
 """Windows before the script asks for the other configuration; more if that is not ready by then."""
 WARM_UP = 2
@@ -84,16 +80,6 @@ def _openvino() -> Any:
         return find_engine("openvino")
     except Exception:
         return None
-
-
-def write_video(path: Path, seconds: float) -> Path:
-    """A drawn scene, 640×480, 30 frames a second."""
-    scene = RenderedStream(width=SIDES[0], height=SIDES[1])
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, SIDES)
-    for index in range(int(seconds * RATE)):
-        writer.write(scene.frame(index)[0])
-    writer.release()
-    return path
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ two: both readers are told how many to decode with, and the process is kept on s
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import statistics
@@ -21,6 +20,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from _options import parser_of
 
 from a3d_edge.device.machine import processor_name
 from a3d_edge.profiling.turns import in_turns
@@ -94,8 +94,7 @@ def row(name: str, path: Path, threads: int, rounds: int) -> str:
 
 
 def main() -> None:
-    kind = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=kind)
+    parser = parser_of(__doc__)
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path)

@@ -19,6 +19,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from _options import parser_of
+
 from a3d_edge.device.machine import describe_machine
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,9 +47,7 @@ CANDIDATES = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=ROOT / "runs")
     parser.add_argument("--cache", type=Path)

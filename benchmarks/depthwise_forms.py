@@ -13,7 +13,6 @@ of its own. Writes docs/results/depthwise_forms.md.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 import torch
+from _options import parser_of
 from a3d_edge.exporters.onnx_graph import OPSET, float32, lower_stage
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -44,9 +44,7 @@ Array = NDArray[np.float32]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "depthwise_forms.md")

@@ -10,7 +10,6 @@ from round to round; medians.
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import os
 import resource
@@ -23,6 +22,8 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from _options import parser_of
 
 from a3d_edge.device.machine import describe_machine
 from a3d_edge.profiling.turns import in_turns
@@ -50,9 +51,7 @@ class Side:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--before", required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)

@@ -35,6 +35,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from _options import parser_of
+
 if TYPE_CHECKING:
     from a3d_edge.configuration import Configuration
 
@@ -45,9 +47,7 @@ FEWEST = 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--plain", type=Path)
     parser.add_argument("--configuration", default="w1.00-s224-t8")
@@ -68,14 +68,14 @@ def main() -> None:
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Files that the sides read, made by processes of their own."""
-    from overhead import write_video
+    from _film import camera_video
 
     if arguments.bundle is None:
         from a3d_edge.table import find_table
 
         arguments.bundle = arguments.files / "bundle"
         random_bundle(arguments.bundle, find_table(TABLE).configurations)
-    write_video(arguments.files / "video.mp4", arguments.seconds)
+    camera_video(arguments.files / "video.mp4", arguments.seconds)
     if arguments.plain is None:
         arguments.plain = arguments.files / "plain.onnx"
         subprocess.run(command("export", arguments), check=True)

@@ -9,13 +9,13 @@ of training picks for it. Files that neither can read count as the same.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from _options import parser_of
 
 from a3d_edge import Bundle
 from a3d_edge.device.machine import processor_name
@@ -77,8 +77,7 @@ def differing(clip: DecodedClip, samples: list[Sample]) -> int:
 
 
 def main() -> None:
-    kind = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=kind)
+    parser = parser_of(__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import onnxruntime
 import torch
+from _options import parser_of
 from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
 
 from a3d_edge.bundle import Bundle
@@ -37,9 +38,7 @@ SHOWN = ("frames_captured", "frames_used", "dropped", "predictions", "switches")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--clip", required=True, type=Path)
     parser.add_argument("--arch", default="slowfast_r50_4x16")
     parser.add_argument("--grid", action="store_true")

@@ -7,7 +7,6 @@ Medians of whole processes, in turns.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -15,22 +14,22 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import cv2
+from _film import write_video
+from _options import parser_of
 
+from a3d_edge.demo.rendered import render_clip
 from a3d_edge.profiling.turns import in_turns, timed_ms
 
 HEAVY = ("torch", "onnx", "onnx_ir", "onnxscript", "matplotlib")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--runs", type=int, default=7)
     runs = parser.parse_args().runs
     program = str(Path(sys.executable).parent / "a3d-edge")
     with tempfile.TemporaryDirectory() as folder:
-        clip = write_clip(Path(folder) / "clip.mp4")
+        clip = str(write_video(Path(folder) / "clip.mp4", render_clip("hug", 1)))
         commands = {
             "a3d-edge --help": [program, "--help"],
             "python -c 'import a3d_edge'": [sys.executable, "-c", "import a3d_edge"],
@@ -50,16 +49,6 @@ def main() -> None:
             [sys.executable, "-c", check % (clip, HEAVY)], capture_output=True, text=True, check=True
         )
         print(done.stderr.splitlines()[-1])
-
-
-def write_clip(path: Path) -> str:
-    from a3d_edge.demo.rendered import render_clip
-
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (192, 144))
-    for frame in render_clip("hug", 1):
-        writer.write(frame)
-    writer.release()
-    return str(path)
 
 
 def whole(words: list[str]) -> None:

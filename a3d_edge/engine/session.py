@@ -127,9 +127,7 @@ class BundleNetwork:
             raise UsageError(
                 f"{len(images)} frames are too few for a window of {sampling.span_s:.2f} s; give {needed}"
             )
-        window = window_pictures(
-            self.pathways, spec, lambda m: images[m * len(images) // instants]
-        )
+        window = window_pictures(self.pathways, spec, lambda m: images[m * len(images) // instants])
         scores = self.classify(*self.encode_window(window))
         best = int(scores.argmax())
         return self._bundle.classes[best], float(scores[best])
