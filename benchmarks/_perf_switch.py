@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
+from _perf_sides import plain_session
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
@@ -48,7 +48,7 @@ def loading_ms(
     pool = SessionPool(bundle, memory=2**40, threads=threads)
     pool.take(configuration)
     ways: dict[str, Callable[[], Any]] = {
-        "file of its own": lambda: _plain(plain, threads),
+        "file of its own": lambda: plain_session(plain, threads),
         "ours cold, fp32": lambda: open_network(bundle, configuration, threads=threads),
         "ours cold, int8": lambda: open_network(bundle, int8, threads=threads),
         "ours kept, fp32": lambda: open_network(bundle, configuration, threads=threads, cache=cache),
@@ -67,12 +67,6 @@ def _loaded_ms(load: Callable[[], Any]) -> float:
     taken = timed_ms(load)
     gc.collect()
     return taken
-
-
-def _plain(path: Path, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _openvino() -> Any:

@@ -258,19 +258,17 @@ NAMES = {
 def random_bundle(folder: Path, configurations: Sequence[Configuration]) -> None:
     """A bundle of Slow R-50 with random weights, calibrated on noise."""
     import torch
+    from _networks import alive, calibrate_by_size
     from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
-    from slowfast_bundle import alive
 
     from a3d_edge.demo.rendered import CLASSES
     from a3d_edge.models.checkpoint import Checkpoint
-    from a3d_edge.training.calibrate import calibrate_together
 
-    checkpoint = Checkpoint(alive(ARCHITECTURE), CLASSES, range_name="0.016")
-    clips = {}
-    for size in sorted({configuration.size for configuration in configurations}):
-        clips[size] = torch.randn(1, 3, checkpoint.description.frames, size, size)
-        here = [configuration for configuration in configurations if configuration.size == size]
-        calibrate_together(checkpoint.model, here, [clips[size]])
+    checkpoint = Checkpoint(alive(ARCHITECTURE, len(CLASSES)), CLASSES, range_name="0.016")
+    frames = checkpoint.description.frames
+    clips = calibrate_by_size(
+        checkpoint.model, configurations, lambda size: torch.randn(1, 3, frames, size, size)
+    )
     export_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, folder)
 
 
