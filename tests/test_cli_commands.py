@@ -158,7 +158,7 @@ def test_table_show(here: Here, bundle: Path) -> None:
     """Of a bundle and of a table file, as text and as JSON Lines."""
     rows = [json.loads(line) for line in here("table", "show", bundle, "--json")[1].splitlines()]
     assert [row["configuration"] for row in rows] == [
-        row.configuration for row in Bundle.load(bundle).table.rows
+        str(row.configuration) for row in Bundle.load(bundle).table.rows
     ]
     code, out, _ = here("table", "show", bundle / "table.json")
     assert code == 0
