@@ -41,7 +41,6 @@ from a3d_edge.engine.cache.prepared import (
     cache_of,
     default_limit,
     prepared_folder,
-    processor,
 )
 from a3d_edge.engine.cache.store import Store, describe_entry, folder_bytes
 from a3d_edge.engine.engines import find_engine
@@ -112,30 +111,6 @@ def test_it_is_made_once_for_all_processes(bundle: Bundle, cache: PreparedNetwor
     assert other.made == 0
     opened(bundle, SMALLEST, other)
     assert (other.made, len(entries(other))) == (1, 2)
-
-
-CPUINFO = """processor : {number}
-model name : {name}
-cpu MHz : {mhz}
-flags : sse avx{more}
-"""
-
-
-def test_the_processor_is_its_kind_and_its_instructions(tmp_path: Path) -> None:
-    """Not its clock, nor how many cores there are; on a board with two kinds, both."""
-    (tmp_path / "proc").mkdir()
-
-    def with_cores(*cores: str) -> str:
-        (tmp_path / "proc/cpuinfo").write_text("\n".join(cores))
-        return processor(tmp_path)
-
-    one = CPUINFO.format(number=0, name="A", mhz=800, more="")
-    same = CPUINFO.format(number=1, name="A", mhz=2400, more="")
-    more = CPUINFO.format(number=0, name="A", mhz=800, more=" avx512f")
-    assert with_cores(one) == with_cores(one, same) == with_cores(same)
-    assert len({with_cores(one), with_cores(more), with_cores(one, more)}) == 3
-    (tmp_path / "proc/cpuinfo").unlink()
-    assert processor(tmp_path)
 
 
 def test_another_processor_makes_its_own(

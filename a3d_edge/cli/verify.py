@@ -87,26 +87,16 @@ def engine_parity(bundle: Bundle, configuration: Configuration, engine: Engine) 
 
 def _windows(bundle: Bundle, configuration: Configuration) -> Iterator[Window]:
     """The probe, then a window of every action that can be rendered."""
-    import numpy as np
-
     from a3d_edge.demo.rendered import CLASSES
     from a3d_edge.engine.session import probe_pictures
-    from a3d_edge.video.preprocess import preprocess
+    from a3d_edge.video.pictures import window_pictures
     from a3d_edge.video.sampler import pathways
 
     found, spec = pathways(bundle.sampling, configuration), bundle.preprocessing
     yield [probe_pictures(pathway) for pathway in found]
     for label in CLASSES:
         images = _rendered(label, bundle.sampling.frames * bundle.sampling.stride, bundle.sampling.rate)
-        yield [
-            np.stack(
-                [
-                    preprocess([images[max(0, i - offset)] for offset in spec.offsets], pathway.size, spec)
-                    for i in pathway.instants
-                ]
-            )
-            for pathway in found
-        ]
+        yield window_pictures(found, spec, images.__getitem__)
 
 
 _RENDERED: dict[tuple[str, int, float], Any] = {}  # drawn once for all configurations

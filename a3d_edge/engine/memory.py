@@ -12,17 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from a3d_edge.configuration import Configuration
-from a3d_edge.device.cgroups import group_directories, memory_free
+from a3d_edge.device.memory import anonymous_bytes, free_bytes
 from a3d_edge.engine.engines import trim_heap
 from a3d_edge.errors import UsageError
 
 __all__ = [
     "Footprints",
-    "anonymous_bytes",
-    "anonymous_mb",
     "default_memory",
     "parse_memory",
     "tidy_heap",
@@ -53,32 +49,8 @@ def parse_memory(text: str, option: str = "--memory", otherwise: str = "") -> in
 
 
 def default_memory(root: Path = Path("/")) -> int:
-    """A quarter of the memory that is free now: the machine's, or what a tighter cgroup leaves us.
-
-    ``root`` holds ``proc`` and ``sys``.
-    """
-    machine = psutil.virtual_memory()
-    free = [float(machine.available)]
-    for directory in group_directories(root, "memory"):
-        if (found := memory_free(directory, machine.total)) is not None:
-            free.append(found[0])
-    return max(0, int(SHARE_OF_FREE * min(free)))
-
-
-def anonymous_bytes() -> int | None:
-    """Anonymous memory of this process that is resident; None where the kernel does not tell (not Linux)."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    found = re.search(r"^RssAnon:\s*(\d+) kB", status, re.MULTILINE)
-    return 1024 * int(found[1]) if found else None
-
-
-def anonymous_mb() -> float | None:
-    """The same in MB, 1e6 bytes."""
-    now = anonymous_bytes()
-    return None if now is None else now / 1e6
+    """A quarter of the memory that is free now; ``root`` as in `a3d_edge.device.memory.free_bytes`."""
+    return max(0, int(SHARE_OF_FREE * free_bytes(root)))
 
 
 class Footprints:

@@ -15,7 +15,7 @@ from a3d_edge.engine.engines import DEFAULT, Engine, Stage, find_engine
 from a3d_edge.engine.memory import tidy_heap
 from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.errors import BundleError, ResourceError, UsageError
-from a3d_edge.video.preprocess import preprocess
+from a3d_edge.video.pictures import window_pictures
 from a3d_edge.video.sampler import Pathway
 
 if TYPE_CHECKING:
@@ -125,13 +125,7 @@ class BundleNetwork:
             raise UsageError(
                 f"{len(images)} frames are too few for a window of {sampling.span_s:.2f} s; give {needed}"
             )
-        window = []
-        for pathway in self.pathways:
-            pictures = []
-            for instant in pathway.instants:
-                places = [max(0, instant - offset) * len(images) // instants for offset in spec.offsets]
-                pictures.append(preprocess([images[i] for i in places], pathway.size, spec))
-            window.append(np.stack(pictures))
+        window = window_pictures(self.pathways, spec, lambda m: images[m * len(images) // instants])
         scores = self.classify(*self.encode_window(window))
         best = int(scores.argmax())
         return self._files.classes[best], float(scores[best])

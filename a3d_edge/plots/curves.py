@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,7 +19,7 @@ from a3d_edge.child import forget_working_folder
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.plots.labels import Box, Segment, place
-from a3d_edge.table import ConfigurationBudgetTable
+from a3d_edge.table import ConfigurationBudgetTable, pareto_front
 
 __all__ = [
     "FORMATS",
@@ -28,7 +28,6 @@ __all__ = [
     "Point",
     "curve",
     "figure",
-    "front",
     "given_up",
     "load_matplotlib",
     "save",
@@ -105,19 +104,10 @@ def curve(
             raise UsageError(f"{name}: {row.configuration} has no measured latency; profile this bundle anew")
         cost = row.gflops if latency_ms is None else latency_ms[row.configuration]
         points.append(Point(row.configuration, cost, row.accuracy))
-    best = front(points)
+    best = pareto_front(points, lambda point: (point.cost, point.accuracy))
     if pareto or len(points) <= LIST_ROWS:
         return Curve(name, best if pareto else tuple(sorted(points, key=lambda point: point.cost)))
     return Curve(name, best, tuple(point for point in points if point not in best))
-
-
-def front(points: Iterable[Point]) -> tuple[Point, ...]:
-    """The points that none of lower or equal cost matches in accuracy, cheapest first."""
-    best: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
-        if not best or point.accuracy > best[-1].accuracy:
-            best.append(point)
-    return tuple(best)
 
 
 def given_up(one: Configuration, other: Configuration) -> Dimension:

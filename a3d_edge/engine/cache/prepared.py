@@ -14,8 +14,6 @@ so once.
 from __future__ import annotations
 
 import os
-import platform
-import re
 import shutil
 import threading
 from collections import deque
@@ -23,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from a3d_edge.device.machine import processor
 from a3d_edge.engine.cache.apart import NotPreparedError, StageTask, Task, prepare_apart
 from a3d_edge.engine.cache.store import Store, folder_bytes, own_entries
 from a3d_edge.engine.engines import Engine, PreparingEngine, Stage, Tensors
@@ -37,7 +36,6 @@ __all__ = [
     "cache_of",
     "default_limit",
     "prepared_folder",
-    "processor",
     "stages_of",
 ]
 
@@ -184,17 +182,6 @@ def default_limit(folder: Path) -> int:
         return min(CAP, int(SHARE_OF_FREE * (shutil.disk_usage(existing).free + held)))
     except OSError:
         return 0
-
-
-def processor(root: Path = Path("/")) -> str:
-    """The processor's kind and its instructions, of all cores; ``root`` holds ``proc``."""
-    try:
-        text = (root / "proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        text = ""
-    kinds = r"^(?:vendor_id|cpu family|model|model name|CPU part|flags|Features|isa)\s*:.*$"
-    lines = {" ".join(line.split()) for line in re.findall(kinds, text, re.MULTILINE)}
-    return "\n".join([platform.machine(), *sorted(lines)])
 
 
 def _form(engine: Engine) -> str | None:
