@@ -5,9 +5,9 @@
     nox -s floors            each dependency at its floor, on Python 3.11
     nox -s lint              style, the docs, and types and import directions of the built wheel
 
-None of the environments of the first three has PyTorch: the tests that need it are left out (tests/conftest.py). The tiny
-bundles that the others run are exported by the Python that nox itself runs on, which is that of the
-development tools (``pip install --editable '.[dev]'``), which ``lint`` uses as they are.
+The environments of the first three have no PyTorch: the tests that need it are left out (tests/conftest.py).
+The tiny bundles that the others run are exported by the Python that nox itself runs on, which is that of the
+development tools (``pip install --editable '.[dev]'``); ``lint`` uses these as they are.
 """
 
 from __future__ import annotations

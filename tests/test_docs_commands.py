@@ -41,6 +41,7 @@ QUICKER: dict[tuple[str, ...], tuple[str, ...]] = {
     ("train",): ("--epochs", "1", "--batch", "4", "--calibration-clips", "3"),
     ("train", "--data", "clips.csv", "--fold"): ("--range", "0.06"),
     ("eval", "net.pth"): ("--views", "1"),
+    ("eval", "paper.pth"): ("--views", "1"),
     ("eval", "net.pth", "--data", "clips.csv"): ("--calibration-clips", "3"),
     ("table", "build", "net.pth", "--data", "val.csv", "--calibration"): ("--calibration-clips", "3"),
     ("table", "build"): ("--views", "1"),
