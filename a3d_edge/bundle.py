@@ -127,7 +127,7 @@ class Manifest(_Strict):
     preprocessing: Preprocessing
     sampling: Sampling
     widths: dict[str, WidthEntry]
-    configurations: dict[str, ConfigurationEntry] = Field(min_length=1)
+    configurations: dict[Configuration, ConfigurationEntry] = Field(min_length=1)
     description: dict[str, Any] = Field(default_factory=dict)
     origin: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, FileEntry]
@@ -227,7 +227,7 @@ class Bundle:
             for norm, values in zip(width.norms, self.statistics(configuration).values(), strict=True):
                 for suffix, array in zip(("running_mean", "running_var"), values, strict=True):
                     found[norm.stage][f"{norm.name}.{suffix}"] = array
-        place = self.manifest.configurations[str(configuration)].offset
+        place = self.manifest.configurations[configuration].offset
         for one in width.tensors:
             raw = self._scales[place : place + one.bytes].copy()
             found[one.stage][one.name] = raw.view(np.dtype(one.dtype).newbyteorder("<")).reshape(one.shape)
@@ -238,7 +238,7 @@ class Bundle:
         self, configuration: Configuration
     ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Mean and variance, each (channels,), of every batch norm at a configuration."""
-        entry = self.manifest.configurations[str(configuration)]
+        entry = self.manifest.configurations[configuration]
         place, found = entry.offset // 4, {}
         for norm in self.width_of(configuration).norms:
             values = self._statistics[place : place + 2 * norm.channels].reshape(2, norm.channels)
@@ -280,16 +280,15 @@ class Bundle:
                     f"{self.path / MANIFEST}: widths.{key}.frame does not suit sampling.alpha "
                     f"{manifest.sampling.alpha}; export again"
                 )
-        for name, entry in manifest.configurations.items():
-            configuration = Configuration.parse(name)
+        for configuration, entry in manifest.configurations.items():
             width = manifest.widths.get(width_key(configuration))
             if width is None:
-                raise BundleError(f"{self.path / MANIFEST}: widths lacks the width of {name}")
+                raise BundleError(f"{self.path / MANIFEST}: widths lacks the width of {configuration}")
             file = manifest.files.get(STATISTICS if configuration.precision == "fp32" else SCALES)
             end = entry.offset + width.block_bytes
             if file is None or end > file.bytes or len(entry.probe) != len(manifest.classes):
                 raise BundleError(
-                    f"{self.path / MANIFEST}: configurations.{name} does not fit the bundle's files"
+                    f"{self.path / MANIFEST}: configurations.{configuration} does not fit the bundle's files"
                 )
 
 

@@ -37,7 +37,7 @@ def main() -> None:
     table = ConfigurationBudgetTable.load(TABLE)
     middle = table.rows[len(table.rows) // 2]
     budgets = [
-        table.rows[-1].configuration, middle.configuration, table.rows[0].configuration,
+        *(str(row.configuration) for row in (table.rows[-1], middle, table.rows[0])),
         "auto", "0.25", f"{middle.gflops:.3f}GFLOPs", "80ms",
     ]  # fmt: skip
     clips = list_clips([arguments.data / "labels.csv"])

@@ -104,7 +104,7 @@ def _row(name: str, entry: dict[str, float]) -> Row:
     configuration = Configuration(entry["width"], int(entry["size"]), int(entry["frames"]))
     ours = cost(name, configuration)
     return Row(
-        configuration=str(configuration),
+        configuration=configuration,
         accuracy=round(entry["top1"] / 100, 3),
         gflops=round(ours.gflops, 6),
         params_m=round(ours.params_m, 6),
@@ -189,7 +189,7 @@ def _accuracies(cells: list[Cell]) -> list[tuple[int, str, Configuration, float]
     found = [(c.table, c.model, c.configuration, c.top1) for c in cells]
     for printed in (table for table in TABLES if table.is_grid):
         for row in find_table(printed.name).rows:
-            found.append((printed.number, printed.model, row.parsed, 100 * (row.accuracy or 0.0)))
+            found.append((printed.number, printed.model, row.configuration, 100 * (row.accuracy or 0.0)))
     return found
 
 
@@ -225,7 +225,7 @@ def _beaten(grid: ConfigurationBudgetTable, row: Row) -> str:
 
 
 def _point(row: Row) -> str:
-    return f"{_short(row.parsed)} ({100 * (row.accuracy or 0):.1f} % at {row.gflops:.2f} GFLOPs)"
+    return f"{_short(row.configuration)} ({100 * (row.accuracy or 0):.1f} % at {row.gflops:.2f} GFLOPs)"
 
 
 def _table(number: int, cells: list[Cell]) -> Iterator[str]:

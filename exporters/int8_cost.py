@@ -20,12 +20,10 @@ def with_int8_costs(bundle: Bundle, table: ConfigurationBudgetTable) -> Configur
     here = set(table.configurations)
     rows = []
     for row in table.rows:
-        if row.precision == "int8" and row.parsed.at("fp32") in here:
-            row = row.model_copy(update={"int8_cost": round(_ratio(bundle, row.parsed), 3)})
+        if row.precision == "int8" and row.configuration.at("fp32") in here:
+            row = row.model_copy(update={"int8_cost": round(_ratio(bundle, row.configuration), 3)})
         rows.append(row)
-    return ConfigurationBudgetTable.model_validate(
-        {**table.model_dump(), "rows": [row.model_dump() for row in rows]}
-    )
+    return table.with_rows(rows)
 
 
 def _ratio(bundle: Bundle, int8: Configuration) -> float:

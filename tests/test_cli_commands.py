@@ -135,7 +135,7 @@ def test_table_show(here: Here, bundle_folder: Path) -> None:
     """Of a bundle and of a table file, as text and as JSON Lines."""
     rows = [json.loads(line) for line in here("table", "show", bundle_folder, "--json")[1].splitlines()]
     assert [row["configuration"] for row in rows] == [
-        row.configuration for row in Bundle.load(bundle_folder).table.rows
+        str(row.configuration) for row in Bundle.load(bundle_folder).table.rows
     ]
     code, out, _ = here("table", "show", bundle_folder / "table.json")
     assert code == 0

@@ -61,7 +61,7 @@ def test_the_built_in_bundle(here: Here, clip: Path, tmp_path: Path) -> None:
         shares = sum(frame["logit"] for frame in row["frames"])
         assert shares + row["bias"] + row["fast"] == pytest.approx(row["logit"], abs=1e-6)
         assert row["gflops"] == pytest.approx(
-            next(r.gflops for r in bundle.table.rows if r.configuration == row["configuration"])
+            next(r.gflops for r in bundle.table.rows if str(r.configuration) == row["configuration"])
         )
     assert [frame["time_s"] for frame in small["frames"]] == pytest.approx([16 / 30, 48 / 30], abs=1e-6)
     assert cv2.imread(str(tmp_path / "why.png")).shape[1] > 1000

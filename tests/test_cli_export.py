@@ -90,10 +90,10 @@ def test_validation_writes_the_accuracies_of_both(here: Here, exported: Exported
     assert table.measured_on == f"12 clips of {clip_list}, 4 views (runtime)"
     found = evaluated(here, exported.bundle, clip_list, exported)
     assert set(found) == {*FP32, *INT8}
-    assert {r.configuration: r.accuracy for r in table.rows} == {
+    assert {str(r.configuration): r.accuracy for r in table.rows} == {
         name: round(event["top1"], 6) for name, event in found.items()
     }
-    assert {row.configuration: row.precision for row in table.rows} == {
+    assert {str(row.configuration): row.precision for row in table.rows} == {
         **dict.fromkeys(FP32, "fp32"), **dict.fromkeys(INT8, "int8")
     }  # fmt: skip
 

@@ -47,7 +47,7 @@ def test_show_by_name(here: Here) -> None:
         "slow_r50: accuracy on Kinetics-400, 30 views, as printed in the paper (Table 10)\n"
     )
     assert [line.split()[0] for line in out.splitlines()[2:]] == [
-        row.configuration for row in find_table(NAME).rows
+        str(row.configuration) for row in find_table(NAME).rows
     ]
     rows = [json.loads(line) for line in here("table", "show", NAME, "--json")[1].splitlines()]
     assert [row["accuracy"] for row in rows] == [row.accuracy for row in find_table(NAME).rows]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import a3d_edge.engine.engines as engines
 from a3d_edge.bundle import Bundle
 from a3d_edge.cli.verify import EngineParity, _require_same
+from a3d_edge.configuration import Configuration
 from a3d_edge.engine.engines import Stage, Tensors
 from a3d_edge.engine.ort import OrtEngine
 from a3d_edge.errors import BundleError
@@ -107,12 +108,12 @@ def test_an_engine_that_is_not_there_is_a_usage_error(here: Here, bundle_folder:
 @pytest.mark.parametrize(
     ("parity", "passes"),
     [
-        (EngineParity("w0.50-s32-t2", 8, 8, 9e-4), True),
-        (EngineParity("w0.50-s32-t2", 8, 8, 2e-3), False),
-        (EngineParity("w0.50-s32-t2", 8, 7, 1e-6), False),
-        (EngineParity("w0.50-s32-t2", 8, 8, float("nan")), False),
-        (EngineParity("w0.50-s32-t2-int8", 8, 7, 0.1), True),
-        (EngineParity("w0.50-s32-t2-int8", 8, 8, 0.3), False),
+        (EngineParity(Configuration(0.5, 32, 2), 8, 8, 9e-4), True),
+        (EngineParity(Configuration(0.5, 32, 2), 8, 8, 2e-3), False),
+        (EngineParity(Configuration(0.5, 32, 2), 8, 7, 1e-6), False),
+        (EngineParity(Configuration(0.5, 32, 2), 8, 8, float("nan")), False),
+        (EngineParity(Configuration(0.5, 32, 2, "int8"), 8, 7, 0.1), True),
+        (EngineParity(Configuration(0.5, 32, 2, "int8"), 8, 8, 0.3), False),
     ],
 )
 def test_what_is_the_same(bundle_folder: Path, parity: EngineParity, passes: bool) -> None:

@@ -164,7 +164,7 @@ def test_logits_are_near_those_of_fp32(each: tuple[Checkpoint, Bundle]) -> None:
         got = int8_logits(checkpoint, bundle, configuration)
         assert relative_error(got, expected) < 0.25, configuration
         assert np.abs(got - expected).mean() < 0.08 * np.abs(expected).max(), configuration
-        assert bundle.manifest.configurations[str(configuration)].parity.relative_error < 0.25
+        assert bundle.manifest.configurations[configuration].parity.relative_error < 0.25
 
 
 def test_integer_kernels_compute_what_is_written(each: tuple[Checkpoint, Bundle]) -> None:
@@ -272,7 +272,7 @@ def test_scales_are_one_block_a_configuration(slow: tuple[Checkpoint, Bundle]) -
     _, bundle = slow
     content = (bundle.path / "scales.bin").read_bytes()
     entries = bundle.manifest.configurations
-    places = sorted((entries[str(c)].offset, bundle.width_of(c).block_bytes, c) for c in int8_of(bundle))
+    places = sorted((entries[c].offset, bundle.width_of(c).block_bytes, c) for c in int8_of(bundle))
     assert len(places) == 3
     assert places[0][0] == 0
     for (offset, length, _), (after, *_) in pairwise(places):
@@ -462,7 +462,7 @@ def row(name: str, accuracy: float | None = None) -> Row:
 def test_a_table_is_brought_to_the_precisions_asked_for() -> None:
     """A row's accuracy is its own precision's: its twin has its cost, and none of its accuracy."""
     table = rows_of(row("w0.50-s32-t2", 0.7), row("w1.00-s32-t4", 0.9), row("w1.00-s32-t4-int8", 0.8))
-    both = {r.configuration: r.accuracy for r in in_precisions(table, ("fp32", "int8")).rows}
+    both = {str(r.configuration): r.accuracy for r in in_precisions(table, ("fp32", "int8")).rows}
     assert both == {
         "w0.50-s32-t2": 0.7, "w0.50-s32-t2-int8": None, "w1.00-s32-t4": 0.9, "w1.00-s32-t4-int8": 0.8
     }  # fmt: skip
@@ -485,5 +485,5 @@ def test_measured_accuracies_are_written_into_the_bundle(slow: tuple[Checkpoint,
     _, bundle = slow
     assert [row.accuracy for row in bundle.table.rows] == [0.25] * len(bundle.table.rows)
     assert bundle.table.measured_on == "in place: False"
-    gains = {row.configuration: row.int8_cost for row in bundle.table.rows}
+    gains = {str(row.configuration): row.int8_cost for row in bundle.table.rows}
     assert {name for name, gain in gains.items() if gain} == {f"{c}-int8" for c in SLOW}

@@ -74,7 +74,7 @@ def bench(
 
     def task(row: Row) -> Task:
         path = str(loaded.path.absolute())
-        return Task(path, row.configuration, name, threads, windows, seconds, paced)
+        return Task(path, str(row.configuration), name, threads, windows, seconds, paced)
 
     output: Output = JsonOutput() if json_lines else TextOutput()
     output.begin(told)

@@ -78,8 +78,8 @@ class JsonOutput:
             {
                 **asdict(conditions),
                 "configurations": len(results),
-                "failed": [one.configuration for one in failed],
-                "noisy": [one.row.configuration for one in results if one.row.noisy],
+                "failed": [str(one.configuration) for one in failed],
+                "noisy": [str(one.row.configuration) for one in results if one.row.noisy],
                 "note": noise_note(results),
                 "meter": _meter(results),
                 "files": [str(path) for path in files],
@@ -170,7 +170,7 @@ def _how(told: Conditions) -> str:
 def _line(found: Result) -> str:
     row = found.row
     cells = (
-        row.configuration,
+        str(row.configuration),
         _three(row.latency_ms),
         _one(row.other_ms.p50 if row.other_ms else None, 2),
         _three(row.streaming_ms),

@@ -188,7 +188,7 @@ def _row(loaded: Checkpoint, window: Clips, configuration: Configuration, label:
     found = class_activation(loaded.model, window, configuration, index)
     best = int(found.scores.argmax())
     return Explained(
-        configuration=str(configuration),
+        configuration=configuration,
         gflops=count(loaded.description, configuration).gflops,
         prediction=loaded.classes[best],
         score=float(found.scores[best]),
@@ -241,7 +241,7 @@ def _fields(row: Explained, times: Sequence[float]) -> dict[str, Any]:
         for slot, share in zip(row.slots, row.shares, strict=True)
     ]
     return {
-        "configuration": row.configuration,
+        "configuration": str(row.configuration),
         "gflops": row.gflops,
         "label": row.prediction,
         "score": row.score,

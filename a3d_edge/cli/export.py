@@ -113,14 +113,12 @@ def export(
         measured = _measured(loaded, rows, windows, validation, report) if windows else None
         bundle = export_bundle(loaded, rows, few, out, report, range_clips=more, measured=measured)
     entries = bundle.manifest.configurations
-    for name, entry in entries.items():
+    for one, entry in entries.items():
         if json_lines:
-            emit("parity", {"configuration": name, **entry.parity.model_dump()})
+            emit("parity", {"configuration": str(one), **entry.parity.model_dump()})
     total = sum(entry.bytes for entry in bundle.manifest.files.values())
     errors = {
-        kind: max(
-            e.parity.relative_error for n, e in entries.items() if n.endswith("-int8") == (kind == "int8")
-        )
+        kind: max(entry.parity.relative_error for one, entry in entries.items() if one.precision == kind)
         for kind in precisions
     }
     worst = " and ".join(f"{error:.1e} ({kind})" for kind, error in errors.items())
@@ -146,8 +144,10 @@ def _names_precision(text: str | None, names: list[str] | None) -> bool:
 
 def _precisions(text: str | None, names: list[str] | None) -> tuple[Precision, ...]:
     """Those of ``--precision``; without it, those of the configurations that are named, else fp32."""
+    from a3d_edge.configuration import Configuration
+
     if text is None:
-        named = {"int8" if name.endswith("-int8") else "fp32" for name in names or ("",)}
+        named = {Configuration.parse(name).precision for name in names or ()} or {"fp32"}
         text = "both" if len(named) == 2 else named.pop()
     known: dict[str, tuple[Precision, ...]] = {
         "fp32": ("fp32",), "int8": ("int8",), "both": ("fp32", "int8"), "fp32,int8": ("fp32", "int8"),
@@ -177,13 +177,14 @@ def _measured(
     def measure(bundle: Bundle) -> ConfigurationBudgetTable:
         model = BundleModel(bundle)
         scores = evaluate(model, rows.configurations, windows, loaded.classes, step(report, "accuracy"))
-        measured = tuple(
-            row.model_copy(update={"accuracy": round(scores[row.parsed].accuracy, 6)}) for row in rows.rows
-        )
+        measured = [
+            row.model_copy(update={"accuracy": round(scores[row.configuration].accuracy, 6)})
+            for row in rows.rows
+        ]
         where = (
             f"{len(windows.clips)} clips of {', '.join(str(place) for place in places)}, 4 views (runtime)"
         )
-        return rows.model_copy(update={"rows": measured, "measured_on": where})
+        return rows.with_rows(measured, measured_on=where)
 
     return measure
 
@@ -202,7 +203,7 @@ def _rows(loaded: Checkpoint, table: str | None, names: list[str] | None) -> Con
         raise UsageError(
             f"--table {table} is of {rows.architecture}, the checkpoint is {loaded.description.name}"
         )
-    return rows.model_copy(update={"rows": tuple(rows.row(c) for c in wanted)}) if wanted else rows
+    return rows.with_rows(rows.row(c) for c in wanted) if wanted else rows
 
 
 def _rendered(count: int) -> list[Clip]:

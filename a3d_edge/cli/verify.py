@@ -33,7 +33,7 @@ network, whose int8 is 0.04 to 0.16 from its fp32); scales of another configurat
 class EngineParity:
     """How a configuration on an engine compares with ``ort:CPU``, on the probe and on rendered windows."""
 
-    configuration: str
+    configuration: Configuration
     windows: int
     same_label: int
     relative_error: float
@@ -81,7 +81,7 @@ def engine_parity(bundle: Bundle, configuration: Configuration, engine: Engine) 
         same += int(expected.argmax() == got.argmax())
         error = max(error, relative_error(got, expected))
         count += 1
-    return EngineParity(str(configuration), count, same, float(f"{error:.3g}"))
+    return EngineParity(configuration, count, same, float(f"{error:.3g}"))
 
 
 def _windows(bundle: Bundle, configuration: Configuration) -> Iterator[Window]:
@@ -128,7 +128,15 @@ def _tell(bundle: Bundle, engine: str, parities: Sequence[EngineParity], json_li
         "engine": engine,
     }
     if json_lines:
-        emit("verified", {**fields, "parity": [asdict(parity) for parity in parities]})
+        emit(
+            "verified",
+            {
+                **fields,
+                "parity": [
+                    {**asdict(parity), "configuration": str(parity.configuration)} for parity in parities
+                ],
+            },
+        )
         return
     for parity in parities:
         typer.echo(f"{engine} {parity}")
@@ -141,7 +149,7 @@ def _require_same(bundle: Bundle, engine: str, parity: EngineParity) -> None:
 
     In int8 two classes may be closer than its own error, and then either engine may be right.
     """
-    precision = "int8" if parity.configuration.endswith("int8") else "fp32"
+    precision = parity.configuration.precision
     other_label = precision == "fp32" and parity.same_label < parity.windows
     if other_label or not parity.relative_error <= TOLERANCE[precision]:
         raise BundleError(f"{bundle.path}: {engine} differs from ort:CPU at {parity}; use another engine")

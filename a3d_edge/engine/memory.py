@@ -102,7 +102,7 @@ class Footprints:
         mapped: Callable[[Configuration], bool] = lambda configuration: False,
     ) -> None:
         self._measure, self._mapped = measure, mapped
-        self._rows = {row.parsed: row for row in table.rows}
+        self._rows = {row.configuration: row for row in table.rows}
         self._measured: dict[Configuration, int] = {}
 
     def of(self, configuration: Configuration) -> int:

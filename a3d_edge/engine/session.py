@@ -139,7 +139,7 @@ class BundleNetwork:
         return self._bundle.classes[best], float(scores[best])
 
     def _prove(self, got: NDArray[np.float32]) -> None:
-        expected = np.array(self._bundle.manifest.configurations[str(self.configuration)].probe)
+        expected = np.array(self._bundle.manifest.configurations[self.configuration].probe)
         error = relative_error(got, expected)
         if not error <= PROBE_TOLERANCE[self.configuration.precision]:
             raise BundleError(

@@ -128,7 +128,7 @@ def _prove(bundle: Bundle, model: SlimNetwork, configuration: Configuration) -> 
     ]
     with torch.inference_mode():
         got = model(clips[0] if len(clips) == 1 else clips, configuration)[0].numpy()
-    expected = np.array(bundle.manifest.configurations[str(configuration)].probe)
+    expected = np.array(bundle.manifest.configurations[configuration].probe)
     error = relative_error(got, expected)
     if not error <= TOLERANCE:
         raise BundleError(

@@ -91,7 +91,11 @@ class Deadline:
 
 
 def curve(
-    name: str, table: ConfigurationBudgetTable, latency_ms: Mapping[str, float] | None = None, *, pareto: bool
+    name: str,
+    table: ConfigurationBudgetTable,
+    latency_ms: Mapping[Configuration, float] | None = None,
+    *,
+    pareto: bool,
 ) -> Curve:
     """A table as a curve over GFLOPs, or over latency where that is given by configuration.
 
@@ -106,7 +110,7 @@ def curve(
         if latency_ms is not None and row.configuration not in latency_ms:
             raise UsageError(f"{name}: {row.configuration} has no measured latency; profile this bundle anew")
         cost = row.gflops if latency_ms is None else latency_ms[row.configuration]
-        points.append(Point(row.parsed, cost, row.accuracy))
+        points.append(Point(row.configuration, cost, row.accuracy))
     best = front(points)
     if pareto or len(points) <= LIST_ROWS:
         return Curve(name, best if pareto else tuple(sorted(points, key=lambda point: point.cost)))

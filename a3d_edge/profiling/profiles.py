@@ -131,8 +131,8 @@ def latencies(profile: DeviceProfile, bundle: Bundle, hop: int | None = None) ->
     hop = hop or bundle.sampling.stride
     found = {}
     for row in profile.rows:
-        bundle.table.row(row.parsed)
-        found[row.parsed] = _work_ms(row, bundle, profile.hop or bundle.sampling.stride, hop)
+        bundle.table.row(row.configuration)
+        found[row.configuration] = _work_ms(row, bundle, profile.hop or bundle.sampling.stride, hop)
     return found
 
 
@@ -140,8 +140,8 @@ def _work_ms(row: ProfileRow, bundle: Bundle, measured_hop: int, hop: int) -> fl
     whole = row.latency_ms.p50 + (row.other_ms.p50 if row.other_ms else 0.0)
     if row.streaming_ms is None:
         return whole
-    streaming, every = row.streaming_ms.p50, _pictures(row.parsed, bundle, None)
-    then, now = (_pictures(row.parsed, bundle, one) for one in (measured_hop, hop))
+    streaming, every = row.streaming_ms.p50, _pictures(row.configuration, bundle, None)
+    then, now = (_pictures(row.configuration, bundle, one) for one in (measured_hop, hop))
     if now <= then or every == then:
         return streaming
     return streaming + max(0.0, whole - streaming) * (now - then) / (every - then)

@@ -29,7 +29,7 @@ def build_table(
 def _row(checkpoint: Checkpoint, configuration: Configuration, scores: Scores) -> Row:
     cost = count(checkpoint.description, configuration)
     return Row(
-        configuration=str(configuration),
+        configuration=configuration,
         accuracy=round(scores.accuracy, 6),
         gflops=cost.gflops,
         streaming_gflops=cost.streaming_gflops,
