@@ -56,14 +56,14 @@ def test_a_bundle_of_two_pathways_is_what_was_exported(slowfast_folder: Path) ->
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("family", ["whole", "slowfast"])
+@pytest.mark.parametrize("family", ["bundle_folder", "slowfast_folder"])
 def test_statistics_come_back_per_configuration(request: pytest.FixtureRequest, family: str) -> None:
     """Mean and variance of every batch norm are those that were calibrated, at that configuration's width."""
     from fixtures_bundle import calibrated_checkpoint
 
     from a3d_edge.models.checkpoint import norms
 
-    two = family == "slowfast"
+    two = family == "slowfast_folder"
     configurations = TWO_PATHWAYS if two else CONFIGURATIONS
     bundle = Bundle.load(request.getfixturevalue(family))
     model = calibrated_checkpoint(configurations, tiny_slowfast() if two else None).model

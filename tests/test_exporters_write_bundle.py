@@ -152,11 +152,11 @@ def test_parity_figures_are_measured(tmp_path: Path, bundle_folder: Path) -> Non
         check_parity(model, Bundle.load(bundle_folder), parity_clips())
 
 
-@pytest.mark.parametrize("family", ["whole", "slowfast"])
+@pytest.mark.parametrize("family", ["bundle_folder", "slowfast_folder"])
 def test_every_full_width_tensor_is_stored_once(request: pytest.FixtureRequest, family: str) -> None:
     """weights.bin is the parameters and a little padding; the graphs hold no weight of their own."""
     bundle: Path = request.getfixturevalue(family)
-    model = calibrated_checkpoint((), tiny_slowfast() if family == "slowfast" else None).model
+    model = calibrated_checkpoint((), tiny_slowfast() if family == "slowfast_folder" else None).model
     parameters = [p.numel() * 4 for p in model.parameters()]
     size = (bundle / "weights.bin").stat().st_size
     assert sum(parameters) <= size < sum(parameters) + 64 * len(parameters)
@@ -164,7 +164,7 @@ def test_every_full_width_tensor_is_stored_once(request: pytest.FixtureRequest, 
     for parameter in model.parameters():
         assert stored.count(parameter.detach().numpy().tobytes()) >= 1
     for graph in bundle.glob("*.onnx"):
-        assert graph.stat().st_size < (16_000 if family == "whole" else 64_000)
+        assert graph.stat().st_size < (16_000 if family == "bundle_folder" else 64_000)
 
 
 def test_the_widths_of_two_pathways_share_every_weight(slowfast_folder: Path) -> None:

@@ -107,7 +107,7 @@ def test_statistics_of_one_configuration_only_concern_it(tmp_path: Path) -> None
     folder = copy_of(Bundle.default().path, tmp_path / "bundle")
     bundle = Bundle.default()
     largest = bundle.configurations[-1]
-    at = bundle.manifest.configurations[str(largest)].offset
+    at = bundle.manifest.configurations[largest].offset
     content = bytearray((folder / STATISTICS).read_bytes())
     content[at : at + 64] = np.full(16, 3.0, "<f4").tobytes()
     (folder / STATISTICS).write_bytes(content)
