@@ -277,6 +277,9 @@ class Recorder:
         self.closed += 1
 
 
+Here = Callable[..., tuple[int, str, str]]
+"""A command line's words to its exit code, stdout and stderr (the fixture `here`)."""
+
 CLI = (sys.executable, "-c", "from a3d_edge.cli import main; main()")
 
 

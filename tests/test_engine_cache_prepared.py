@@ -24,7 +24,6 @@ from fixtures_bundle import (
     ListSource,
     Recorder,
     run_cli,
-    shared_bundle,
     shared_slowfast,
     write_video,
 )
@@ -53,12 +52,6 @@ ORT = find_engine("ort:CPU")
 PATIENCE_S = 20.0
 SPARE = 8192
 """Two pages: an entry of the smallest needs one more."""
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from fixtures_bundle import (
     TWO_PATHWAYS,
     copy_of,
     shared_bundle,
-    shared_slowfast,
     write_video,
 )
 from numpy.typing import NDArray
@@ -35,18 +34,6 @@ from a3d_edge.engine.openvino import OpenVinoEngine, OpenVinoStage
 
 OPENVINO, ORT = OpenVinoEngine.of("CPU"), find_engine("ort:CPU")
 INT8 = tuple(Configuration(1.0, size, 4, "int8") for size in (32, 37))
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
-
-
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported SlowFast; not to be altered."""
-    return Bundle.load(shared_slowfast(tmp_path_factory))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from fixtures_bundle import LARGEST, SMALLEST, copy_of, shared_bundle
+from fixtures_bundle import LARGEST, SMALLEST, copy_of
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.engine.engines import Stage, Tensors
@@ -16,12 +16,6 @@ from a3d_edge.engine.session import relative_error
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 
 CPU = OrtEngine.of("CPU")
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 def pictures(seed: int = 5) -> Tensors:

@@ -17,8 +17,6 @@ from fixtures_bundle import (
     ListSource,
     copy_of,
     pictures,
-    shared_bundle,
-    shared_slowfast,
     sign_again,
 )
 
@@ -39,18 +37,6 @@ from a3d_edge.video.preprocess import preprocess
 from a3d_edge.video.sampler import Pathway
 
 NARROW = [c for c in CONFIGURATIONS if c.width == 0.5]
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
-
-
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported SlowFast; not to be altered."""
-    return Bundle.load(shared_slowfast(tmp_path_factory))
 
 
 def clip(configuration: Configuration, seed: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

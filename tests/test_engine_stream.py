@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from fixtures_bundle import TWO_PATHWAYS, pictures, shared_slowfast
+from fixtures_bundle import TWO_PATHWAYS, pictures
 from numpy.typing import NDArray
 
 import a3d_edge.video.pictures as pictures_module
@@ -451,12 +451,6 @@ def test_what_is_kept_of_two_pathways_is_bounded(hop: int) -> None:
 
 
 # A real network of two pathways
-
-
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported SlowFast; not to be altered."""
-    return Bundle.load(shared_slowfast(tmp_path_factory))
 
 
 def video(count: int) -> list[Frame]:

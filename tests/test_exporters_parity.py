@@ -21,7 +21,6 @@ from fixtures_bundle import (
     export,
     noise,
     parity_clips,
-    shared_slowfast,
     tiny_slow,
     tiny_slowfast,
     tiny_x3d,
@@ -41,12 +40,6 @@ AT_224 = ("w0.50-s224-t2", "w0.50-s256-t2")
 
 def parse(names: Sequence[str]) -> tuple[Configuration, ...]:
     return tuple(Configuration.parse(name) for name in names)
-
-
-@pytest.fixture(scope="module")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported tiny SlowFast; not to be altered."""
-    return Bundle.load(shared_slowfast(tmp_path_factory))
 
 
 @pytest.fixture(scope="module")

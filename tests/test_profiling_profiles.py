@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ import pytest
 from fixtures_bundle import (
     LARGEST,
     SMALLEST,
+    Here,
     ListSource,
     Recorder,
-    main_here,
-    shared_bundle,
     write_video,
 )
 
@@ -42,20 +40,12 @@ from a3d_edge.profiling.profiles import (
 from a3d_edge.runtime import Runtime
 from a3d_edge.table import DeviceProfile, Latency, ProfileRow
 
-Here = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture(autouse=True)
 def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Profiles of these tests are not the user's."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return tmp_path / "data" / "a3d-edge" / "profiles"
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The tiny bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 def another(bundle: Bundle) -> Bundle:
@@ -294,12 +284,6 @@ def test_a_run_starts_with_the_largest_that_is_known_to_fit(
 
 
 # The command line
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures_bundle import LARGEST, SMALLEST, copy_of, pictures, shared_bundle, shared_slowfast
+from fixtures_bundle import LARGEST, SMALLEST, copy_of, pictures, shared_slowfast
 from numpy.typing import NDArray
 
 from a3d_edge.bundle import Bundle
@@ -74,12 +74,6 @@ def test_a_real_network_is_measured() -> None:
     (taken,) = window_latencies_ms(bundle.open(bundle.configurations[0], threads=1))
     assert len(taken) == 5
     assert 0 < min(taken) < 1000
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The tiny bundle: windows of 4 frames, 2 apart; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 class Noting:

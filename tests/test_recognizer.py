@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixtures_bundle import CONFIGURATIONS, LARGEST, SMALLEST, ListSource, Recorder, pictures, shared_bundle
+from fixtures_bundle import CONFIGURATIONS, LARGEST, SMALLEST, ListSource, Recorder, pictures
 
 import a3d_edge.engine.pool as pool_module
 from a3d_edge import Bundle, Configuration, Prediction, Recognizer, Runtime, UsageError
@@ -19,12 +19,6 @@ from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.errors import BundleError
 
 PINNED = "w0.50-s32-t4"
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 class Wanting:

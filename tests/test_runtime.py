@@ -23,7 +23,6 @@ from fixtures_bundle import (
     copy_of,
     pictures,
     shared_bundle,
-    shared_slowfast,
     write_video,
 )
 
@@ -39,12 +38,6 @@ from a3d_edge.video.frame import Frame
 from a3d_edge.video.source import open_source
 
 PINNED = "w0.50-s32-t4"
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 @pytest.fixture(scope="session")
@@ -776,12 +769,6 @@ def _no_thread_is_left() -> Iterator[None]:
 
 
 # Two pathways
-
-
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported SlowFast: windows of 16 model frames, the slow pathway's 4 apart; not to be altered."""
-    return Bundle.load(shared_slowfast(tmp_path_factory))
 
 
 @pytest.fixture(scope="session")
