@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from a3d_edge.bundle import MANIFEST, Bundle
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
+from a3d_edge.manifest import MANIFEST
 from a3d_edge.models.checkpoint import Checkpoint, forget_statistics, load, statistics, untrained_note
 from a3d_edge.outputs import claim
 from a3d_edge.table import ConfigurationBudgetTable
