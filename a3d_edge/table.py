@@ -42,6 +42,7 @@ __all__ = [
 INT8_COST = 0.3
 """What int8 costs of the same configuration in fp32 where it was not measured: Slow R-50's, see
 docs/results/performance.md. A small network gains less, so an export measures it (`Row.int8_cost`)."""
+WEIGHT_BYTES = {"fp32": 4, "int8": 1}
 
 
 class _Named(BaseModel):
@@ -65,6 +66,11 @@ class Row(_Named):
     accuracy: float | None = Field(default=None, ge=0.0, le=1.0)
     streaming_gflops: float | None = Field(default=None, gt=0.0)
     params_m: float = Field(gt=0.0)
+
+    @property
+    def weight_bytes(self) -> int:
+        """What the weights take when they are loaded."""
+        return int(self.params_m * 1e6) * WEIGHT_BYTES[self.precision]
 
     @property
     def cost(self) -> float:

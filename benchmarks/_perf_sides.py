@@ -61,7 +61,7 @@ def sides_of(subject: Subject, configuration: Configuration, threads: int) -> di
         if engine != "openvino" or importlib.util.find_spec("openvino"):
             own = configuration.at("int8" if precision == "int8" else "fp32")
             bundle = subject.bundle if name.endswith(AS_EXPORTED) else subject.all_int8
-            network = BundleNetwork(bundle, own, threads, find_engine(engine))
+            network = BundleNetwork(bundle.files_of(own), threads, find_engine(engine))
             sides[name] = _whole(network, window)
             sides[name + STREAMED] = _streaming(network, window)
     clip = np.ascontiguousarray(window.transpose(1, 0, 2, 3)[None])

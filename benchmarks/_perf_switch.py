@@ -21,7 +21,6 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.control.policy import Decision
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import find_engine, trim_heap
-from a3d_edge.engine.memory import weight_bytes
 from a3d_edge.engine.pool import SessionPool
 from a3d_edge.engine.session import open_network
 from a3d_edge.events import Prediction, Summary
@@ -45,18 +44,20 @@ def loading_ms(
     prepared networks (in ``work``), ours in the pool already."""
     cache = PreparedNetworks(work / "prepared", limit=2**40)
     int8 = configuration.at("int8")
-    pool = SessionPool(bundle, memory=2**40, threads=threads)
+    pool = SessionPool(bundle.networks, memory=2**40, threads=threads)
     pool.take(configuration)
     ways: dict[str, Callable[[], Any]] = {
         "file of its own": lambda: plain_session(plain, threads),
-        "ours cold, fp32": lambda: open_network(bundle, configuration, threads=threads),
-        "ours cold, int8": lambda: open_network(bundle, int8, threads=threads),
-        "ours kept, fp32": lambda: open_network(bundle, configuration, threads=threads, cache=cache),
-        "ours kept, int8": lambda: open_network(bundle, int8, threads=threads, cache=cache),
+        "ours cold, fp32": lambda: open_network(bundle.files_of(configuration), threads=threads),
+        "ours cold, int8": lambda: open_network(bundle.files_of(int8), threads=threads),
+        "ours kept, fp32": lambda: open_network(bundle.files_of(configuration), threads=threads, cache=cache),
+        "ours kept, int8": lambda: open_network(bundle.files_of(int8), threads=threads, cache=cache),
         "ours prepared": lambda: pool.take(configuration),
     }
     if (engine := _openvino()) is not None:
-        ways["ours cold, OpenVINO int8"] = lambda: open_network(bundle, int8, threads=threads, engine=engine)
+        ways["ours cold, OpenVINO int8"] = lambda: open_network(
+            bundle.files_of(int8), threads=threads, engine=engine
+        )
     taken = in_turns({name: partial(_loaded_ms, load) for name, load in ways.items()}, rounds, warm_up=1)
     pool.close()
     trim_heap()
@@ -191,10 +192,10 @@ def _cache(bundle: Bundle, pair: Sequence[Configuration], way: str, folder: Path
     shutil.rmtree(folder, ignore_errors=True)
     cache = PreparedNetworks(folder, limit=2**40)
     for one in pair if way == "kept" else ():
-        cache.get(bundle, one, engine)
+        cache.get(bundle.files_of(one), engine)
     if way == "kept":
         return cache
-    least = max(weight_bytes(bundle.table.row(one)) for one in pair)
+    least = max(bundle.files_of(one).weight_bytes for one in pair)
     return PreparedNetworks(folder, limit=int(1.2 * least))
 
 

@@ -15,8 +15,8 @@ import torch
 from _options import parser_of
 from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
 
-from a3d_edge.bundle import STATISTICS
 from a3d_edge.configuration import Configuration
+from a3d_edge.manifest import STATISTICS
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.layers import md8
 from a3d_edge.models.registry import describe

@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
-from a3d_edge.bundle import Bundle, digest, manifest_digest, manifest_text
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.events import Prediction, Switch
+from a3d_edge.manifest import digest, manifest_digest, manifest_text
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.sampler import pathways
 

@@ -75,7 +75,7 @@ def logits(network: BundleNetwork, seed: int = 5) -> NDArray[np.float32]:
 
 
 def opened(bundle: Bundle, configuration: Configuration, cache: PreparedNetworks | None) -> BundleNetwork:
-    return open_network(bundle, configuration, threads=1, cache=cache)
+    return open_network(bundle.files_of(configuration), threads=1, cache=cache)
 
 
 def entries(cache: PreparedNetworks) -> list[Path]:
@@ -179,9 +179,9 @@ def test_small_networks_and_other_engines_are_opened_directly(bundle: Bundle, tm
     folder = tmp_path / "prepared"
     for cache in (PreparedNetworks(folder), PreparedNetworks(folder, limit=1000, least=0)):
         opened(bundle, LARGEST, cache)
-        assert not cache.serves(bundle, LARGEST, ORT)
+        assert not cache.serves(bundle.files_of(LARGEST), ORT)
     cache = PreparedNetworks(folder, limit=10**8, least=0)
-    assert cache.serves(bundle, LARGEST, ORT)
+    assert cache.serves(bundle.files_of(LARGEST), ORT)
 
     class Other:
         name = "ort:CPU"
@@ -193,8 +193,8 @@ def test_small_networks_and_other_engines_are_opened_directly(bundle: Bundle, tm
         write_prepared = open_prepared = None
 
     for engine in (Other(), Unoptimized()):
-        assert cache.get(bundle, LARGEST, engine) is None
-        open_network(bundle, LARGEST, threads=1, engine=engine, cache=cache)
+        assert cache.get(bundle.files_of(LARGEST), engine) is None
+        open_network(bundle.files_of(LARGEST), threads=1, engine=engine, cache=cache)
     assert not folder.exists()
 
 
@@ -364,7 +364,7 @@ def test_a_killed_helper_is_done_without(bundle: Bundle, cache: PreparedNetworks
 
 def test_a_pool_that_is_closed_does_not_wait_for_the_helper(bundle: Bundle, cache: PreparedNetworks) -> None:
     """Nor does the helper outlive it."""
-    pool = SessionPool(bundle, threads=1, cache=cache)
+    pool = SessionPool(bundle.networks, threads=1, cache=cache)
     pool.prepare(LARGEST)
     helper = first_child()
     os.kill(helper, signal.SIGSTOP)
@@ -393,7 +393,7 @@ def test_stopping_is_an_error_of_ours(bundle: Bundle, cache: PreparedNetworks) -
     stop = threading.Event()
     stop.set()
     with pytest.raises(ResourceError, match="not loaded, the run has ended"):
-        open_network(bundle, LARGEST, threads=1, cache=cache, stop=stop)
+        open_network(bundle.files_of(LARGEST), threads=1, cache=cache, stop=stop)
 
 
 TWO = """
@@ -405,7 +405,7 @@ from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.session import open_network
 bundle, cache = Bundle.load(sys.argv[1]), PreparedNetworks(Path(sys.argv[2]), limit=10**8, least=0)
 for name in sys.argv[3:]:
-    open_network(bundle, Configuration.parse(name), threads=1, cache=cache)
+    open_network(bundle.files_of(Configuration.parse(name)), threads=1, cache=cache)
 print(cache.notes())
 """
 
@@ -427,7 +427,7 @@ def test_two_processes_may_use_it_at_once(bundle: Bundle, cache: PreparedNetwork
 
 def test_a_pool_believes_what_a_mapped_network_takes(bundle: Bundle, cache: PreparedNetworks) -> None:
     """All configurations may stay loaded where their weights would not have."""
-    pool = SessionPool(bundle, memory=10**9, threads=1, cache=cache)
+    pool = SessionPool(bundle.networks, memory=10**9, threads=1, cache=cache)
     try:
         for configuration in (SMALLEST, LARGEST, SMALLEST):
             assert pool.take(configuration).configuration == configuration
@@ -466,7 +466,7 @@ def test_the_command_takes_a_size_or_none(bundle: Bundle, tmp_path: Path) -> Non
 
 def test_its_entries_are_those_of_the_store(bundle: Bundle, cache: PreparedNetworks) -> None:
     """The graphs lie in a folder that names the configuration."""
-    graphs = cache.get(bundle, LARGEST, ORT)
+    graphs = cache.get(bundle.files_of(LARGEST), ORT)
     assert isinstance(graphs, PreparedGraphs)
     assert (graphs.name, graphs.folder.parent) == ("ort:CPU", cache.folder)
     assert graphs.folder.name.startswith(f"{LARGEST}-")

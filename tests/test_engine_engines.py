@@ -81,7 +81,7 @@ def test_a_bundle_opens_on_the_engine_that_is_given(bundle: Bundle) -> None:
 def test_a_pool_loads_on_its_engine(bundle: Bundle) -> None:
     """Every network of it."""
     engine = Counting()
-    pool = SessionPool(bundle, threads=1, engine=engine)
+    pool = SessionPool(bundle.networks, threads=1, engine=engine)
     try:
         pool.take(SMALLEST)
         pool.take(LARGEST)

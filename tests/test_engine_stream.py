@@ -481,7 +481,8 @@ def test_every_window_equals_a_whole_window_computation(
     """On the real SlowFast, switched every third window; between two switches no frame is prepared twice at
     one size, also not for two pathways."""
     networks = [
-        open_network(slowfast, c, threads=1) for c in (TWO_PATHWAYS[1], TWO_PATHWAYS[4], TWO_PATHWAYS[2])
+        open_network(slowfast.files_of(c), threads=1)
+        for c in (TWO_PATHWAYS[1], TWO_PATHWAYS[4], TWO_PATHWAYS[2])
     ]
     prepared: Counter[tuple[int, int]] = Counter()
 
@@ -514,7 +515,7 @@ def test_every_window_equals_a_whole_window_computation(
 
 def test_pathways_of_one_size_share_pictures(slowfast: Bundle) -> None:
     """The slow pathway's frames are some of the Fast one's; at one size each is made once, for both."""
-    network = open_network(slowfast, TWO_PATHWAYS[3], threads=1)
+    network = open_network(slowfast.files_of(TWO_PATHWAYS[3]), threads=1)
     assert network.pathways == (Pathway((0, 4, 8, 12), 32), Pathway(tuple(range(16)), 32))
     source = video(17)
     stream = WindowStream(slowfast.sampling, slowfast.preprocessing, 4, network)

@@ -23,9 +23,10 @@ from fixtures_bundle import (
     tiny_slowfast,
 )
 
-from a3d_edge.bundle import Bundle, Manifest
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
+from a3d_edge.manifest import Manifest
 
 torch = pytest.importorskip("torch")
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 from fixtures_bundle import calibrated_checkpoint, copy_of, shared_bundle
 
-from a3d_edge.bundle import MANIFEST, STATISTICS, WEIGHTS, Bundle, digest, manifest_digest, manifest_text
+from a3d_edge.bundle import Bundle
 from a3d_edge.engine.session import relative_error
 from a3d_edge.errors import BundleError
+from a3d_edge.manifest import MANIFEST, STATISTICS, WEIGHTS, digest, manifest_digest, manifest_text
 from a3d_edge.models.checkpoint import statistics
 from a3d_edge.models.from_bundle import checkpoint_of
 from a3d_edge.models.registry import ARCHITECTURES
@@ -115,7 +116,7 @@ def test_statistics_of_one_configuration_only_concern_it(tmp_path: Path) -> None
     folder = copy_of(Bundle.default().path, tmp_path / "bundle")
     bundle = Bundle.default()
     largest = bundle.configurations[-1]
-    at = bundle.manifest.configurations[str(largest)].offset
+    at = bundle.manifest.configurations[largest].offset
     content = bytearray((folder / STATISTICS).read_bytes())
     content[at : at + 64] = np.full(16, 3.0, "<f4").tobytes()
     (folder / STATISTICS).write_bytes(content)

@@ -15,6 +15,7 @@ import a3d_edge.engine.pool as pool_module
 from a3d_edge import Bundle, Configuration, Prediction, Recognizer, Runtime, UsageError
 from a3d_edge.control.cycle import Cycle
 from a3d_edge.control.policy import Decision
+from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.errors import BundleError
 
 PINNED = "w0.50-s32-t4"
@@ -82,10 +83,10 @@ def test_a_switch_is_prepared_beside_it(bundle: Bundle, monkeypatch: pytest.Monk
     release = threading.Event()
     real = pool_module.open_network
 
-    def held_up(bundle: Bundle, configuration: Configuration, **options: Any) -> Any:
-        if configuration == LARGEST:
+    def held_up(files: NetworkFiles, **options: Any) -> Any:
+        if files.configuration == LARGEST:
             assert release.wait(10)
-        return real(bundle, configuration, **options)
+        return real(files, **options)
 
     monkeypatch.setattr(pool_module, "open_network", held_up)
     told, controller = Recorder(), Wanting(SMALLEST)
@@ -112,10 +113,10 @@ def test_what_cannot_be_loaded_is_refused(bundle: Bundle, monkeypatch: pytest.Mo
     """The old one runs on and the sinks hear why; the first one cannot do without, and is raised."""
     real = pool_module.open_network
 
-    def failing(bundle: Bundle, configuration: Configuration, **options: Any) -> Any:
-        if configuration == LARGEST:
+    def failing(files: NetworkFiles, **options: Any) -> Any:
+        if files.configuration == LARGEST:
             raise BundleError("damaged")
-        return real(bundle, configuration, **options)
+        return real(files, **options)
 
     monkeypatch.setattr(pool_module, "open_network", failing)
     told, controller = Recorder(), Wanting(SMALLEST)

@@ -30,6 +30,7 @@ from fixtures_bundle import (
 import a3d_edge.engine.pool as pool_module
 from a3d_edge import Bundle, Configuration, Runtime
 from a3d_edge.control.policy import Decision
+from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.engine.stream import WindowStream
 from a3d_edge.errors import BundleError, ResourceError, SourceError, UsageError
 from a3d_edge.events import Prediction
@@ -600,10 +601,10 @@ def test_a_live_switch_is_prepared_beside_the_run(bundle: Bundle, monkeypatch: p
     slow = threading.Event()
     real = pool_module.open_network
 
-    def held_up(bundle: Bundle, configuration: Configuration, **options: Any) -> Any:
-        if configuration == LARGEST:
+    def held_up(files: NetworkFiles, **options: Any) -> Any:
+        if files.configuration == LARGEST:
             assert slow.wait(10)
-        return real(bundle, configuration, **options)
+        return real(files, **options)
 
     monkeypatch.setattr(pool_module, "open_network", held_up)
     ahead: list[int] = []

@@ -78,6 +78,14 @@ def test_a_row_is_found_by_its_configuration() -> None:
     )
 
 
+def test_weights_take_four_bytes_a_parameter_or_one() -> None:
+    """In fp32 and in int8."""
+    rows = [
+        Row(configuration=name, gflops=1.0, params_m=32.5) for name in ("w1.00-s64-t4", "w1.00-s64-t4-int8")
+    ]
+    assert [row.weight_bytes for row in rows] == [130_000_000, 32_500_000]
+
+
 def test_the_pareto_front_drops_what_another_row_beats() -> None:
     """A dearer row stays only if it is more accurate than every cheaper one; of equal cost the better."""
     beaten = row("w0.90-s128-t8", 8.0, 0.69)

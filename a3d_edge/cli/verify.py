@@ -59,7 +59,7 @@ def verify(
     parities = []
     with progress() as report:
         for done, configuration in enumerate(loaded.configurations, start=1):
-            loaded.graphs_of(configuration, volumes=True)  # also what only other engines open
+            loaded.files_of(configuration).graphs(volumes=True)  # also what only other engines open
             if found.name == DEFAULT:
                 loaded.open(configuration)
             else:
@@ -74,7 +74,8 @@ def engine_parity(bundle: Bundle, configuration: Configuration, engine: Engine) 
     """Compare an engine with ``ort:CPU``. Raises `BundleError` when the probe is off, as `Bundle.open`."""
     from a3d_edge.engine.session import open_network, relative_error
 
-    ours, other = (open_network(bundle, configuration, engine=one) for one in (None, engine))
+    files = bundle.files_of(configuration)
+    ours, other = (open_network(files, engine=one) for one in (None, engine))
     same, error, count = 0, 0.0, 0
     for window in _windows(bundle, configuration):
         expected, got = (network.logits(*network.encode_window(window)) for network in (ours, other))

@@ -66,7 +66,7 @@ def measure(task: Task) -> Measurement:
     trim_heap()  # what drawing them left behind is not the network's
     before = anonymous_mb()
     with peak.watching():
-        network = open_network(bundle, configuration, threads=task.threads, engine=engine)
+        network = open_network(bundle.files_of(configuration), threads=task.threads, engine=engine)
         measuring.window_latencies_ms(network, windows=1)
     network_ms, other_ms = measuring.whole_windows_ms(network, bundle, images, limit)
     streaming_ms = measuring.streaming_ms(network, bundle, images, limit)
