@@ -26,8 +26,8 @@ class Batches:
     """Augmented batches of a clip list.
 
     ``balanced`` draws the classes equally often; ``rendered_share`` of the draws are rendered clips, where
-    there are both kinds. The last, incomplete batch of an epoch is dropped. Raises `UsageError` for a share
-    outside [0, 1).
+    there are both kinds; ``mirror`` shows half of them from the other side. The last, incomplete batch of an
+    epoch is dropped. Raises `UsageError` for a share outside [0, 1).
     """
 
     clips: Sequence[Clip]
@@ -40,6 +40,7 @@ class Batches:
     seed: int
     balanced: bool = False
     rendered_share: float = 0.0
+    mirror: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.rendered_share < 1:
@@ -89,7 +90,10 @@ class Batches:
             clip = self.clips[order[position]]
             rng = np.random.default_rng([self.seed, epoch, position, 1])
             decoded = self.cache.get(clip)
-            windows.append(augmented_window(decoded, self.size, self.sampling, self.preprocessing, rng))
+            window = augmented_window(
+                decoded, self.size, self.sampling, self.preprocessing, rng, mirror=self.mirror
+            )
+            windows.append(window)
             labels.append(class_of(clip, self.classes))
         by_pathway = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*windows, strict=True)]
         clips = [x.contiguous(memory_format=torch.channels_last_3d) for x in by_pathway]
