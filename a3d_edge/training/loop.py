@@ -19,7 +19,7 @@ from a3d_edge.models.layers import SlimBatchNorm
 from a3d_edge.models.network import Clips
 from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
-from a3d_edge.training.distillation import StepLosses, backward, seed_step, subnetworks
+from a3d_edge.training.distillation import Precision, StepLosses, backward, seed_step, subnetworks
 
 __all__ = ["Settings", "StepReport", "learning_rate", "train"]
 
@@ -39,6 +39,7 @@ class Settings:
     smoothing: float = 0.0
     seed: int = 0
     mutual: bool = True
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -47,6 +48,8 @@ class Settings:
             raise UsageError(f"--lr {self.lr} is out of range")
         if self.optimizer not in ("sgd", "adamw"):
             raise UsageError(f"unknown --optimizer '{self.optimizer}'; there are sgd and adamw")
+        if self.precision not in ("fp32", "bf16"):
+            raise UsageError(f"unknown --precision '{self.precision}'; there are fp32 and bf16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ def train(
                     labels.to(device),
                     students if settings.mutual else (),
                     settings.smoothing,
+                    settings.precision,
                 )
             if not math.isfinite(losses.cross_entropy + losses.distillation):
                 raise A3DEdgeError(f"the loss of step {step} is not finite; lower --lr (now {settings.lr})")
@@ -172,9 +176,9 @@ def _resume(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer, settings: 
     state: dict[str, Any] | None = checkpoint.resume
     if state is None:
         return 0
-    if state["settings"] != asdict(settings):
-        there = state["settings"]
-        changed = [f"{k} {there.get(k)}, now {v}" for k, v in asdict(settings).items() if there.get(k) != v]
+    there = asdict(Settings()) | state["settings"]  # an older checkpoint's run had what is the default now
+    if there != asdict(settings):
+        changed = [f"{k} {there[k]}, now {v}" for k, v in asdict(settings).items() if there[k] != v]
         raise UsageError(f"--resume: the checkpoint was trained with other settings ({'; '.join(changed)})")
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
