@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def test_the_stream_prepares_one_batch_ahead_and_no_more(make: Callable[..., Bat
             return torch.zeros(1), torch.zeros(1)
 
     plain = make()
-    counting = Counting(**{name: getattr(plain, name) for name in Batches.__slots__})
+    counting = Counting(**{each.name: getattr(plain, each.name) for each in fields(Batches) if each.init})
     stream = counting.stream(0, 6)
     next(stream)
     next(stream)
@@ -239,3 +240,13 @@ def test_batches_may_be_kept_unmirrored(make: Callable[..., Batches]) -> None:
     assert either.make(0, 0)[1].tolist() == never.make(0, 0)[1].tolist()
     again = make(mirror=False).make(0, 0)[0]
     assert torch.equal(torch.as_tensor(never.make(0, 0)[0]), torch.as_tensor(again))
+
+
+def test_busy_batches_are_drawn_by_what_moves(make: Callable[..., Batches]) -> None:
+    """Other windows than without the rule, of the same clips; the same again, also from another object."""
+    plain, busy = make().make(0, 0), make(busy=True).make(0, 0)
+    assert busy[1].tolist() == plain[1].tolist()
+    assert not torch.equal(torch.as_tensor(busy[0]), torch.as_tensor(plain[0]))
+    used = make(busy=True)
+    used.make(1, 1)
+    assert torch.equal(torch.as_tensor(used.make(0, 0)[0]), torch.as_tensor(busy[0]))

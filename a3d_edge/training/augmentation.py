@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.training.activity import busy_start
 from a3d_edge.training.decode import DecodedClip, Image, Stretch
 from a3d_edge.training.windows import Window, long_enough
 from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, visible_roi
@@ -47,16 +48,21 @@ def augmented_window(
     rng: np.random.Generator,
     *,
     mirror: bool = True,
+    moved: NDArray[np.float64] | None = None,
 ) -> list[Window]:
     """A random window at a random speed, place, scale and light: one look for all its pictures.
 
-    ``mirror``: half of them show the other side. ``[(3, T, S, S)]``, or ``[(3, T, S, S), (3, T·α, S, S)]``
+    ``mirror``: half of them show the other side; ``moved``, the clip's `activity`: they rather show where
+    something moves. ``[(3, T, S, S)]``, or ``[(3, T, S, S), (3, T·α, S, S)]``
     for two pathways: the slow one's pictures are every α-th of the fast one's.
     """
     speed = rng.uniform(*SPEED)
     span = (sampling.samples - 1) * sampling.spacing / sampling.rate * speed
     stretch = _drawn(clip, sampling, rng)
-    start = rng.uniform(0.0, max(0.0, stretch.duration - span))
+    if moved is None:
+        start = rng.uniform(0.0, max(0.0, stretch.duration - span))
+    else:
+        start = busy_start(moved, stretch, span, rng)
     instants = np.array(window_instants(sampling, 0))[:, None] - np.array(spec.offsets)[None, :]
     indices = stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
     look = _Look.draw(size, spec, rng, mirror)
