@@ -387,3 +387,16 @@ def test_an_unknown_precision_is_refused() -> None:
     """Named with those there are."""
     with pytest.raises(UsageError, match="'fp16'; there are fp32 and bf16"):
         Settings(precision="fp16")  # type: ignore[arg-type]
+
+
+def test_students_join_when_they_are_to(
+    batches: Batches, fresh: Callable[[], Checkpoint], tmp_path: Path
+) -> None:
+    """Of six steps the first three teach nobody, the others do; at 1 none ever would, and that is refused."""
+    reports: list[StepReport] = []
+    settings = replace(SETTINGS, students_from=0.5)
+    train(fresh(), batches, settings, tmp_path / "out.pth", report=reports.append)
+    taught = [report.losses.distillation > 0 for report in reports]
+    assert taught == [False, False, False, True, True, True]
+    with pytest.raises(UsageError, match="students_from"):
+        Settings(students_from=1.0)

@@ -29,8 +29,8 @@ class Batches:
 
     ``balanced`` draws the classes equally often; ``rendered_share`` of the draws are rendered clips, where
     there are both kinds; ``mirror`` shows half of them from the other side; ``busy`` draws windows where
-    something moves (`a3d_edge.training.activity`). The last, incomplete batch of an epoch is dropped. Raises
-    `UsageError` for a share outside [0, 1).
+    something moves (`a3d_edge.training.activity`), and ``moved`` keeps what it found. The last, incomplete
+    batch of an epoch is dropped. Raises `UsageError` for a share outside [0, 1).
     """
 
     clips: Sequence[Clip]
@@ -45,9 +45,7 @@ class Batches:
     rendered_share: float = 0.0
     mirror: bool = True
     busy: bool = False
-    _moved: dict[int, NDArray[np.float64]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    moved: dict[Clip, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rendered_share < 1:
@@ -94,11 +92,10 @@ class Batches:
         order = self.order(epoch)
         windows, labels = [], []
         for position in range(place * self.batch_size, min((place + 1) * self.batch_size, len(order))):
-            number = order[position]
-            clip = self.clips[number]
+            clip = self.clips[order[position]]
             rng = np.random.default_rng([self.seed, epoch, position, 1])
             decoded = self.cache.get(clip)
-            moved = self._activity(number, decoded) if self.busy else None
+            moved = self._activity(clip, decoded) if self.busy else None
             window = augmented_window(
                 decoded, self.size, self.sampling, self.preprocessing, rng, mirror=self.mirror, moved=moved
             )
@@ -108,10 +105,10 @@ class Batches:
         clips = [x.contiguous(memory_format=torch.channels_last_3d) for x in by_pathway]
         return clips[0] if len(clips) == 1 else clips, torch.tensor(labels)
 
-    def _activity(self, number: int, decoded: DecodedClip) -> NDArray[np.float64]:
-        if number not in self._moved:
-            self._moved[number] = activity(decoded)
-        return self._moved[number]
+    def _activity(self, clip: Clip, decoded: DecodedClip) -> NDArray[np.float64]:
+        if clip not in self.moved:
+            self.moved[clip] = activity(decoded)
+        return self.moved[clip]
 
     def stream(self, first_step: int, last_step: int) -> Iterator[tuple[int, Clips, Tensor]]:
         """(step, clips, labels) from one global step up to another, the next batch made in the background."""

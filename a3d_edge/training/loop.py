@@ -29,6 +29,8 @@ class Settings:
     """What a run is; stored in its checkpoints, and compared on resume.
 
     Rates are per step: linear warm-up from a tenth of ``lr`` over ``warmup`` of the run, then cosine to 0.
+    ``students_from``: the share of the run before sub-networks join; a teacher that knows nothing yet has
+    nothing to teach, and its steps then cost half.
     """
 
     epochs: int = 196
@@ -40,6 +42,7 @@ class Settings:
     seed: int = 0
     mutual: bool = True
     precision: Precision = "fp32"
+    students_from: float = 0.0
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -48,6 +51,8 @@ class Settings:
             raise UsageError(f"--lr {self.lr} is out of range")
         if self.optimizer not in ("sgd", "adamw"):
             raise UsageError(f"unknown --optimizer '{self.optimizer}'; there are sgd and adamw")
+        if not 0 <= self.students_from < 1:
+            raise UsageError(f"students_from {self.students_from} is outside [0, 1)")
         if self.precision not in ("fp32", "bf16"):
             raise UsageError(f"unknown --precision '{self.precision}'; there are fp32 and bf16")
 
@@ -108,7 +113,7 @@ def train(
                     model,
                     _moved(clips, device),
                     labels.to(device),
-                    students if settings.mutual else (),
+                    students if settings.mutual and step >= settings.students_from * steps else (),
                     settings.smoothing,
                     settings.precision,
                 )
