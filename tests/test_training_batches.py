@@ -230,3 +230,22 @@ def test_a_clip_looks_different_in_each_epoch_and_at_each_place(
     first, second = batches.make(0, 0)[0], batches.make(1, 0)[0]
     assert not torch.equal(first[0], first[1])
     assert not torch.equal(first[0], second[0])
+
+
+def test_batches_may_be_kept_unmirrored(make: Callable[..., Batches]) -> None:
+    """The same draws and labels; and, as ever, the same windows when made again."""
+    either, never = (make(mirror=mirror) for mirror in (True, False))
+    assert either.order(0) == never.order(0)
+    assert either.make(0, 0)[1].tolist() == never.make(0, 0)[1].tolist()
+    again = make(mirror=False).make(0, 0)[0]
+    assert torch.equal(torch.as_tensor(never.make(0, 0)[0]), torch.as_tensor(again))
+
+
+def test_busy_batches_are_drawn_by_what_moves(make: Callable[..., Batches]) -> None:
+    """Other windows than without the rule, of the same clips; the same again, also from another object."""
+    plain, busy = make().make(0, 0), make(busy=True).make(0, 0)
+    assert busy[1].tolist() == plain[1].tolist()
+    assert not torch.equal(torch.as_tensor(busy[0]), torch.as_tensor(plain[0]))
+    used = make(busy=True)
+    used.make(1, 1)
+    assert torch.equal(torch.as_tensor(used.make(0, 0)[0]), torch.as_tensor(busy[0]))

@@ -182,6 +182,16 @@ def test_motion_s_third_channel_is_mean_removed_grey() -> None:
     assert not dark[:2].any()
 
 
+def test_motion_of_four_offsets_is_three_differences_and_no_grey() -> None:
+    """A pose that is held, and is new against the oldest frame, shows in the last channel alone."""
+    now, before = flat(150), flat(100)
+    spec = Preprocessing("motion", offsets=(0, 4, 12, 40))
+    picture = preprocess([now, now, now, before], 32, spec)
+    assert not picture[:2].any()
+    np.testing.assert_allclose(picture[2], 50 / 255 / 0.1, rtol=1e-5)
+    assert not preprocess([now] * 4, 32, spec).any()  # a still scene shows nothing, whatever it looks like
+
+
 def test_motion_is_zero_outside_the_visible_part() -> None:
     """The letterbox carries no motion and no grey, though the picture's mean is removed inside it."""
     spec = Preprocessing("motion", aspect=1.5, offsets=(0, 2, 6))

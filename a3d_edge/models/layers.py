@@ -86,7 +86,8 @@ class SlimConv(nn.Module):
         groups = outputs if self.depthwise else 1
         if x.dim() == 5:
             stride = (self.temporal_stride, self.stride, self.stride)
-            return F.conv3d(x, weight, bias, stride, (kt // 2, kh // 2, kw // 2), groups=groups)
+            x, before = _padded_in_time(x, kt)
+            return F.conv3d(x, weight, bias, stride, (before, kh // 2, kw // 2), groups=groups)
         padding = (kh // 2, kw // 2)
         if kt == 1 and self.temporal_stride == 1:
             return F.conv2d(x, weight[:, :, 0], bias, self.stride, padding, groups=groups)
@@ -103,6 +104,18 @@ class SlimConv(nn.Module):
         if not self.tail:
             return weight[:, :inputs]
         return torch.cat([weight[:, : inputs - self.tail], weight[:, -self.tail :]], dim=1)
+
+
+def _padded_in_time(x: Tensor, kt: int) -> tuple[Tensor, int]:
+    """Clips for a convolution over kt frames, and the frames of zeros that it is still to add at either end.
+
+    Where a kernel is longer than the clip, oneDNN's bfloat16 gradient of its weights is at times whatever was
+    in the memory before (measured: every second one of a 3×1×1 kernel on 2 frames; torch 2.13). With the
+    zeros in the clip itself it is right.
+    """
+    if kt <= x.shape[2] or not torch.is_autocast_enabled(x.device.type):
+        return x, kt // 2
+    return F.pad(x, (0, 0, 0, 0, kt // 2, kt // 2)), 0
 
 
 def _time_as_rows(x: Tensor, weight: Tensor, bias: Tensor | None, step: int) -> Tensor:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from a3d_edge.errors import UsageError
 from a3d_edge.models.network import Clips
+from a3d_edge.training.activity import activity
 from a3d_edge.training.augmentation import augmented_window
 from a3d_edge.training.clips import Clip, class_of
-from a3d_edge.training.decode import FrameCache
+from a3d_edge.training.decode import DecodedClip, FrameCache
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
@@ -26,8 +28,9 @@ class Batches:
     """Augmented batches of a clip list.
 
     ``balanced`` draws the classes equally often; ``rendered_share`` of the draws are rendered clips, where
-    there are both kinds. The last, incomplete batch of an epoch is dropped. Raises `UsageError` for a share
-    outside [0, 1).
+    there are both kinds; ``mirror`` shows half of them from the other side; ``busy`` draws windows where
+    something moves (`a3d_edge.training.activity`), and ``moved`` keeps what it found. The last, incomplete
+    batch of an epoch is dropped. Raises `UsageError` for a share outside [0, 1).
     """
 
     clips: Sequence[Clip]
@@ -40,6 +43,9 @@ class Batches:
     seed: int
     balanced: bool = False
     rendered_share: float = 0.0
+    mirror: bool = True
+    busy: bool = False
+    moved: dict[Clip, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rendered_share < 1:
@@ -89,11 +95,20 @@ class Batches:
             clip = self.clips[order[position]]
             rng = np.random.default_rng([self.seed, epoch, position, 1])
             decoded = self.cache.get(clip)
-            windows.append(augmented_window(decoded, self.size, self.sampling, self.preprocessing, rng))
+            moved = self._activity(clip, decoded) if self.busy else None
+            window = augmented_window(
+                decoded, self.size, self.sampling, self.preprocessing, rng, mirror=self.mirror, moved=moved
+            )
+            windows.append(window)
             labels.append(class_of(clip, self.classes))
         by_pathway = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*windows, strict=True)]
         clips = [x.contiguous(memory_format=torch.channels_last_3d) for x in by_pathway]
         return clips[0] if len(clips) == 1 else clips, torch.tensor(labels)
+
+    def _activity(self, clip: Clip, decoded: DecodedClip) -> NDArray[np.float64]:
+        if clip not in self.moved:
+            self.moved[clip] = activity(decoded)
+        return self.moved[clip]
 
     def stream(self, first_step: int, last_step: int) -> Iterator[tuple[int, Clips, Tensor]]:
         """(step, clips, labels) from one global step up to another, the next batch made in the background."""

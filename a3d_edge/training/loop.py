@@ -19,7 +19,7 @@ from a3d_edge.models.layers import SlimBatchNorm
 from a3d_edge.models.network import Clips
 from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
-from a3d_edge.training.distillation import StepLosses, backward, seed_step, subnetworks
+from a3d_edge.training.distillation import Precision, StepLosses, backward, seed_step, subnetworks
 
 __all__ = ["Settings", "StepReport", "learning_rate", "train"]
 
@@ -29,6 +29,8 @@ class Settings:
     """What a run is; stored in its checkpoints, and compared on resume.
 
     Rates are per step: linear warm-up from a tenth of ``lr`` over ``warmup`` of the run, then cosine to 0.
+    ``students_from``: the share of the run before sub-networks join; a teacher that knows nothing yet has
+    nothing to teach, and its steps then cost half.
     """
 
     epochs: int = 196
@@ -39,6 +41,8 @@ class Settings:
     smoothing: float = 0.0
     seed: int = 0
     mutual: bool = True
+    precision: Precision = "fp32"
+    students_from: float = 0.0
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -47,6 +51,10 @@ class Settings:
             raise UsageError(f"`lr` {self.lr} is out of range")
         if self.optimizer not in ("sgd", "adamw"):
             raise UsageError(f"unknown `optimizer` '{self.optimizer}'; there are sgd and adamw")
+        if not 0 <= self.students_from < 1:
+            raise UsageError(f"`students_from` {self.students_from} is outside [0, 1)")
+        if self.precision not in ("fp32", "bf16"):
+            raise UsageError(f"unknown `precision` '{self.precision}'; there are fp32 and bf16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +113,9 @@ def train(
                     model,
                     _moved(clips, device),
                     labels.to(device),
-                    students if settings.mutual else (),
+                    students if settings.mutual and step >= settings.students_from * steps else (),
                     settings.smoothing,
+                    settings.precision,
                 )
             if not math.isfinite(losses.cross_entropy + losses.distillation):
                 raise A3DEdgeError(f"the loss of step {step} is not finite; lower `lr` (now {settings.lr})")
@@ -172,9 +181,9 @@ def _resume(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer, settings: 
     state: dict[str, Any] | None = checkpoint.resume
     if state is None:
         return 0
-    if state["settings"] != asdict(settings):
-        there = state["settings"]
-        changed = [f"{k} {there.get(k)}, now {v}" for k, v in asdict(settings).items() if there.get(k) != v]
+    there = asdict(Settings()) | state["settings"]  # an older checkpoint's run had what is the default now
+    if there != asdict(settings):
+        changed = [f"{k} {there[k]}, now {v}" for k, v in asdict(settings).items() if there[k] != v]
         raise UsageError(f"`resume`: the checkpoint was trained with other settings ({'; '.join(changed)})")
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
