@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -20,6 +21,7 @@ from a3d_edge.demo.rendered import CLASSES
 from a3d_edge.errors import ResourceError, SourceError
 from a3d_edge.training.clips import Clip
 from a3d_edge.training.decode import DecodedClip, FrameCache, _renderer_sources, decode, pictures_at, times_of
+from a3d_edge.video.files import VideoFile
 
 
 def write_grey(
@@ -275,3 +277,35 @@ def test_duration_leaves_out_what_lies_between_takes() -> None:
     clip = DecodedClip(np.zeros((6, 1, 1, 3), np.uint8), times, np.repeat([0, 1], 3))
     assert clip.duration == pytest.approx(2.0)
     assert [stretch.first for stretch in clip.stretches(2.0)] == [0, 3]
+
+
+def test_a_part_of_a_clip_is_cut_from_one_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames from start to end and no other, the first at 0; the file is decoded once for all its parts."""
+    path = write_grey(tmp_path / "a.mp4", list(range(20, 220, 10)))
+    cache = FrameCache(tmp_path / "cache")
+    whole = cache.get(Clip("a", path))
+    monkeypatch.setattr(VideoFile, "read", None)
+    rate = (len(whole.times) - 1) / whole.times[-1]
+    for first, last in ((0, 5), (5, 12), (12, 20), (7, 8)):
+        part = cache.get(Clip("a", path, start=first / rate, end=last / rate))
+        np.testing.assert_allclose(part.times, whole.times[first:last] - whole.times[first], atol=1e-9)
+        np.testing.assert_array_equal(part.frames, whole.frames[first:last])
+        assert len(part.stretches(1.0)) == 1
+    assert len(cache.get(Clip("a", path, end=5 / rate)).times) == 5
+    assert len(cache.get(Clip("a", path, start=5 / rate, end=20 / rate + 0.9)).times) == 15
+    assert len(cache.get(Clip("a", path, start=5.2 / rate, end=5.4 / rate)).times) == 1
+    assert len(list((tmp_path / "cache").glob("*.bgr"))) == 1
+
+
+@pytest.mark.parametrize(("start", "end"), [(3.0, None), (None, 9.0), (3.0, 4.0)])
+def test_a_part_beyond_its_clip_names_file_and_line(
+    tmp_path: Path, start: float | None, end: float | None
+) -> None:
+    """What lists it, the part, and where the clip ends."""
+    path = write_grey(tmp_path / "a.mp4", [50, 90, 130])
+    clip = Clip("a", path, start=start, end=end, where="list.csv:7")
+    with pytest.raises(SourceError) as caught:
+        FrameCache(tmp_path / "cache").get(clip)
+    assert re.fullmatch(
+        rf"list\.csv:7: {path}#t=.*: is beyond its clip, which ends at 0\.\d+ s", str(caught.value)
+    )

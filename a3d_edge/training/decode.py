@@ -42,6 +42,8 @@ RENDERED_SIZES = ((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (1
 _DECODING = "as run"
 """Names what `decode` does; another name when it changes, so that no older cache is read."""
 
+ROUNDED_UP_S, INSTANT_S = 1.0, 1e-3
+
 Image = NDArray[np.uint8]
 
 
@@ -89,6 +91,24 @@ class DecodedClip:
     def duration(self) -> float:
         """Seconds of its takes, from the first frame of each to the last."""
         return sum(stretch.duration for stretch in self.stretches(float("inf")))
+
+    def between(self, start: float | None, end: float | None) -> DecodedClip:
+        """Its frames from ``start`` to ``end`` (s), the first of them at 0.
+
+        Raises `ValueError` when the clip ends earlier; a second is granted at its end, for people round.
+        """
+        last_s = float(self.times[-1])
+        if (start or 0.0) > last_s + INSTANT_S or (end or 0.0) > last_s + ROUNDED_UP_S:
+            raise ValueError(f"ends at {last_s:.2f} s")
+        first = int(np.searchsorted(self.times, (start or 0.0) - INSTANT_S))
+        last = len(self.times) if end is None else int(np.searchsorted(self.times, end - INSTANT_S))
+        if last <= first:  # shorter than a frame is shown: the one that is
+            first, last = max(0, last - 1), max(1, last)
+        chosen = slice(first, last)
+        pictures = self.frames
+        assert isinstance(pictures, np.ndarray | list)
+        times = self.times[chosen]
+        return DecodedClip(pictures[chosen], times - times[0], self.takes[chosen])
 
     def stretches(self, gap_s: float) -> list[Stretch]:
         """The clip cut where the runtime begins a new timeline: at another take, or after a longer gap."""
@@ -191,7 +211,20 @@ class FrameCache:
         self._make_folder()
 
     def get(self, clip: Clip) -> DecodedClip:
-        """The clip's frames, decoded or drawn if need be. Raises `SourceError` or `ResourceError`."""
+        """The clip's frames, decoded or drawn if need be; of a part, those of its file are cut.
+
+        One decoding serves all parts of a file. Raises `SourceError` or `ResourceError`.
+        """
+        whole = self._whole(clip)
+        if not clip.part:
+            return whole
+        try:
+            return whole.between(clip.start, clip.end)
+        except ValueError as error:
+            where = f"{clip.where}: " if clip.where else ""
+            raise SourceError(f"{where}{clip.path}{clip.part}: is beyond its clip, which {error}") from error
+
+    def _whole(self, clip: Clip) -> DecodedClip:
         key = self._key(clip)
         index, pixels = self.folder / f"{key}.npz", self.folder / f"{key}.bgr"
         if (found := _mapped(index, pixels)) is not None:
