@@ -8,15 +8,15 @@ PyTorch's own plain rank-5 export of the full-width network at its largest confi
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import torch
+from _options import parser_of
 from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
 
-from a3d_edge.bundle import STATISTICS
 from a3d_edge.configuration import Configuration
+from a3d_edge.manifest import STATISTICS
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.layers import md8
 from a3d_edge.models.registry import describe
@@ -28,9 +28,7 @@ TABLE_9 = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--arch", default="slow_r50")
     parser.add_argument("--work", type=Path)
     arguments = parser.parse_args()

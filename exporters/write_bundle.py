@@ -26,12 +26,17 @@ from a3d_edge.exporters.write_int8 import write_int8
 from numpy.typing import NDArray
 
 from a3d_edge import __version__
-from a3d_edge.bundle import (
+from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Configuration, Precision, format_width
+from a3d_edge.engine.ort import OrtEngine
+from a3d_edge.engine.session import available_threads, probe_pictures
+from a3d_edge.errors import UsageError
+from a3d_edge.files import new_directory
+from a3d_edge.manifest import (
     MANIFEST,
     STATISTICS,
     TABLE,
     WEIGHTS,
-    Bundle,
     ConfigurationEntry,
     FileEntry,
     Manifest,
@@ -41,11 +46,6 @@ from a3d_edge.bundle import (
     manifest_digest,
     manifest_text,
 )
-from a3d_edge.configuration import Configuration, Precision, format_width
-from a3d_edge.engine.ort import OrtEngine
-from a3d_edge.engine.session import available_threads, probe_pictures
-from a3d_edge.errors import UsageError
-from a3d_edge.files import new_directory
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.flops import count
 from a3d_edge.models.network import Clips
@@ -219,8 +219,9 @@ def literal_logits(
 ) -> list[float]:
     """Logits of pictures ``(T, 3, S, S)`` of every pathway, by the graphs without any optimization."""
     literal = replace(OrtEngine.of("CPU"), optimize=False)
-    replaced, values = bundle.replaced(configuration), list(inputs)
-    for stage, graph in bundle.graphs_of(configuration).items():
+    files, values = bundle.files_of(configuration), list(inputs)
+    replaced = files.own.read()
+    for stage, graph in files.graphs().items():
         session = literal.open(graph, replaced[stage], {}, available_threads()).session
         names = [given.name for given in session.get_inputs()]
         values = session.run(None, dict(zip(names, values, strict=True)))[:1]

@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_bundle import CONFIGURATIONS, calibrated_checkpoint, main_here
+from fixtures_bundle import CONFIGURATIONS, Here, calibrated_checkpoint
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("av")
@@ -24,14 +23,6 @@ from a3d_edge.models.ranges import RANGES  # noqa: E402
 from a3d_edge.models.registry import describe  # noqa: E402
 from a3d_edge.training.clips import list_clips  # noqa: E402
 from a3d_edge.training.evaluation import evaluate  # noqa: E402
-
-Here = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 @pytest.fixture(scope="module")

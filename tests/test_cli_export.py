@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_bundle import CONFIGURATIONS, calibrated_checkpoint, main_here, write_video
+from fixtures_bundle import CONFIGURATIONS, Here, calibrated_checkpoint, write_video
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx_ir")
@@ -24,15 +23,8 @@ from a3d_edge.cli.export import _windows  # noqa: E402
 from a3d_edge.models.checkpoint import save  # noqa: E402
 from a3d_edge.training.clips import list_clips  # noqa: E402
 
-Here = Callable[..., tuple[int, str, str]]
 FP32 = [str(CONFIGURATIONS[i]) for i in (1, 4)]  # w0.50-s32-t2, w1.00-s32-t4
 INT8 = [f"{name}-int8" for name in FP32]
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from fixtures_bundle import CONFIGURATIONS, LARGEST, SMALLEST, ListSource, Recorder, shared_bundle
+from fixtures_bundle import CONFIGURATIONS, LARGEST, SMALLEST, ListSource, Recorder
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.engine.engines import Engine, Stage, Tensors, find_engine, reason, trim_heap
@@ -33,12 +33,6 @@ class Counting:
         self.opened.append(graph.name)
         self.shapes.append(dict(shapes))
         return self._real.open(graph, replaced, shapes, threads)
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 @pytest.mark.parametrize("name", ["ort:CPU", "ort:cpu", "ORT:Cpu", "ort"])
@@ -81,7 +75,7 @@ def test_a_bundle_opens_on_the_engine_that_is_given(bundle: Bundle) -> None:
 def test_a_pool_loads_on_its_engine(bundle: Bundle) -> None:
     """Every network of it."""
     engine = Counting()
-    pool = SessionPool(bundle, threads=1, engine=engine)
+    pool = SessionPool(bundle.networks, threads=1, engine=engine)
     try:
         pool.take(SMALLEST)
         pool.take(LARGEST)

@@ -19,7 +19,6 @@ from fixtures_bundle import (
     calibrated_checkpoint,
     pictures,
     shared_bundle,
-    write_video,
 )
 
 from a3d_edge import Bundle, Prediction, Runtime, Signals
@@ -35,12 +34,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     found = Bundle.load(shared_bundle(tmp_path_factory))
     monkeypatch.setattr(Bundle, "default", staticmethod(lambda: found))
     return found
-
-
-@pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real video of 60 frames."""
-    return write_video(tmp_path_factory.mktemp("videos") / "clip.mp4", 60)
 
 
 def start(name: str, *arguments: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,10 +32,11 @@ from fixtures_bundle import (  # noqa: E402
 )
 from numpy.typing import NDArray  # noqa: E402
 
-from a3d_edge.bundle import Bundle, width_key  # noqa: E402
+from a3d_edge.bundle import Bundle  # noqa: E402
 from a3d_edge.configuration import Configuration, Precision  # noqa: E402
 from a3d_edge.engine.session import BundleNetwork, relative_error  # noqa: E402
 from a3d_edge.errors import A3DEdgeError, BundleError  # noqa: E402
+from a3d_edge.manifest import width_key  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint, norms  # noqa: E402
 from a3d_edge.models.from_bundle import checkpoint_of  # noqa: E402
 from a3d_edge.models.network import NetworkDescription  # noqa: E402
@@ -146,7 +147,7 @@ def fp32_logits(checkpoint: Checkpoint, configuration: Configuration) -> NDArray
 
 def int8_logits(checkpoint: Checkpoint, bundle: Bundle, configuration: Configuration) -> NDArray[np.float32]:
     """The integer kernels' of the same windows."""
-    network = BundleNetwork(bundle, configuration, 1)
+    network = BundleNetwork(bundle.files_of(configuration), 1)
     given = windows(checkpoint, configuration)
     return np.stack([network.logits(*network.encode_window(one)) for one in given])
 
@@ -171,7 +172,7 @@ def test_integer_kernels_compute_what_is_written(each: tuple[Checkpoint, Bundle]
     """The optimizer's fusions against the graph run as it is, in float between the roundings."""
     checkpoint, bundle = each
     for configuration in int8_of(bundle):
-        network = BundleNetwork(bundle, configuration, 1)
+        network = BundleNetwork(bundle.files_of(configuration), 1)
         for window in windows(checkpoint, configuration)[:2]:
             literal = np.array(literal_logits(bundle, configuration, window))
             assert relative_error(network.logits(*network.encode_window(window)), literal) < 0.1
@@ -194,7 +195,7 @@ def test_every_quantized_convolution_is_an_integer_one(
     slower than fp32."""
     _, bundle = each
     for width in {c.width: c for c in int8_of(bundle)}.values():
-        for stage, graph in bundle.graphs_of(width).items():
+        for stage, graph in bundle.files_of(width).graphs().items():
             quantized = [t for t in bundle.width_of(width).tensors if t.name.endswith(".weight_scale")]
             wanted = sum(t.stage == stage for t in quantized)
             found = operators(optimized(bundle, width, stage, graph, tmp_path))
@@ -211,7 +212,7 @@ def optimized(bundle: Bundle, configuration: Configuration, stage: str, graph: P
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.optimized_model_filepath = str(to / "optimized.onnx")
-    replaced = bundle.replaced(configuration)[stage]
+    replaced = bundle.files_of(configuration).own.read()[stage]
     values = [ort.OrtValue.ortvalue_from_numpy(array) for array in replaced.values()]
     options.add_external_initializers(list(replaced), values)
     ort.InferenceSession(str(graph), options, ["CPUExecutionProvider"])
@@ -280,7 +281,7 @@ def test_scales_are_one_block_a_configuration(slow: tuple[Checkpoint, Bundle]) -
         assert after % 64 == 0
     assert places[-1][0] + places[-1][1] == len(content)
     for offset, _, configuration in places:
-        found = bundle.replaced(configuration)
+        found = bundle.files_of(configuration).own.read()
         for entry in bundle.width_of(configuration).tensors:
             array = found[entry.stage].pop(entry.name)
             assert (array.dtype.name, array.shape) == (entry.dtype, entry.shape)
@@ -294,8 +295,10 @@ def test_a_block_holds_batch_norm_of_its_configuration(slow: tuple[Checkpoint, B
     statistics calibrated at that configuration; the bias's steps are those of input times weight."""
     checkpoint, bundle = slow
     for configuration in int8_of(bundle):
-        own = {n: x for stage in bundle.replaced(configuration).values() for n, x in stage.items()}
-        inputs = {n: s for graph in bundle.graphs_of(configuration).values() for n, s in read_by(graph)}
+        own = {n: x for stage in bundle.files_of(configuration).own.read().values() for n, x in stage.items()}
+        inputs = {
+            n: s for graph in bundle.files_of(configuration).graphs().values() for n, s in read_by(graph)
+        }
         assert set(inputs) == {n.removesuffix(".weight_scale") for n in own if n.endswith(".weight_scale")}
         assert len(inputs) >= 15
         for name, norm in norms(checkpoint.model).items():
@@ -361,7 +364,9 @@ def test_graphs_open_as_they_lie(slow: tuple[Checkpoint, Bundle]) -> None:
     """Without our code, in a plain session, the files compute each width's largest configuration."""
     checkpoint, bundle = slow
     for configuration in (SLOW[1].at("int8"), SLOW[2].at("int8")):
-        frame, clip = (ort.InferenceSession(str(graph)) for graph in bundle.graphs_of(configuration).values())
+        frame, clip = (
+            ort.InferenceSession(str(graph)) for graph in bundle.files_of(configuration).graphs().values()
+        )
         for (pictures,), logits in zip(
             windows(checkpoint, configuration), int8_logits(checkpoint, bundle, configuration), strict=True
         ):

@@ -19,7 +19,7 @@ WORK = (
     "DeviceSensors",
     "Controller", "ConfigurationBudgetTable", "UsageError", "SourceError", "BundleError", "ResourceError",
 )  # fmt: skip
-TORCH = ("a3d_edge.models", "a3d_edge.exporters")
+TORCH = ("a3d_edge.models", "a3d_edge.exporters", "a3d_edge.training")
 SAY_WHERE = {
     "load": "a3d_edge.Bundle.load",
     "load_bundle": "a3d_edge.Bundle.load",
@@ -39,6 +39,44 @@ SAY_WHERE = {
     "Sink": "a3d_edge.Events",
     "load_checkpoint": "a3d_edge.models.load_checkpoint",
     "export": "a3d_edge.exporters.write_bundle.export_bundle",
+    # The second list, written down before any of it was tried: 26 of these said nothing.
+    "save": "a3d_edge.models.checkpoint.save",
+    "train": "a3d_edge.training.loop.train",
+    "Trainer": "a3d_edge.training.loop.train",
+    "fit": "a3d_edge.training.loop.train",
+    "evaluate": "a3d_edge.training.evaluation.evaluate",
+    "eval": "a3d_edge.training.evaluation.evaluate",
+    "calibrate": "a3d_edge.training.calibrate.calibrate",
+    "build_table": "a3d_edge.training.build_table.build_table",
+    "flops": "a3d_edge.models.flops.count",
+    "count_flops": "a3d_edge.models.flops.count",
+    "list_models": "a3d_edge.models.registry.describe",
+    "import_checkpoint": "a3d_edge.models.foreign.read",
+    "Exporter": "a3d_edge.exporters.write_bundle.export_bundle",
+    "AutoModel": "a3d_edge.Bundle.load",
+    "readNet": "a3d_edge.Bundle.load",
+    "readNetFromONNX": "a3d_edge.Bundle.load",
+    "Net": "a3d_edge.Bundle.open",
+    "Session": "a3d_edge.Bundle.open",
+    "SessionOptions": "a3d_edge.find_engine",
+    "Device": "a3d_edge.find_engine",
+    "FrameSource": "a3d_edge.open_source",
+    "Stream": "a3d_edge.open_source",
+    "process_video": "a3d_edge.stream",
+    "pipeline": "a3d_edge.stream",
+    "predict": "a3d_edge.stream",
+    "Predictor": "a3d_edge.Recognizer",
+    "Classifications": "a3d_edge.Prediction",
+    "Result": "a3d_edge.Prediction",
+    "CSVSink": "a3d_edge.Events",
+    "Listener": "a3d_edge.Events",
+    "FPSMonitor": "a3d_edge.Summary",
+    "Scheduler": "a3d_edge.Controller",
+    "Profile": "a3d_edge.table.DeviceProfile",
+    "LabelAnnotator": "a3d_edge.sinks.pictures.PictureEvents",
+    "BoxAnnotator": "a3d_edge.sinks.pictures.PictureEvents",
+    "Config": "a3d_edge.Configuration",
+    "Error": "a3d_edge.A3DEdgeError",
 }
 
 

@@ -20,7 +20,6 @@ from fixtures_bundle import (  # noqa: E402
     copy_of,
     noise,
     parity_clips,
-    shared_bundle,
     shared_slowfast,
     tiny_slow,
     tiny_slowfast,
@@ -32,12 +31,6 @@ from a3d_edge.errors import UsageError  # noqa: E402
 from a3d_edge.training.bundle_model import BundleModel, as_checkpoint  # noqa: E402
 
 INT8 = Configuration(0.5, 32, 2, "int8")
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The tiny bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 @pytest.fixture(scope="module")

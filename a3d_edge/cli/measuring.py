@@ -248,7 +248,7 @@ def _scores_file(
 
 def _identity(path: Path) -> Path:
     """The file whose digest tells checkpoints and bundles apart."""
-    from a3d_edge.bundle import MANIFEST
+    from a3d_edge.manifest import MANIFEST
 
     return path / MANIFEST if path.is_dir() else path
 

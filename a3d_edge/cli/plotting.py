@@ -182,7 +182,7 @@ def measured(bundle: Bundle, report: Callable[[int, int], None]) -> Device:
 
     rows, latencies = bundle.table.rows, {}
     for done, row in enumerate(rows, start=1):
-        latencies[row.configuration] = median(window_latencies_ms(bundle.open(row.configuration)))
+        latencies[row.configuration] = median(*window_latencies_ms(bundle.open(row.configuration)))
         report(done, len(rows))
     rate = slope([(row.gflops, latencies[row.configuration]) for row in rows])
     return Device("this device", latencies, rate)

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from a3d_edge.bundle import STATISTICS, WEIGHTS, Bundle
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.session import probe_pictures, relative_error
 from a3d_edge.errors import BundleError
 from a3d_edge.labels import labels_of
+from a3d_edge.manifest import STATISTICS, WEIGHTS
 from a3d_edge.models.checkpoint import Checkpoint, norms, set_statistics
 from a3d_edge.models.network import NetworkDescription, SlimNetwork
 from a3d_edge.models.registry import describe, read_description
