@@ -295,9 +295,7 @@ def test_class_folders_may_lie_in_those_of_a_split(tmp_path: Path) -> None:
 def test_classes_beside_a_split_are_refused(tmp_path: Path) -> None:
     """They would be in no split, or a class would be called ``train``."""
     made(tmp_path, "train/kick/1.mp4", "hug/2.mp4")
-    with pytest.raises(
-        SourceError, match="has train and beside them hug; put every class folder into"
-    ):
+    with pytest.raises(SourceError, match="has train and beside them hug; put every class folder into"):
         list_clips([tmp_path])
 
 

@@ -195,14 +195,15 @@ def test_cvat_s_tracks_and_tags(folder: Path) -> None:
     [
         ("a.json", "{", ": cannot be read as JSON (Expecting property name"),
         ("a.json", [], ": looks like JSON without any clip; write a CSV with the columns path,label,start"),
-        ("a.json", {"images": [], "annotations": [], "categories": []}, "looks like boxes on pictures (COCO)"),
+        ("a.json", {"images": [], "annotations": [], "categories": []}, "looks like boxes on pictures"),
         ("a.json", {"database": {}, "version": "1"}, "looks like ActivityNet or THUMOS; write a CSV"),
         ("a.json", {"b": 1, "a": 2}, "looks like JSON of another tool, with a, b; write"),
         ("a.json", [{"id": "1", "template": "x"}], "a JSON list of another tool, with id, template;"),
         ("a.json", [{"video": "a", "annotation_id": 1, "annotator": 2}], "JSON-MIN; export as JSON;"),
         ("a.json", [{"version": 0, "tags": [], "tracks": []}], "looks like a backup of CVAT; export as"),
         ("a.json", {"samples": [{"filepath": "a.mp4", "x": {"_cls": "TemporalDetections", "detections": [
-            {"label": "kick", "support": ["1", "b"]}]}}]}, "looks like an export of FiftyOne, but a value"),
+            {"label": "kick", "support": ["1", "b"]}]}}]},
+         "looks like an export of FiftyOne, but a"),
         ("a.json", {"samples": [{"path": 1}]}, ": sample 0: has no filepath; export the data set with its"),
         ("a.xml", "<annotations><a></annotations>", ": cannot be read as XML (mismatched tag"),
         ("a.xml", "<annotation/>", ": looks like boxes on one picture (Pascal VOC); write a CSV"),

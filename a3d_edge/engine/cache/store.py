@@ -28,6 +28,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from a3d_edge.engine.cache.bounds import least_used
 from a3d_edge.engine.cache.private_folder import make_private, refuse_shared
 
 __all__ = ["Store", "describe_entry", "folder_bytes", "own_entries"]
@@ -141,16 +142,11 @@ class Store:
 
     def _make_room(self, needed: int, keep: Path | None) -> None:
         """Delete what was used least recently until ``needed`` bytes more are within the limit."""
-        entries = sorted(
-            ((_used(folder), folder) for folder in own_entries(self.root)), key=lambda one: one[0]
-        )
-        total = sum(folder_bytes(folder) for _, folder in entries)
-        for _, folder in entries:
-            if total + needed <= self.limit:
-                return
-            if folder != keep:
-                total -= folder_bytes(folder)
-                self._delete(folder)
+        kept = 0 if keep is None else folder_bytes(keep)
+        others = (one for one in own_entries(self.root) if one != keep)
+        entries = ((_used(folder), folder_bytes(folder), folder) for folder in others)
+        for folder in least_used(entries, self.limit - needed - kept):
+            self._delete(folder)
 
     def _delete(self, folder: Path) -> None:
         """By another name first: nobody sees half of one."""
