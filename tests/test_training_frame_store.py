@@ -50,7 +50,7 @@ def test_the_least_recently_used_go(tmp_path: Path) -> None:
     used(store, KEYS[3], 200)
     fill(store, KEYS[4])
     assert there(store) == [0, 1, 3, 4]
-    assert store.usage().clips == 4
+    assert store.usage().entries == 4
     assert store.usage().bytes == pytest.approx(4 * each, rel=0.01)
 
 
@@ -86,7 +86,7 @@ def test_only_ours_is_counted_and_deleted(tmp_path: Path) -> None:
     (tmp_path / "holiday.mp4").write_bytes(b"x")
     (tmp_path / f"{KEYS[3]}.npz").symlink_to(tmp_path / "holiday.mp4")
     cleared = store.clear()
-    assert (cleared.clips, cleared.bytes > 5000) == (2, True)
+    assert (cleared.entries, cleared.bytes > 5000) == (2, True)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{KEYS[3]}.npz", "holiday.mp4"]
 
 

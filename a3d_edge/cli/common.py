@@ -108,16 +108,23 @@ def load_bundle(path: Path | None) -> Bundle:
     return loaded
 
 
+def usual_cache() -> Path:
+    """``$XDG_CACHE_HOME/a3d-edge/frames``, or below ``~/.cache``."""
+    from a3d_edge.folders import user_folder
+
+    return user_folder("XDG_CACHE_HOME", ".cache") / "frames"
+
+
 def cache_folder(folder: Path | None) -> Path:
     """Where decoded frames are kept unless --cache says otherwise; for this command only if that cannot be.
 
     Raises `ResourceError` when there is no other place either.
     """
-    from a3d_edge.folders import usable_folder, user_folder
+    from a3d_edge.folders import usable_folder
 
     if folder is not None:
         return folder
-    usual = user_folder("XDG_CACHE_HOME", ".cache") / "frames"
+    usual = usual_cache()
     try:
         return usable_folder(usual)
     except OSError as error:

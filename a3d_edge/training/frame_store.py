@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.engine.cache.bounds import least_used, share_of_disk
+from a3d_edge.engine.cache.bounds import Usage, least_used, share_of_disk
 from a3d_edge.errors import ResourceError
 from a3d_edge.files import write_atomically
 from a3d_edge.training.packed import Image, PackedPictures, Packer
 
-__all__ = ["FrameStore", "StoredFrames", "Usage"]
+__all__ = ["FrameStore", "StoredFrames"]
 
 NAME = re.compile(r"([0-9a-f]{24})\.(?:npz|pictures|bgr)")
 """What is ours; ``.bgr`` is of older versions, which kept plain pixels and had no bound."""
@@ -50,15 +50,6 @@ class StoredFrames:
     pictures: PackedPictures
     times: NDArray[np.float64]
     takes: NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a folder holds: clips, bytes, and at the most so many."""
-
-    clips: int
-    bytes: int
-    limit: int
 
 
 class FrameStore:

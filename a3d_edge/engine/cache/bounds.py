@@ -6,14 +6,22 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-__all__ = ["least_used", "share_of_disk"]
+__all__ = ["Usage", "least_used", "share_of_disk"]
 
 SHARE_OF_FREE, CAP = 0.1, 2 * 10**9
 """Of the disk that is free, and at the most: all rows of a Slow R-50 are 1.1 GB."""
 
 What = TypeVar("What")
+
+
+class Usage(NamedTuple):
+    """What a cache holds: entries, their bytes, and how many those may be."""
+
+    entries: int
+    bytes: int
+    limit: int
 
 
 def share_of_disk(folder: Path, held: int) -> int:

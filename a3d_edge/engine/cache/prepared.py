@@ -22,7 +22,7 @@ from pathlib import Path
 
 from a3d_edge.device.machine import processor
 from a3d_edge.engine.cache.apart import NotPreparedError, StageTask, Task, prepare_apart
-from a3d_edge.engine.cache.bounds import share_of_disk
+from a3d_edge.engine.cache.bounds import Usage, share_of_disk
 from a3d_edge.engine.cache.store import Store, folder_bytes, own_entries
 from a3d_edge.engine.engines import Engine, PreparingEngine, Stage, Tensors
 from a3d_edge.engine.memory import parse_memory
@@ -68,6 +68,14 @@ class PreparedNetworks:
     def notes(self) -> list[str]:
         """What went wrong since this was asked last, a line each, for people."""
         return [self._notes.popleft() for _ in range(len(self._notes))]
+
+    def usage(self) -> Usage:
+        """What the folder holds now. Raises `OSError`."""
+        return self._store.usage()
+
+    def clear(self) -> Usage:
+        """Delete all that is kept; what that was. Raises `OSError`."""
+        return self._store.clear()
 
     def serves(self, files: NetworkFiles, engine: Engine) -> bool:
         """Whether a network is to be mapped from here; small ones, and other engines, are opened directly."""

@@ -28,7 +28,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from a3d_edge.engine.cache.bounds import least_used
+from a3d_edge.engine.cache.bounds import Usage, least_used
 from a3d_edge.engine.cache.private_folder import make_private, refuse_shared
 
 __all__ = ["Store", "describe_entry", "folder_bytes", "own_entries"]
@@ -100,6 +100,21 @@ class Store:
             if not _holds_only_ours(folder):
                 raise PermissionError(f"{folder} is none of our folders; move it away")
             self._delete(folder)
+
+    def usage(self) -> Usage:
+        """What the folder holds now."""
+        entries = own_entries(self.root) if self.root.exists() else []
+        return Usage(len(entries), sum(map(folder_bytes, entries)), self.limit)
+
+    def clear(self) -> Usage:
+        """Delete every entry, and what killed processes were making; what there was."""
+        before = self.usage()
+        if self.root.exists():
+            refuse_shared(self.root)
+            for folder in own_entries(self.root):
+                self._delete(folder)
+            self._sweep()
+        return before
 
     def _folder(self, identity: Identity) -> Path:
         return self.root / f"{identity['configuration']}-{_key(identity)}"
