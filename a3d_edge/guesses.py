@@ -41,11 +41,11 @@ _MEANT: dict[str, tuple[str, ...]] = {
     "a3d_edge.models.foreign.read": ("import_checkpoint",),
     "a3d_edge.models.registry.describe": ("list_models", "create_model"),
     "a3d_edge.models.flops.count": ("flops", "count_flops"),
-    "a3d_edge.training.loop.train": ("train", "fit", "Trainer"),
-    "a3d_edge.training.evaluation.evaluate": ("evaluate", "eval"),
+    "a3d_edge.training.train": ("train", "fit", "Trainer"),
+    "a3d_edge.training.evaluate": ("evaluate", "eval"),
     "a3d_edge.training.calibrate.calibrate": ("calibrate",),
-    "a3d_edge.training.build_table.build_table": ("build_table",),
-    "a3d_edge.exporters.write_bundle.export_bundle": ("export", "export_bundle", "Exporter"),
+    "a3d_edge.training.build_table": ("build_table",),
+    "a3d_edge.exporters.export_bundle": ("export", "export_bundle", "Exporter"),
 }  # fmt: skip
 """Where what is meant is, by the names it is looked for."""
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from _networks import alive, calibrate_by_size
 from a3d_edge.exporters import write_int8
-from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_row
+from a3d_edge.exporters.write_bundle import unmeasured_row, write_bundle
 from torch import Tensor, nn
 
 from a3d_edge.bundle import Bundle
@@ -79,7 +79,7 @@ def _export(checkpoint: Checkpoint, configurations: Sequence[Configuration], out
         rows = tuple(unmeasured_row(checkpoint, one) for one in configurations)
         table = ConfigurationBudgetTable(architecture=checkpoint.description.name, rows=rows)
         clips = {one.size: _clips(checkpoint, one.size, 1) for one in configurations}
-        export_bundle(checkpoint, table, clips, out, lambda *step: say(out.name, *step))
+        write_bundle(checkpoint, table, clips, out, lambda *step: say(out.name, *step))
 
 
 def kept(bundle: Bundle) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from _options import parser_of
-from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.manifest import STATISTICS
@@ -51,7 +51,7 @@ def measure(arch: str, work: Path) -> None:
             norm.calibrated[str(configuration)] = (norm.running_mean[:channels], norm.running_var[:channels])
     checkpoint = Checkpoint(model, tuple(f"class {i}" for i in range(400)))
     clips = {c.size: torch.randn(1, 3, description.frames, c.size, c.size) for c in configurations}
-    bundle = export_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, work / "bundle")
+    bundle = write_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, work / "bundle")
     ours = (
         sum(entry.bytes for entry in bundle.manifest.files.values())
         + (work / "bundle/manifest.json").stat().st_size

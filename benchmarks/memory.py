@@ -259,7 +259,7 @@ def random_bundle(folder: Path, configurations: Sequence[Configuration]) -> None
     """A bundle of Slow R-50 with random weights, calibrated on noise."""
     import torch
     from _networks import alive, calibrate_by_size
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     from a3d_edge.demo.rendered import CLASSES
     from a3d_edge.models.checkpoint import Checkpoint
@@ -269,7 +269,7 @@ def random_bundle(folder: Path, configurations: Sequence[Configuration]) -> None
     clips = calibrate_by_size(
         checkpoint.model, configurations, lambda size: torch.randn(1, 3, frames, size, size)
     )
-    export_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, folder)
+    write_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, folder)
 
 
 if __name__ == "__main__":

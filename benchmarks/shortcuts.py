@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 from _options import parser_of
 
-from a3d_edge.cli.common import spread
 from a3d_edge.configuration import Configuration
 from a3d_edge.models.checkpoint import load
 from a3d_edge.training.calibrate import calibrate
-from a3d_edge.training.clips import list_clips, split_fold
+from a3d_edge.training.clips import list_clips, split_fold, spread
 from a3d_edge.training.decode import DecodedClip, FrameCache
 from a3d_edge.training.evaluation import WindowSet, evaluate
 from a3d_edge.video.sampler import Sampling

@@ -20,7 +20,7 @@ import onnxruntime
 import torch
 from _networks import alive, calibrate_by_size
 from _options import parser_of
-from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.demo.rendered import CLASSES
@@ -67,7 +67,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> str:
     )
     print("calibrated", file=sys.stderr, flush=True)
     table = unmeasured_table(checkpoint, configurations)
-    bundle = export_bundle(
+    bundle = write_bundle(
         checkpoint, table, clips, work / "bundle", lambda *step: print(*step, file=sys.stderr, flush=True)
     )
     return report(bundle, run(bundle, arguments.clip), time.monotonic() - begun)

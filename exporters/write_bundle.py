@@ -53,13 +53,13 @@ from a3d_edge.table import ConfigurationBudgetTable, Row
 from a3d_edge.video.sampler import pathways
 
 __all__ = [
-    "export_bundle",
     "in_precisions",
     "literal_logits",
     "require_calibrated",
     "require_replaceable",
     "unmeasured_row",
     "unmeasured_table",
+    "write_bundle",
 ]
 
 CREATOR = "a3d-edge "
@@ -100,7 +100,7 @@ def in_precisions(
     return table.with_rows(kept)
 
 
-def export_bundle(
+def write_bundle(
     checkpoint: Checkpoint,
     table: ConfigurationBudgetTable,
     parity_clips: Mapping[int, Clips],
@@ -178,7 +178,7 @@ def require_calibrated(checkpoint: Checkpoint, table: ConfigurationBudgetTable) 
         for row in table.rows:
             if str(row.configuration.at("fp32")) not in norm.calibrated:
                 raise UsageError(
-                    f"{row.configuration} is not calibrated ({name}); name training clips with --calibration"
+                    f"{row.configuration} is not calibrated ({name}); name training clips with `calibration`"
                 )
 
 
@@ -189,7 +189,7 @@ def require_replaceable(out: Path) -> None:
     """
     if not out.exists():
         return
-    refusal = f"--out {out}: exists and is not a bundle of ours alone; name another directory"
+    refusal = f"`out` {out}: exists and is not a bundle of ours alone; name another directory"
     try:
         present = {file.name for file in out.iterdir()}
         content = json.loads((out / MANIFEST).read_bytes()) if present else {"files": {}}

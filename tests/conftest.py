@@ -44,7 +44,7 @@ if not HAS_TORCH:  # what is left is the runtime's; bundles to run come from els
         "test_external_data.py",
         "test_models_*.py",
         "test_training_batches.py",
-        "test_training_build_table.py",
+        "test_training_tabulate.py",
         "test_training_calibrate.py",
         "test_training_distillation.py",
         "test_training_evaluation.py",

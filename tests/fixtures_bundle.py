@@ -139,11 +139,11 @@ def export(
     **options: Any,
 ) -> Bundle:
     """Export a tiny network to ``out``."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint(configurations, description)
     table = unmeasured_table(checkpoint, configurations)
-    return export_bundle(checkpoint, table, parity_clips(configurations, description), out, **options)
+    return write_bundle(checkpoint, table, parity_clips(configurations, description), out, **options)
 
 
 def shared_bundle(factory: pytest.TempPathFactory) -> Path:

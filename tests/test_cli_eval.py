@@ -17,12 +17,13 @@ from fixtures_bundle import CONFIGURATIONS, Here, calibrated_checkpoint
 torch = pytest.importorskip("torch")
 pytest.importorskip("av")
 
-from a3d_edge.cli.common import ProgressLog, frame_cache, window_set  # noqa: E402
+from a3d_edge.cli.common import ProgressLog  # noqa: E402
 from a3d_edge.models.checkpoint import load, save  # noqa: E402
 from a3d_edge.models.ranges import RANGES  # noqa: E402
 from a3d_edge.models.registry import describe  # noqa: E402
 from a3d_edge.training.clips import list_clips  # noqa: E402
 from a3d_edge.training.evaluation import evaluate  # noqa: E402
+from a3d_edge.training.inputs import frame_cache, window_set  # noqa: E402
 
 
 @pytest.fixture(scope="module")

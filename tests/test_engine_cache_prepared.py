@@ -230,7 +230,7 @@ def test_a_size_in_words(text: str, limit: int) -> None:
 def test_none_and_nonsense(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The default lies where the XDG base directories have it."""
     assert cache_of("none") is None
-    with pytest.raises(UsageError, match=r"--cache 'lots' is not a size; write it like .* or 1GB or none"):
+    with pytest.raises(UsageError, match=r"`cache` 'lots' is not a size; write it like .* or 1GB or none"):
         cache_of("lots")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert prepared_folder() == tmp_path / "a3d-edge" / "prepared"

@@ -47,7 +47,7 @@ def test_an_unknown_engine_is_a_usage_error(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         find_engine(name)
     assert str(caught.value) == (
-        f"unknown --engine '{name}'; there are ort:CPU, ort:<execution provider> and openvino"
+        f"unknown `engine` '{name}'; there are ort:CPU, ort:<execution provider> and openvino"
     )
 
 
@@ -68,7 +68,7 @@ def test_a_bundle_opens_on_the_engine_that_is_given(bundle: Bundle) -> None:
     assert (pictures[1:], pictures[0] <= 4) == ((3, 37, 37), True)
     assert features == (4, 5, 5, 64)
     assert bundle.open(SMALLEST, threads=1, engine="ort").configuration == SMALLEST
-    with pytest.raises(UsageError, match="unknown --engine 'warp'"):
+    with pytest.raises(UsageError, match="unknown `engine` 'warp'"):
         bundle.open(SMALLEST, engine="warp")
 
 

@@ -43,7 +43,7 @@ def test_what_is_not_an_amount_is_refused(text: str) -> None:
     """The message names the flag and shows how to write it; a number without unit could mean anything."""
     with pytest.raises(UsageError) as caught:
         parse_memory(text)
-    expected = f"--memory '{text}' is not an amount of memory; write it like 200MB, 256MiB or 1GB"
+    expected = f"`memory` '{text}' is not an amount of memory; write it like 200MB, 256MiB or 1GB"
     assert str(caught.value) == expected
 
 

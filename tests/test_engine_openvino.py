@@ -39,12 +39,12 @@ INT8 = tuple(Configuration(1.0, size, 4, "int8") for size in (32, 37))
 @pytest.fixture(scope="module")
 def int8(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The tiny network in int8 alone."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
     from fixtures_bundle import calibrated_checkpoint, parity_clips
 
     checkpoint = calibrated_checkpoint([c.at("fp32") for c in INT8])
     out = tmp_path_factory.mktemp("int8") / "bundle"
-    return export_bundle(checkpoint, unmeasured_table(checkpoint, INT8), parity_clips(INT8), out)
+    return write_bundle(checkpoint, unmeasured_table(checkpoint, INT8), parity_clips(INT8), out)
 
 
 def window(network: BundleNetwork, seed: int = 3) -> list[NDArray[np.float32]]:

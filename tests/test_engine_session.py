@@ -203,7 +203,7 @@ def test_too_many_threads_are_refused_wherever_they_enter(bundle: Bundle, thread
         lambda: SessionPool(bundle.networks, threads=threads),
         lambda: Runtime(bundle, ListSource(3), threads=threads),
     ):
-        with pytest.raises(UsageError, match=f"--threads {threads} is not from 1 to"):
+        with pytest.raises(UsageError, match=f"`threads` {threads} is not from 1 to"):
             attempt()
 
 

@@ -92,12 +92,12 @@ def test_a_full_disk_leaves_the_old_bundle(tmp_path: Path, bundle_folder: Path) 
 
 def test_a_configuration_without_statistics_is_refused(tmp_path: Path) -> None:
     """Before anything is written, with its name and what to do."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint([SMALLEST])
     table = unmeasured_table(checkpoint, TWO)
-    with pytest.raises(UsageError, match=r"w0\.50-s32-t2 is not calibrated .*--calibration"):
-        export_bundle(checkpoint, table, parity_clips(TWO), tmp_path / "bundle")
+    with pytest.raises(UsageError, match=r"w0\.50-s32-t2 is not calibrated .*`calibration`"):
+        write_bundle(checkpoint, table, parity_clips(TWO), tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -109,7 +109,7 @@ def test_a_network_that_is_not_what_was_written_is_refused(
     old: Path, bundle_folder: Path, step: tuple[str, int, int], message: str
 ) -> None:
     """A weight changes while the export runs: the parity step or the probe notices, nothing is written."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint(TWO)
 
@@ -118,18 +118,18 @@ def test_a_network_that_is_not_what_was_written_is_refused(
             checkpoint.model.stem.conv.weight.data *= -1.0
 
     with pytest.raises(A3DEdgeError, match=message):
-        export_bundle(checkpoint, unmeasured_table(checkpoint, TWO), parity_clips(TWO), old, corrupt)
+        write_bundle(checkpoint, unmeasured_table(checkpoint, TWO), parity_clips(TWO), old, corrupt)
     assert_untouched(old, bundle_folder)
 
 
 def test_statistics_that_are_not_numbers_are_refused(old: Path, bundle_folder: Path) -> None:
     """A diverged network is not exported."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint(TWO)
     checkpoint.model.stem.norm.calibrated[str(TWO[1])][1][0] = float("nan")
     with pytest.raises(A3DEdgeError, match=r"w0\.50-s32-t2, stem\.norm: not finite"):
-        export_bundle(checkpoint, unmeasured_table(checkpoint, TWO), parity_clips(TWO), old)
+        write_bundle(checkpoint, unmeasured_table(checkpoint, TWO), parity_clips(TWO), old)
     assert_untouched(old, bundle_folder)
 
 
@@ -228,7 +228,7 @@ def test_graphs_open_in_a_plain_session_and_equal_pytorch(bundle_folder: Path) -
 def test_a_bundle_is_hardly_larger_than_its_full_width_network(tmp_path: Path) -> None:
     """At most 1.05 times one full-width ONNX file and the batch-norm vectors, with three widths in it."""
     import onnx
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.training.calibrate import calibrate_one
@@ -240,7 +240,7 @@ def test_a_bundle_is_hardly_larger_than_its_full_width_network(tmp_path: Path) -
     for configuration in configurations:
         calibrate_one(model, configuration, [clips])
     checkpoint = Checkpoint(model, ("a", "b", "c"))
-    bundle = export_bundle(
+    bundle = write_bundle(
         checkpoint, unmeasured_table(checkpoint, configurations), {32: clips}, tmp_path / "bundle"
     )
     single = 0
@@ -283,13 +283,13 @@ def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
 
 def test_the_table_and_the_origin_go_along(tmp_path: Path) -> None:
     """The table keeps its accuracy and what that was measured on, the manifest how the network was made."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint(TWO)
     table = unmeasured_table(checkpoint, TWO)
     rows = tuple(row.model_copy(update={"accuracy": 0.5 + row.gflops}) for row in table.rows)
     table = table.model_copy(update={"rows": rows, "measured_on": "12 clips"})
-    bundle = export_bundle(checkpoint, table, parity_clips(TWO), tmp_path / "bundle")
+    bundle = write_bundle(checkpoint, table, parity_clips(TWO), tmp_path / "bundle")
     assert bundle.table == table
     assert bundle.manifest.origin == {"data": "noise"}
     assert bundle.manifest.range == "0.016"
@@ -298,7 +298,7 @@ def test_the_table_and_the_origin_go_along(tmp_path: Path) -> None:
 
 def test_preprocessing_goes_along(tmp_path: Path) -> None:
     """What the network eats is a field of the bundle."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing
 
@@ -306,7 +306,7 @@ def test_preprocessing_goes_along(tmp_path: Path) -> None:
         calibrated_checkpoint([SMALLEST]), preprocessing=Preprocessing("motion", 1.5, MOTION_OFFSETS)
     )
     table = unmeasured_table(checkpoint, [SMALLEST])
-    export_bundle(checkpoint, table, parity_clips([SMALLEST]), tmp_path / "bundle")
+    write_bundle(checkpoint, table, parity_clips([SMALLEST]), tmp_path / "bundle")
     assert Bundle.load(tmp_path / "bundle").preprocessing == Preprocessing("motion", 1.5, MOTION_OFFSETS)
 
 

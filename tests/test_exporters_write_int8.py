@@ -17,7 +17,7 @@ import onnx  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 from a3d_edge.exporters.int8_plan import quantize_weights  # noqa: E402
 from a3d_edge.exporters.onnx_graph import float32  # noqa: E402
-from a3d_edge.exporters.write_bundle import export_bundle, in_precisions, literal_logits  # noqa: E402
+from a3d_edge.exporters.write_bundle import in_precisions, literal_logits, write_bundle  # noqa: E402
 from fixtures_bundle import (  # noqa: E402
     CLASSES,
     calibrated_checkpoint,
@@ -82,7 +82,7 @@ def built(family: str, factory: pytest.TempPathFactory) -> tuple[Checkpoint, Bun
         out = factory.mktemp(family) / "bundle"
         _BUILT[family] = (
             checkpoint,
-            export_bundle(checkpoint, table, clips, out, range_clips=seen, measured=measured_in(out)),
+            write_bundle(checkpoint, table, clips, out, range_clips=seen, measured=measured_in(out)),
         )
     return _BUILT[family]
 
@@ -356,7 +356,7 @@ def test_int8_alone_needs_no_fp32_file(alone: tuple[Checkpoint, Bundle], tmp_pat
     for configuration in moved.configurations:
         got = int8_logits(checkpoint, moved, configuration)
         np.testing.assert_array_equal(got, int8_logits(checkpoint, bundle, configuration))
-    with pytest.raises(BundleError, match=r"holds int8 alone, .* name the checkpoint .* with --checkpoint$"):
+    with pytest.raises(BundleError, match=r"holds int8 alone, .* name the checkpoint .* with `checkpoint`$"):
         checkpoint_of(moved)
 
 
@@ -449,7 +449,7 @@ def test_a_range_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     table = in_precisions(table_of(SLOW[:1]), ("int8",))
     clips = {28: torch.full((1, 3, 4, 28, 28), float("inf"))}
     with pytest.raises(A3DEdgeError, match=r"int8: the range of .* at w0\.50-s28-t1 is not finite"):
-        export_bundle(checkpoint, table, parity_clips(SLOW[:1]), tmp_path / "bundle", range_clips=clips)
+        write_bundle(checkpoint, table, parity_clips(SLOW[:1]), tmp_path / "bundle", range_clips=clips)
     assert list(tmp_path.iterdir()) == []
 
 

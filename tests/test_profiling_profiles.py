@@ -213,7 +213,7 @@ def test_a_named_profile_of_another_bundle_is_refused(bundle: Bundle, tmp_path: 
     with pytest.raises(UsageError) as caught:
         choose(str(path), bundle, {})
     assert str(caught.value) == (
-        f"--profile {path} is of another bundle than {bundle.path}; measure this one with "
+        f"`profile` {path} is of another bundle than {bundle.path}; measure this one with "
         f"'a3d-edge bench {bundle.path} --save-profile'"
     )
     with pytest.raises(BundleError, match=r"none\.json: cannot read the profile"):
@@ -227,7 +227,7 @@ def test_a_named_profile_of_another_device_is_taken_with_a_warning(bundle: Bundl
     chosen = choose(str(path), bundle, describe_device("ort:CPU", 1))
     assert chosen.profile is not None
     assert chosen.note == (
-        f"warning: --profile {path} was measured elsewhere or otherwise (cpu Z80, threads 64)"
+        f"warning: `profile` {path} was measured elsewhere or otherwise (cpu Z80, threads 64)"
     )
 
 

@@ -748,7 +748,7 @@ def test_wrong_options_are_refused(bundle: Bundle) -> None:
     for options in ({"hop": 0}, {"budget": "cheap"}, {"budget": "w0.60-s32-t4"}):
         with pytest.raises(UsageError):
             Runtime(bundle, ListSource(1), **options)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="--switch-every 0 is below 1"):
+    with pytest.raises(UsageError, match="`every` 0 is below 1"):
         Cycle(CONFIGURATIONS, 0)
 
 

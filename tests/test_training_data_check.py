@@ -23,7 +23,7 @@ def look(frame_cache: FrameCache, tmp_path: Path) -> Check:
 
     def run(text: str, window_s: float = 0.5) -> DataReport:
         (tmp_path / "list.csv").write_text(text)
-        return check([tmp_path / "list.csv"], frame_cache, window_s=window_s)
+        return check([tmp_path / "list.csv"], window_s=window_s, cache=frame_cache.folder)
 
     return run
 

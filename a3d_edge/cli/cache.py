@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from a3d_edge.cli.common import emit, usual_cache
+from a3d_edge.cli.common import emit
 from a3d_edge.cli.help import Command
 
 app = typer.Typer(
@@ -24,9 +24,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON Lines on stdout."
 def show(folder: FolderOption = None, json_lines: JsonOption = False) -> None:
     """What is kept where, how much it is, and what it may be at the most."""
     from a3d_edge.engine.cache.prepared import PreparedNetworks
-    from a3d_edge.training.frame_store import FrameStore
+    from a3d_edge.training.frame_store import FrameStore, usual_folder
 
-    frames, prepared = FrameStore(folder or usual_cache()), PreparedNetworks()
+    frames, prepared = FrameStore(folder or usual_folder()), PreparedNetworks()
     _say("frames", frames.root, *frames.usage(), json_lines)
     _say("prepared", prepared.folder, *prepared.usage(), json_lines)
 
@@ -35,9 +35,9 @@ def show(folder: FolderOption = None, json_lines: JsonOption = False) -> None:
 def clear(folder: FolderOption = None, json_lines: JsonOption = False) -> None:
     """Delete it; what is needed is made again. With --cache only the frames in that folder."""
     from a3d_edge.engine.cache.prepared import PreparedNetworks
-    from a3d_edge.training.frame_store import FrameStore
+    from a3d_edge.training.frame_store import FrameStore, usual_folder
 
-    frames = FrameStore(folder or usual_cache())
+    frames = FrameStore(folder or usual_folder())
     _say("frames", frames.root, *frames.clear(), json_lines, "deleted")
     if folder is None:
         prepared = PreparedNetworks()

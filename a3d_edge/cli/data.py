@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from a3d_edge.cli.common import cache_folder, emit, progress, require, step
+from a3d_edge.cli.common import emit, progress
+from a3d_edge.cli.flags import as_flags
 from a3d_edge.cli.help import Command
 from a3d_edge.cli.notices import say
 from a3d_edge.errors import UsageError
@@ -36,15 +37,12 @@ def check(
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON line on stdout.")] = False,
 ) -> None:
     """Count classes, groups, lengths and rates, and say what is odd: unreadable clips, duplicates, …"""
-    require("train", "av")
     from a3d_edge.training.data_check import WINDOW_S
     from a3d_edge.training.data_check import check as look
-    from a3d_edge.training.decode import FrameCache
 
     seconds = WINDOW_S if window is None else _seconds(window)
-    frames = FrameCache(cache_folder(cache))
     with progress() as report:
-        found = look(data, frames, window_s=seconds, progress=step(report, "look"))
+        found = look(data, window_s=seconds, cache=cache, report=report)
     if json_lines:
         emit("data", _fields(found))
     else:
@@ -78,7 +76,8 @@ def _fields(found: DataReport) -> dict[str, Any]:
         "seconds": lengths,
         "rates": {f"{rate:g}": count for rate, count in found.rates.items()},
         "findings": [
-            {"kind": one.kind, "message": one.message, "clips": list(one.clips)} for one in found.findings
+            {"kind": one.kind, "message": as_flags(one.message), "clips": list(one.clips)}
+            for one in found.findings
         ],
     }
 

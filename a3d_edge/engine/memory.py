@@ -35,16 +35,16 @@ LOADING_BYTES = 64 * 2**10
 RUNNING_BYTES = 32 * 2**20  # the most that glibc takes, and where its own moving threshold ends up
 
 
-def parse_memory(text: str, option: str = "--memory", otherwise: str = "") -> int:
+def parse_memory(text: str, name: str = "memory", otherwise: str = "") -> int:
     """Bytes of ``200MB``, ``1.5GB`` or ``256MiB``. Raises `UsageError` for anything else, or nothing.
 
-    ``option``, ``otherwise``: what the message names, and what else it may be.
+    ``name``, ``otherwise``: the parameter that the message names, and what else it may be.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B)\s*", text, re.IGNORECASE)
     size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
     if size < 1:
-        kind = "an amount of memory" if option == "--memory" else "a size"
-        raise UsageError(f"{option} '{text}' is not {kind}; write it like 200MB, 256MiB or 1GB{otherwise}")
+        kind = "an amount of memory" if name == "memory" else "a size"
+        raise UsageError(f"`{name}` '{text}' is not {kind}; write it like 200MB, 256MiB or 1GB{otherwise}")
     return size
 
 

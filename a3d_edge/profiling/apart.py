@@ -110,7 +110,7 @@ def _answer(configuration: str, code: int, out: str, err: str) -> Measurement:
         said = err.strip().splitlines()[-1:] if code > 0 else ["memory may be short"]
         raise ResourceError(
             f"{configuration}: its process {why} ({' '.join(said) or 'without a word'}); "
-            "leave it out with --configuration"
+            "leave it out with `configuration`"
         ) from None
     if "error" in content:
         kind: type[A3DEdgeError] = getattr(errors, content["error"], A3DEdgeError)

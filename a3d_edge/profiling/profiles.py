@@ -86,7 +86,7 @@ def save_profile(profile: DeviceProfile, path: Path | None = None) -> Path:
 
 
 def choose(word: str, bundle: Bundle, device: Mapping[str, str]) -> Choice:
-    """The profile that ``--profile`` means: ``auto`` (a stored one, if it fits), ``none``, or a file.
+    """The profile that `profile` means: ``auto`` (a stored one, if it fits), ``none``, or a file.
 
     A stored one that cannot be read is only worth a note. Raises `BundleError` for a named file that is no
     profile, `UsageError` for one of another bundle.
@@ -99,13 +99,13 @@ def choose(word: str, bundle: Bundle, device: Mapping[str, str]) -> Choice:
     profile = DeviceProfile.load(path)
     if profile.bundle_sha256 != bundle.manifest.sha256:
         raise UsageError(
-            f"--profile {path} is of another bundle than {bundle.path}; measure this one with "
+            f"`profile` {path} is of another bundle than {bundle.path}; measure this one with "
             f"'a3d-edge bench {bundle.path} --save-profile'"
         )
     differing = [key for key in IDENTITY if profile.device.get(key) != device.get(key)]
     if differing:
         there = ", ".join(f"{key} {profile.device.get(key, UNKNOWN)}" for key in differing)
-        return Choice(profile, f"warning: --profile {path} was measured elsewhere or otherwise ({there})")
+        return Choice(profile, f"warning: `profile` {path} was measured elsewhere or otherwise ({there})")
     return Choice(profile, _told(profile, path))
 
 

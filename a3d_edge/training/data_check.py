@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,9 +16,11 @@ import cv2
 import numpy as np
 
 from a3d_edge.errors import DataWarning, SourceError, UsageError
-from a3d_edge.training.clips import Clip, list_clips
+from a3d_edge.training.clips import Clip, Data, clips_of
 from a3d_edge.training.data_findings import ClipFacts, Finding, odd_facts, odd_lists, unreadable
 from a3d_edge.training.decode import DecodedClip, FrameCache
+from a3d_edge.training.frame_store import cache_folder
+from a3d_edge.training.reports import Report, step, unseen
 from a3d_edge.training.windows import frame_rate
 
 __all__ = ["WINDOW_S", "DataReport", "check", "check_clips"]
@@ -96,31 +98,31 @@ class DataReport:
 
 
 def check(
-    places: Iterable[Path],
-    cache: FrameCache,
+    data: Data,
     *,
     window_s: float = WINDOW_S,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    cache: str | Path | None = None,
+    report: Report = unseen,
 ) -> DataReport:
-    """Look at the clips of lists and class folders, as `list_clips` takes them.
+    """Look at the clips of lists and class folders.
 
-    ``window_s``: what a window of the network will span; ``progress`` is told (clips done, all). Raises
+    ``window_s``: what a window of the network will span; ``cache``: folder of decoded frames. Raises
     `SourceError` for lists that cannot be read, `ResourceError` for a full disk.
     """
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        clips = list_clips(places)
+        clips = clips_of(data)
     ours = [one for one in told if issubclass(one.category, DataWarning)]
     for other in (one for one in told if one not in ours):
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
-    return check_clips(
-        clips, cache, window_s=window_s, said=[str(one.message) for one in ours], progress=progress
-    )
+    said = [str(one.message) for one in ours]
+    frames = FrameCache(cache_folder(cache))
+    return check_clips(clips, frames, window_s=window_s, said=said, progress=step(report, "look"))
 
 
 def check_clips(
     clips: Sequence[Clip],
-    cache: FrameCache,
+    frames: FrameCache,
     *,
     window_s: float = WINDOW_S,
     said: Sequence[str] = (),
@@ -132,7 +134,7 @@ def check_clips(
     errors: list[tuple[Clip, SourceError]] = []
     for done, clip in enumerate(clips, 1):
         try:
-            facts.append(_facts(cache.get(clip)))
+            facts.append(_facts(frames.get(clip)))
             there.append(clip)
         except SourceError as error:
             errors.append((clip, error))

@@ -84,7 +84,7 @@ def odd_facts(clips: Sequence[Clip], facts: Sequence[ClipFacts], window_s: float
         yield Finding(
             "short",
             f"{_clips(len(short))} shorter than a window ({window_s:.1f} s), whose last picture is held "
-            f"({_few(short)}); record longer ones, or take a shorter --window",
+            f"({_few(short)}); record longer ones, or take a shorter `window`",
             _names(short),
         )
     still = [clip for clip, one in zip(clips, facts, strict=True) if one.motion < STILL]

@@ -253,7 +253,7 @@ class FrameCache:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ResourceError(
-                f"{self.folder}: cannot keep decoded frames here ({error.strerror}); see --cache"
+                f"{self.folder}: cannot keep decoded frames here ({error.strerror}); see `cache`"
             ) from error
 
     def _key(self, clip: Clip) -> str:

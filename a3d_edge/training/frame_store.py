@@ -10,25 +10,30 @@ Whatever else lies in the folder is neither counted nor touched.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import shutil
 import time
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.engine.cache.bounds import Usage, least_used, share_of_disk
-from a3d_edge.errors import ResourceError
+from a3d_edge.errors import DataWarning, ResourceError
 from a3d_edge.files import write_atomically
+from a3d_edge.folders import usable_folder, user_folder
 from a3d_edge.training.packed import Image, PackedPictures, Packer
 
-__all__ = ["FrameStore", "StoredFrames"]
+__all__ = ["FrameStore", "StoredFrames", "cache_folder", "usual_folder"]
 
 NAME = re.compile(r"([0-9a-f]{24})\.(?:npz|pictures|bgr)")
 """What is ours; ``.bgr`` is of older versions, which kept plain pixels and had no bound."""
@@ -103,7 +108,7 @@ class FrameStore:
         write_atomically(index, lambda temporary: _write_index(temporary, *columns))
         made = _mapped(index, pictures)
         if made is None:
-            raise ResourceError(f"{self.root}: what was written there cannot be read; name another --cache")
+            raise ResourceError(f"{self.root}: what was written there cannot be read; name another `cache`")
         self._unseen = None if self._unseen is None else self._unseen + ends[-1]
         if self._unseen is None or self._unseen > SEEN_EVERY * self.limit:
             self._make_room(key)
@@ -149,6 +154,39 @@ class FrameStore:
             return [path for path in self.root.iterdir() if not path.is_symlink() and path.is_file()]
         except OSError:
             return []
+
+
+def usual_folder() -> Path:
+    """``$XDG_CACHE_HOME/a3d-edge/frames``, or below ``~/.cache``."""
+    return user_folder("XDG_CACHE_HOME", ".cache") / "frames"
+
+
+def cache_folder(folder: str | Path | None) -> Path:
+    """Where decoded frames are kept if no ``folder`` is named; for this process only where that cannot be.
+
+    Raises `ResourceError` when there is no other place either.
+    """
+    if folder is not None:
+        return Path(folder)
+    usual = usual_folder()
+    try:
+        return usable_folder(usual)
+    except OSError as error:
+        place = _folder_of_this_process()
+        warnings.warn(
+            f"{usual}: cannot keep decoded frames ({error.strerror}); they are in {place} until the end, see "
+            "`cache`", DataWarning, stacklevel=2,
+        )  # fmt: skip
+        return place
+
+
+def _folder_of_this_process() -> Path:
+    try:
+        place = mkdtemp(prefix="a3d-edge-frames-")
+    except OSError as error:
+        raise ResourceError(f"no folder for decoded frames ({error}); name one by `cache`") from error
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return Path(place)
 
 
 def _status(path: Path) -> tuple[float, int]:

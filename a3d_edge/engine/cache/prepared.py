@@ -137,7 +137,7 @@ class PreparedNetworks:
         why = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         self._notes.append(
             f"{self.folder}: networks cannot be kept there ({why}) and are loaded anew each time; "
-            "make room, or run with --cache none"
+            "make room, or run with `cache` none"
         )
 
 
@@ -166,13 +166,13 @@ class PreparedGraphs:
 
 
 def cache_of(text: str | None) -> PreparedNetworks | None:
-    """What ``--cache`` means: a size such as ``500MB``, ``none``, or None for the default.
+    """What `cache` means: a size such as ``500MB``, ``none``, or None for the default.
 
     Raises `UsageError` for anything else.
     """
     if text == "none":
         return None
-    return PreparedNetworks(limit=None if text is None else parse_memory(text, "--cache", " or none"))
+    return PreparedNetworks(limit=None if text is None else parse_memory(text, "cache", " or none"))
 
 
 def prepared_folder() -> Path:

@@ -1,0 +1,40 @@
+"""What a checkpoint's network is fed: clips chosen from lists, their windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from a3d_edge.models.checkpoint import Checkpoint
+from a3d_edge.training.clips import Clip, check_labels
+from a3d_edge.training.decode import FrameCache, readable
+from a3d_edge.training.evaluation import WindowSet
+from a3d_edge.training.frame_store import cache_folder
+
+__all__ = ["frame_cache", "unlabelled_set", "window_set"]
+
+
+def window_set(
+    checkpoint: Checkpoint, clips: Sequence[Clip], cache: str | Path | None, views: int
+) -> WindowSet:
+    """The windows of clips as a checkpoint's network wants them. Raises `UsageError` for an unknown label."""
+    check_labels(clips, checkpoint.classes)
+    return _set(checkpoint, clips, cache, views)
+
+
+def unlabelled_set(
+    checkpoint: Checkpoint, clips: Sequence[Clip], cache: str | Path | None, views: int
+) -> WindowSet:
+    """The same where it does not matter what the clips are called; without those that cannot be read."""
+    return _set(checkpoint, readable(list(clips), frame_cache(checkpoint, cache)), cache, views)
+
+
+def _set(checkpoint: Checkpoint, clips: Sequence[Clip], cache: str | Path | None, views: int) -> WindowSet:
+    sampling = checkpoint.description.sampling
+    return WindowSet(clips, frame_cache(checkpoint, cache), sampling, checkpoint.preprocessing, views)
+
+
+def frame_cache(checkpoint: Checkpoint, folder: str | Path | None) -> FrameCache:
+    """Decoded frames as large as any configuration of the network looks at, and no larger."""
+    sides = [c.size for c in checkpoint.grid()]
+    return FrameCache(cache_folder(folder), max(160, checkpoint.description.sampling.fast_size, *sides))
