@@ -1,7 +1,8 @@
 """Class folders: a folder whose sub-folders are classes, with the clips of each inside.
 
-What a system or a program left there is no clip and no class: hidden files and folders, AppleDouble halves
-(``._a.mp4``), thumbnails. What looks like classes at two levels is refused: ``train`` and ``val`` are none.
+Above them may be ``train``, ``val`` and ``test``, which are the split. What a system or a program left there
+is no clip and no class: hidden files and folders, AppleDouble halves (``._a.mp4``), thumbnails. What looks
+like classes at two levels is refused.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from a3d_edge.errors import DataWarning, SourceError
 from a3d_edge.labels import label_of
+from a3d_edge.training.lists.seconds import SPLITS, split_of
 
-__all__ = ["VIDEO_SUFFIXES", "clips_in"]
+__all__ = ["VIDEO_SUFFIXES", "split_clips_in"]
 
 VIDEO_SUFFIXES = frozenset(
     (
@@ -26,6 +28,27 @@ LITTER = frozenset(
     ("__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information", "lost+found")
 )
 SHOWN = 3  # names in a message
+
+
+def split_clips_in(root: Path) -> list[tuple[str, str, Path]]:
+    """(split, label, file) of every clip: of a folder of class folders, or of such folders by split.
+
+    Warns and raises as `clips_in`.
+    """
+    try:
+        parts = [folder for folder in _folders(root) if folder.name.casefold() in SPLITS]
+        by_split = parts and all(any(_holds_clip(sub) for sub in _folders(part)) for part in parts)
+        others = [folder for folder in _folders(root) if folder not in parts and _holds_clip(folder)]
+    except OSError as error:
+        raise SourceError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
+    if not by_split:
+        return [("", label, clip) for label, clip in clips_in(root)]
+    if others:
+        raise SourceError(
+            f"{root}: has {_few(parts)} and beside them {_few(others)}; put every class folder into one of "
+            "train, val, test, or none"
+        )
+    return [(split_of(part.name), label, clip) for part in parts for label, clip in clips_in(part)]
 
 
 def clips_in(root: Path) -> list[tuple[str, Path]]:
