@@ -86,10 +86,7 @@ def _of_file(value: Any) -> Configuration:
         return value
     if not isinstance(value, str):
         raise ValueError(f"a configuration is written as a string, not as {type(value).__name__}")
-    try:
-        return Configuration.parse(value)
-    except UsageError as error:
-        raise ValueError(str(error)) from error
+    return Configuration.parse(value)
 
 
 def format_width(width: float) -> str:
@@ -139,7 +136,7 @@ class Budget:
             return cls(BudgetKind.AUTO)
         if word.lower().startswith("trace:"):
             raise UsageError(
-                "--budget trace:FILE is not in this version; use auto, 0.25, 5GFLOPs, 80ms or a name"
+                "`budget` trace:FILE is not in this version; use auto, 0.25, 5GFLOPs, 80ms or a name"
             )
         if _NAME.fullmatch(word):
             return cls(BudgetKind.PINNED, configuration=Configuration.parse(word))

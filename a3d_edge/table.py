@@ -42,6 +42,7 @@ __all__ = [
 INT8_COST = 0.3
 """What int8 costs of the same configuration in fp32 where it was not measured: Slow R-50's, see
 docs/results/performance.md. A small network gains less, so an export measures it (`Row.int8_cost`)."""
+WEIGHT_BYTES = {"fp32": 4, "int8": 1}
 
 
 class _Named(BaseModel):
@@ -65,6 +66,11 @@ class Row(_Named):
     accuracy: float | None = Field(default=None, ge=0.0, le=1.0)
     streaming_gflops: float | None = Field(default=None, gt=0.0)
     params_m: float = Field(gt=0.0)
+
+    @property
+    def weight_bytes(self) -> int:
+        """What the weights take when they are loaded."""
+        return int(self.params_m * 1e6) * WEIGHT_BYTES[self.precision]
 
     @property
     def cost(self) -> float:
@@ -121,7 +127,7 @@ class ConfigurationBudgetTable(BaseModel):
         """What is worth running, cheapest first, each with its share of the dearest row's cost: the Pareto
         front where the accuracy of every row is known, else all rows."""
         known = all(row.accuracy is not None for row in self.rows)
-        rows = pareto_front(self.rows) if known else self.rows
+        rows = pareto_front(self.rows, _cost_and_accuracy) if known else self.rows
         return tuple((row.configuration, row.cost / self.rows[-1].cost) for row in rows)
 
     def with_rows(self, rows: Iterable[Row], measured_on: str | None = None) -> ConfigurationBudgetTable:
@@ -130,8 +136,11 @@ class ConfigurationBudgetTable(BaseModel):
         return ConfigurationBudgetTable(architecture=self.architecture, measured_on=where, rows=tuple(rows))
 
     def pareto(self) -> ConfigurationBudgetTable:
-        """The same table with only the rows that no other row beats in both cost and accuracy."""
-        return self.with_rows(pareto_front(self.rows))
+        """The same table with only the rows that no other row beats in both cost and accuracy.
+
+        Raises `A3DEdgeError` for a row without accuracy.
+        """
+        return self.with_rows(pareto_front(self.rows, _cost_and_accuracy))
 
     def to_json(self) -> str:
         """Stable, indented JSON."""
@@ -246,24 +255,25 @@ def find_table(text: str) -> ConfigurationBudgetTable:
     return ConfigurationBudgetTable.load(shipped[text])
 
 
-def pareto_front(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Rows that no cheaper-or-equal row matches in accuracy, cheapest first.
-
-    Raises `A3DEdgeError` for a row without accuracy.
-    """
-    best = -1.0
-    front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.cost, -_accuracy(row))):
-        if _accuracy(row) > best:
-            best = _accuracy(row)
-            front.append(row)
-    return tuple(front)
+Item = TypeVar("Item")
 
 
-def _accuracy(row: Row) -> float:
+def pareto_front(
+    items: Iterable[Item], cost_and_accuracy: Callable[[Item], tuple[float, float]]
+) -> tuple[Item, ...]:
+    """Those that none of lower or equal cost matches in accuracy, cheapest first."""
+    front: list[tuple[float, Item]] = []
+    priced = [(*cost_and_accuracy(item), item) for item in items]
+    for _, accuracy, item in sorted(priced, key=lambda one: (one[0], -one[1])):
+        if not front or accuracy > front[-1][0]:
+            front.append((accuracy, item))
+    return tuple(item for _, item in front)
+
+
+def _cost_and_accuracy(row: Row) -> tuple[float, float]:
     if row.accuracy is None:
         raise A3DEdgeError(f"{row.configuration} has no accuracy; build the table before selecting from it")
-    return row.accuracy
+    return row.cost, row.accuracy
 
 
 _AnyRow = TypeVar("_AnyRow", Row, ProfileRow)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,10 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from _options import parser_of
+
 from a3d_edge.configuration import Configuration
+from a3d_edge.device.machine import describe_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -47,9 +49,7 @@ CANDIDATES = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=ROOT / "runs")
     parser.add_argument("--cache", type=Path)
@@ -251,13 +251,14 @@ def write_int8_report(measured: Pooled) -> None:
         architecture=table.architecture, measured_on=table.measured_on, rows=(*fp32, *int8)
     )
     path.write_text(both.to_json())
+    here = describe_machine()
     lines = [
         "# int8 beside fp32, default bundle",
         "",
         "`python benchmarks/default_bundle.py --data ../shared/data/ut_interaction --work runs --stage",
         "int8`: each fold's network exported in both precisions, activation ranges from its training folds,",
         "and measured as the bundle runs (ONNX Runtime) on the clips that the fold left out; pooled.",
-        f"{_processor()}; Python {platform.python_version()}, onnxruntime {version('onnxruntime')}.",
+        f"{here['name']}; Python {here['python']}, onnxruntime {version('onnxruntime')}.",
         "",
         "| configuration | fp32, six actions | int8 | difference, points | fp32, none kept | int8 |",
         "|---|---|---|---|---|---|",
@@ -284,8 +285,9 @@ def with_ends(full):
 def markdown(work, full, front, calibrated, plain) -> list[str]:
     largest = full.rows[-1].gflops
     seconds = {p.stem: int(p.read_text()) for p in sorted(work.glob("*.seconds"))}
+    here = describe_machine()
     lines = [
-        f"Machine: {_processor()}; Python {platform.python_version()}, torch {version('torch')}.",
+        f"Machine: {here['name']}; Python {here['python']}, torch {version('torch')}.",
         "",
         "Command: `python benchmarks/default_bundle.py --data ../shared/data/ut_interaction --work runs`",
         "",
@@ -317,11 +319,6 @@ def _line(row, largest: float, calibrated, plain) -> str:
         f"| {name} | {row.gflops:.4f} | {row.gflops / largest:.3f} | {row.accuracy:.1%} | "
         f"{f'{accuracy(plain[name]):.1%}' if name in plain else '–'} | {none_right}/{none_all} |"
     )
-
-
-def _processor() -> str:
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return f"{len(names)} × {names[0].split(':')[1].strip()}" if names else "unknown processor"
 
 
 def plot(full, front, plain: dict[str, float]) -> None:

@@ -10,7 +10,6 @@ and parameters. About a minute.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
+
+from _options import parser_of
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.models.flops import Cost, count
@@ -275,9 +276,7 @@ def _rows(count: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs/results/paper_numbers.md")
     parser.add_argument("--write-tables", action="store_true", help="write budget_tables/*.json")
     parser.add_argument("--tables", type=Path, help="the transcribed Tables 9-14 (JSON), for --write-tables")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from statistics import median
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
-from a3d_edge.engine.session import BundleNetwork, available_threads, probe_pictures
+from a3d_edge.profiling.windows import window_latencies_ms
 from a3d_edge.table import ConfigurationBudgetTable
 
 __all__ = ["with_int8_costs"]
@@ -27,13 +26,6 @@ def with_int8_costs(bundle: Bundle, table: ConfigurationBudgetTable) -> Configur
 
 
 def _ratio(bundle: Bundle, int8: Configuration) -> float:
-    threads = available_threads()
-    twins = [BundleNetwork(bundle, configuration, threads) for configuration in (int8, int8.at("fp32"))]
-    pictures = [probe_pictures(pathway) for pathway in twins[0].pathways]
-    seconds: list[list[float]] = [[], []]
-    for _ in range(ROUNDS):
-        for place, network in enumerate(twins):
-            begun = time.perf_counter()
-            network.logits(*network.encode_window(pictures))
-            seconds[place].append(time.perf_counter() - begun)
-    return median(seconds[0]) / median(seconds[1])
+    twins = (bundle.open(configuration) for configuration in (int8, int8.at("fp32")))
+    one, other = window_latencies_ms(*twins, windows=ROUNDS)
+    return median(one) / median(other)

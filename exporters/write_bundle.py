@@ -26,12 +26,17 @@ from a3d_edge.exporters.write_int8 import write_int8
 from numpy.typing import NDArray
 
 from a3d_edge import __version__
-from a3d_edge.bundle import (
+from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Configuration, Precision, format_width
+from a3d_edge.engine.ort import OrtEngine
+from a3d_edge.engine.session import available_threads, probe_pictures
+from a3d_edge.errors import UsageError
+from a3d_edge.files import new_directory
+from a3d_edge.manifest import (
     MANIFEST,
     STATISTICS,
     TABLE,
     WEIGHTS,
-    Bundle,
     ConfigurationEntry,
     FileEntry,
     Manifest,
@@ -41,11 +46,6 @@ from a3d_edge.bundle import (
     manifest_digest,
     manifest_text,
 )
-from a3d_edge.configuration import Configuration, Precision, format_width
-from a3d_edge.engine.ort import OrtEngine
-from a3d_edge.engine.session import available_threads, probe_pictures
-from a3d_edge.errors import UsageError
-from a3d_edge.files import new_directory
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.flops import count
 from a3d_edge.models.network import Clips
@@ -53,13 +53,13 @@ from a3d_edge.table import ConfigurationBudgetTable, Row
 from a3d_edge.video.sampler import pathways
 
 __all__ = [
-    "export_bundle",
     "in_precisions",
     "literal_logits",
     "require_calibrated",
     "require_replaceable",
     "unmeasured_row",
     "unmeasured_table",
+    "write_bundle",
 ]
 
 CREATOR = "a3d-edge "
@@ -100,7 +100,7 @@ def in_precisions(
     return table.with_rows(kept)
 
 
-def export_bundle(
+def write_bundle(
     checkpoint: Checkpoint,
     table: ConfigurationBudgetTable,
     parity_clips: Mapping[int, Clips],
@@ -178,7 +178,7 @@ def require_calibrated(checkpoint: Checkpoint, table: ConfigurationBudgetTable) 
         for row in table.rows:
             if str(row.configuration.at("fp32")) not in norm.calibrated:
                 raise UsageError(
-                    f"{row.configuration} is not calibrated ({name}); name training clips with --calibration"
+                    f"{row.configuration} is not calibrated ({name}); name training clips with `calibration`"
                 )
 
 
@@ -189,7 +189,7 @@ def require_replaceable(out: Path) -> None:
     """
     if not out.exists():
         return
-    refusal = f"--out {out}: exists and is not a bundle of ours alone; name another directory"
+    refusal = f"`out` {out}: exists and is not a bundle of ours alone; name another directory"
     try:
         present = {file.name for file in out.iterdir()}
         content = json.loads((out / MANIFEST).read_bytes()) if present else {"files": {}}
@@ -219,8 +219,9 @@ def literal_logits(
 ) -> list[float]:
     """Logits of pictures ``(T, 3, S, S)`` of every pathway, by the graphs without any optimization."""
     literal = replace(OrtEngine.of("CPU"), optimize=False)
-    replaced, values = bundle.replaced(configuration), list(inputs)
-    for stage, graph in bundle.graphs_of(configuration).items():
+    files, values = bundle.files_of(configuration), list(inputs)
+    replaced = files.own.read()
+    for stage, graph in files.graphs().items():
         session = literal.open(graph, replaced[stage], {}, available_threads()).session
         names = [given.name for given in session.get_inputs()]
         values = session.run(None, dict(zip(names, values, strict=True)))[:1]

@@ -23,9 +23,9 @@ from a3d_edge.exporters.store import ALIGNMENT, append, external
 from a3d_edge.exporters.subgraphs import Form, Stage, stage_of
 from numpy.typing import NDArray
 
-from a3d_edge.bundle import INT8_WEIGHTS, SCALES, TensorEntry, WidthEntry, width_key
 from a3d_edge.configuration import Configuration, format_width
 from a3d_edge.errors import A3DEdgeError
+from a3d_edge.manifest import INT8_WEIGHTS, SCALES, TensorEntry, WidthEntry, width_key
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.network import Clips
 

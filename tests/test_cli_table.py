@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fixtures_bundle import main_here
+from fixtures_bundle import Here, main_here
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.table import DeviceProfile, Latency, ProfileRow, find_table, shipped_tables
 
-Here = Callable[..., tuple[int, str, str]]
 NAME = "a3d_slow_8x8_0.06"
 DEFAULT = Bundle.default()
 

@@ -15,10 +15,8 @@ from a3d_edge.plots.curves import (
     COLOURS,
     Curve,
     Deadline,
-    Point,
     curve,
     figure,
-    front,
     given_up,
     save,
     short_name,
@@ -88,15 +86,6 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         curve("mine", table(("w0.50-s64-t2", 1.0, None)), pareto=False)
     with pytest.raises(UsageError, match=r"mine: w0\.50-s224-t2 has no measured latency"):
         curve("mine", THREE, {Configuration(0.5, 128, 2): 4.0}, pareto=False)
-
-
-def test_of_equal_cost_the_better_is_on_the_front() -> None:
-    """And of equal accuracy the cheaper."""
-    a, b, c = (
-        Point(Configuration(0.5, s, 2), cost, 0.6 + extra)
-        for s, cost, extra in ((32, 2.0, 0), (48, 2.0, 0.1), (64, 3.0, 0.1))
-    )
-    assert front([c, a, b]) == (b,)
 
 
 def texts(drawing: Any) -> list[Any]:

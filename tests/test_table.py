@@ -78,6 +78,14 @@ def test_a_row_is_found_by_its_configuration() -> None:
     )
 
 
+def test_weights_take_four_bytes_a_parameter_or_one() -> None:
+    """In fp32 and in int8."""
+    rows = [
+        Row(configuration=name, gflops=1.0, params_m=32.5) for name in ("w1.00-s64-t4", "w1.00-s64-t4-int8")
+    ]
+    assert [row.weight_bytes for row in rows] == [130_000_000, 32_500_000]
+
+
 def test_the_pareto_front_drops_what_another_row_beats() -> None:
     """A dearer row stays only if it is more accurate than every cheaper one; of equal cost the better."""
     beaten = row("w0.90-s128-t8", 8.0, 0.69)
@@ -88,16 +96,23 @@ def test_the_pareto_front_drops_what_another_row_beats() -> None:
     assert (front.architecture, front.measured_on) == ("tiny", "squares")
 
 
+def test_of_equal_cost_the_better_is_on_the_front() -> None:
+    """And of equal accuracy the cheaper, whatever the order and whatever they are."""
+    a, b, c = (2.0, 0.6), (2.0, 0.7), (3.0, 0.7)
+    for given in ([a, b, c], [c, a, b], [b, c, a]):
+        assert pareto_front(given, lambda one: one) == (b,)
+
+
 def test_a_row_of_accuracy_zero_can_be_on_the_front() -> None:
     """The cheapest row is never beaten by a dearer one, however bad it is."""
     worst = row("w0.50-s64-t1", 0.1, 0.0)
-    assert pareto_front([SMALL, worst]) == (worst, SMALL)
+    assert table(SMALL, worst).pareto().rows == (worst, SMALL)
 
 
 def test_the_front_of_unmeasured_rows_is_refused() -> None:
     """No accuracy, no selection; the message names the row."""
     with pytest.raises(A3DEdgeError, match=r"w1\.00-s224-t8 has no accuracy; build the table"):
-        pareto_front([row("w1.00-s224-t8", 41.7)])
+        table(row("w1.00-s224-t8", 41.7)).pareto()
 
 
 # --- precision

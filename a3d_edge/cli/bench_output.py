@@ -10,6 +10,7 @@ from typing import Protocol
 import typer
 
 from a3d_edge.cli.common import emit
+from a3d_edge.cli.flags import as_flags
 from a3d_edge.profiling.bench import Failure, Result, noise_note
 from a3d_edge.table import Latency
 
@@ -61,7 +62,7 @@ class JsonOutput:
     def found(self, one: Result | Failure) -> None:
         """One event."""
         if isinstance(one, Failure):
-            emit("failure", asdict(one))
+            emit("failure", {**asdict(one), "why": as_flags(one.why)})
         else:
             emit("configuration", one.fields())
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from a3d_edge.cli.common import emit, load_bundle, require
-from a3d_edge.cli.outputs import OverwriteOption, claim
+from a3d_edge.cli.common import OverwriteOption, emit, load_bundle, require
 from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.errors import UsageError
 from a3d_edge.labels import label_of
+from a3d_edge.outputs import claim
 
 if TYPE_CHECKING:
     import numpy as np

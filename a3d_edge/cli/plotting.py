@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a3d_edge.cli.common import load_bundle, progress, require, step
-from a3d_edge.cli.outputs import OverwriteOption, claim
+from a3d_edge.cli.common import OverwriteOption, load_bundle, progress, require
 from a3d_edge.errors import UsageError
+from a3d_edge.outputs import claim
+from a3d_edge.training.reports import step
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
@@ -182,7 +183,7 @@ def measured(bundle: Bundle, report: Callable[[int, int], None]) -> Device:
 
     rows, latencies = bundle.table.rows, {}
     for done, row in enumerate(rows, start=1):
-        latencies[row.configuration] = median(window_latencies_ms(bundle.open(row.configuration)))
+        latencies[row.configuration] = median(*window_latencies_ms(bundle.open(row.configuration)))
         report(done, len(rows))
     rate = slope([(row.gflops, latencies[row.configuration]) for row in rows])
     return Device("this device", latencies, rate)

@@ -59,7 +59,7 @@ def verify(
     parities = []
     with progress() as report:
         for done, configuration in enumerate(loaded.configurations, start=1):
-            loaded.graphs_of(configuration, volumes=True)  # also what only other engines open
+            loaded.files_of(configuration).graphs(volumes=True)  # also what only other engines open
             if found.name == DEFAULT:
                 loaded.open(configuration)
             else:
@@ -74,7 +74,8 @@ def engine_parity(bundle: Bundle, configuration: Configuration, engine: Engine) 
     """Compare an engine with ``ort:CPU``. Raises `BundleError` when the probe is off, as `Bundle.open`."""
     from a3d_edge.engine.session import open_network, relative_error
 
-    ours, other = (open_network(bundle, configuration, engine=one) for one in (None, engine))
+    files = bundle.files_of(configuration)
+    ours, other = (open_network(files, engine=one) for one in (None, engine))
     same, error, count = 0, 0.0, 0
     for window in _windows(bundle, configuration):
         expected, got = (network.logits(*network.encode_window(window)) for network in (ours, other))
@@ -86,26 +87,16 @@ def engine_parity(bundle: Bundle, configuration: Configuration, engine: Engine) 
 
 def _windows(bundle: Bundle, configuration: Configuration) -> Iterator[Window]:
     """The probe, then a window of every action that can be rendered."""
-    import numpy as np
-
     from a3d_edge.demo.rendered import CLASSES
     from a3d_edge.engine.session import probe_pictures
-    from a3d_edge.video.preprocess import preprocess
+    from a3d_edge.video.pictures import window_pictures
     from a3d_edge.video.sampler import pathways
 
     found, spec = pathways(bundle.sampling, configuration), bundle.preprocessing
     yield [probe_pictures(pathway) for pathway in found]
     for label in CLASSES:
         images = _rendered(label, bundle.sampling.frames * bundle.sampling.stride, bundle.sampling.rate)
-        yield [
-            np.stack(
-                [
-                    preprocess([images[max(0, i - offset)] for offset in spec.offsets], pathway.size, spec)
-                    for i in pathway.instants
-                ]
-            )
-            for pathway in found
-        ]
+        yield window_pictures(found, spec, images.__getitem__)
 
 
 _RENDERED: dict[tuple[str, int, float], Any] = {}  # drawn once for all configurations

@@ -150,7 +150,7 @@ def left_out_note(results: Sequence[Result], kept: Sequence[Result]) -> str | No
         return None
     return (
         f"left out of the profile as noisy: {names}; measure again when the device does nothing else, or "
-        "keep them with --keep-noisy"
+        "keep them with `keep_noisy`"
     )
 
 

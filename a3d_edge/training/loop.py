@@ -42,11 +42,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
-            raise UsageError(f"--epochs {self.epochs} is below 0")
+            raise UsageError(f"`epochs` {self.epochs} is below 0")
         if not 0 < self.lr < 100:
-            raise UsageError(f"--lr {self.lr} is out of range")
+            raise UsageError(f"`lr` {self.lr} is out of range")
         if self.optimizer not in ("sgd", "adamw"):
-            raise UsageError(f"unknown --optimizer '{self.optimizer}'; there are sgd and adamw")
+            raise UsageError(f"unknown `optimizer` '{self.optimizer}'; there are sgd and adamw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def train(
                     settings.smoothing,
                 )
             if not math.isfinite(losses.cross_entropy + losses.distillation):
-                raise A3DEdgeError(f"the loss of step {step} is not finite; lower --lr (now {settings.lr})")
+                raise A3DEdgeError(f"the loss of step {step} is not finite; lower `lr` (now {settings.lr})")
             whole = False  # from here the weights change one by one
             optimizer.step()
             done, whole = step + 1, True
@@ -175,6 +175,6 @@ def _resume(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer, settings: 
     if state["settings"] != asdict(settings):
         there = state["settings"]
         changed = [f"{k} {there.get(k)}, now {v}" for k, v in asdict(settings).items() if there.get(k) != v]
-        raise UsageError(f"--resume: the checkpoint was trained with other settings ({'; '.join(changed)})")
+        raise UsageError(f"`resume`: the checkpoint was trained with other settings ({'; '.join(changed)})")
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])

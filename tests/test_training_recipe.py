@@ -1,4 +1,4 @@
-"""``train --resume``: which options go on, which are refused, and what older checkpoints tell."""
+"""A run that goes on: what of its recipe does, which are refused, and what older checkpoints tell."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from a3d_edge.cli.train_options import Run, check_same_clips, clips_digest, continued, recorded  # noqa: E402
+from a3d_edge.cli.flags import as_flags  # noqa: E402
 from a3d_edge.errors import UsageError  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint  # noqa: E402
 from a3d_edge.training.clips import Clip  # noqa: E402
+from a3d_edge.training.recipe import Recipe, check_same_clips, clips_digest, continued, recorded  # noqa: E402
 from a3d_edge.video.preprocess import Preprocessing  # noqa: E402
 
 OUT = Path("net.pth")
-GIVEN = Run(
-    "slow_small", None, "0.016", "rgb", 1.0, None, 16, False, 0, 0.3, 196, 0.1, 0.17, 1e-4, "sgd", 0.0, 0,
-    True,
-)  # fmt: skip
+GIVEN = Recipe()
 BEGUN = replace(
     GIVEN, arch="tiny", classes=("right", "down", "still"), input_kind="motion", aspect=1.5, fold=2, batch=4,
     balanced=True, rendered=3, epochs=7, optimizer="adamw", mutual=False, range_name="0.06", smoothing=0.1,
 )  # fmt: skip
 
 
-def checkpoint_of(run: Run, tiny: Checkpoint) -> Checkpoint:
+def checkpoint_of(run: Recipe, tiny: Checkpoint) -> Checkpoint:
     """What a run leaves behind when it is interrupted."""
     tiny.preprocessing = Preprocessing("motion", run.aspect, (0, 2, 6))
     tiny.range_name = run.range_name
@@ -75,7 +73,7 @@ def test_every_option_that_differs_is_refused(
     given = replace(BEGUN, **{name: value})
     with pytest.raises(UsageError) as caught:
         continued(given, {name}, there, OUT)
-    assert str(caught.value) == (
+    assert as_flags(str(caught.value)) == (
         f"--resume: net.pth was begun with {were}, now with {now}; leave what differs out, or begin anew "
         "with another --out"
     )
@@ -87,7 +85,7 @@ def test_all_that_differ_are_told_at_once(tiny_checkpoint: Checkpoint) -> None:
     there = recorded(checkpoint_of(replace(BEGUN, fold=None), tiny_checkpoint))
     given = replace(BEGUN, arch="slow_r50", batch=1)
     with pytest.raises(
-        UsageError, match="with --arch tiny, without --fold, --batch 4, now with --arch slow_r50"
+        UsageError, match="with `arch` tiny, without `fold`, `batch` 4, now with `arch` slow_r50"
     ):
         continued(given, {"arch", "batch", "fold"}, there, OUT)
 
@@ -118,6 +116,6 @@ def test_other_clips_are_refused(tiny_checkpoint: Checkpoint) -> None:
     check_same_clips(tiny_checkpoint, [replace(c, path=Path("there") / str(c.path)) for c in clips], OUT)
     for other in (clips[:1], clips[::-1], [clips[0], replace(clips[1], label="a")]):
         with pytest.raises(
-            UsageError, match=r"--resume: net\.pth was begun with other --data \(2 clips, sha256"
+            UsageError, match=r"`resume`: net\.pth was begun with other `data` \(2 clips, sha256"
         ):
             check_same_clips(tiny_checkpoint, other, OUT)

@@ -1,4 +1,4 @@
-"""What a training run is, by its options; and how ``--resume`` holds them against the checkpoint's."""
+"""What a training run is; and how one that goes on is held against what its checkpoint tells."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ if TYPE_CHECKING:
     from a3d_edge.training.clips import Clip
     from a3d_edge.training.loop import Settings
 
-__all__ = ["Run", "check_same_clips", "clips_digest", "continued", "recorded"]
+__all__ = ["Recipe", "check_same_clips", "clips_digest", "continued", "recorded"]
 
-FLAGS = {
-    "range_name": "--range", "input_kind": "--input", "smoothing": "--label-smoothing",
-    "rendered_share": "--rendered-share", "weight_decay": "--weight-decay", "mutual": "--no-mutual",
-}  # fmt: skip
 SETTINGS = ("epochs", "lr", "warmup", "weight_decay", "optimizer", "smoothing", "seed", "mutual")
 KEPT = ("fold", "batch", "balanced", "rendered", "rendered_share")
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """All options that a run's result depends on, but for the clips themselves."""
+class Recipe:
+    """All that a run's result depends on, but for the clips themselves.
 
-    arch: str
-    classes: tuple[str, ...] | None
-    range_name: str
-    input_kind: str
-    aspect: float
-    fold: int | None
-    batch: int
-    balanced: bool
-    rendered: int
-    rendered_share: float
-    epochs: int
-    lr: float
-    warmup: float
-    weight_decay: float
-    optimizer: str
-    smoothing: float
-    seed: int
-    mutual: bool
+    ``classes``: in order (default: the labels, sorted). ``fold`` of the clips is left out. ``rendered``: so
+    many drawn clips of every class that can be drawn, in ``rendered_share`` of the draws. ``lr`` rises over
+    ``warmup`` of the run. ``mutual``: train narrower networks too, not the full one alone.
+    """
+
+    arch: str = "slow_small"
+    classes: tuple[str, ...] | None = None
+    range_name: str = "0.016"
+    input_kind: str = "rgb"
+    aspect: float = 1.0
+    fold: int | None = None
+    batch: int = 16
+    balanced: bool = False
+    rendered: int = 0
+    rendered_share: float = 0.3
+    epochs: int = 196
+    lr: float = 0.1
+    warmup: float = 0.17
+    weight_decay: float = 1e-4
+    optimizer: str = "sgd"
+    smoothing: float = 0.0
+    seed: int = 0
+    mutual: bool = True
 
     def settings(self) -> Settings:
         """What the training loop is told. Raises `UsageError` for a value that cannot be meant."""
@@ -63,7 +64,7 @@ class Run:
 
 
 def recorded(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The options that a checkpoint was begun with, as far as it tells."""
+    """The parts of the `Recipe` that a checkpoint was begun with, as far as it tells."""
     settings = (checkpoint.resume or checkpoint.origin).get("settings", {})
     return {
         "arch": checkpoint.description.name,
@@ -76,29 +77,27 @@ def recorded(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def continued(given: Run, named: Collection[str], there: Mapping[str, Any], out: Path) -> Run:
-    """The run that goes on: what was not ``named`` on the command line is taken from the checkpoint.
+def continued(given: Recipe, named: Collection[str], there: Mapping[str, Any], out: Path) -> Recipe:
+    """The run that goes on: what was not ``named`` is taken from the checkpoint.
 
-    Raises `UsageError` that lists every option that differs, with both values.
+    Raises `UsageError` that lists everything that differs, with both values.
     """
     here = {**asdict(given), "optimizer": given.optimizer.lower()}
     if differing := [name for name in here if name in named and name in there and here[name] != there[name]]:
         were, are = (", ".join(_shown(name, run[name]) for name in differing) for run in (there, here))
         raise UsageError(
-            f"--resume: {out} was begun with {were}, now with {are}; leave what differs out, or begin anew "
-            "with another --out"
+            f"`resume`: {out} was begun with {were}, now with {are}; leave what differs out, or begin anew "
+            "with another `out`"
         )
     return replace(given, **there)
 
 
 def _shown(name: str, value: Any) -> str:
-    flag = FLAGS.get(name, f"--{name}")
     if isinstance(value, bool):
-        on = not value if name == "mutual" else value
-        return f"{'with' if on else 'without'} {flag}"
+        return f"{'with' if value else 'without'} `{name}`"
     if value is None:
-        return f"without {flag}"
-    return f"{flag} {','.join(value) if isinstance(value, tuple) else value}"
+        return f"without `{name}`"
+    return f"`{name}` {','.join(value) if isinstance(value, tuple) else value}"
 
 
 def clips_digest(clips: Sequence[Clip]) -> str:
@@ -113,6 +112,6 @@ def check_same_clips(checkpoint: Checkpoint, clips: Sequence[Clip], out: Path) -
     then, now = checkpoint.origin.get("clips"), clips_digest(clips)
     if then is not None and then != now:
         raise UsageError(
-            f"--resume: {out} was begun with other --data ({then}; now {now}); name the same lists in the "
-            "same order, or begin anew with another --out"
+            f"`resume`: {out} was begun with other `data` ({then}; now {now}); name the same lists in the "
+            "same order, or begin anew with another `out`"
         )
