@@ -14,6 +14,7 @@ from a3d_edge.models.x3d import X3DDescription
 __all__ = ["ARCHITECTURES", "describe", "read_description"]
 
 R50, R101, SMALL = (3, 4, 6, 3), (3, 4, 23, 3), (1, 1, 1, 1)
+X3D = (3, 5, 11, 7)  # of XS, S and M: one network, which sees more or less
 
 ARCHITECTURES: dict[str, NetworkDescription] = {
     description.name: description
@@ -34,7 +35,10 @@ ARCHITECTURES: dict[str, NetworkDescription] = {
         SlowFastDescription(
             name="slowfast_small", blocks=SMALL, base_width=16, alpha=8, beta_inv=4, classes=7, size=96
         ),
-        X3DDescription(name="x3d_m", blocks=(3, 5, 11, 7), base_width=24),
+        X3DDescription(name="x3d_xs", blocks=X3D, base_width=24, exact=True, size=160, frames=4, stride=12),
+        X3DDescription(name="x3d_s", blocks=X3D, base_width=24, exact=True, size=160, frames=13, stride=6),
+        X3DDescription(name="x3d_m", blocks=X3D, base_width=24, exact=True),
+        X3DDescription(name="x3d_l", blocks=(5, 10, 25, 15), base_width=24, exact=True, size=312),
     )
 }
 
