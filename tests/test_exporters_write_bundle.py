@@ -26,6 +26,7 @@ from fixtures_bundle import (
 from a3d_edge.bundle import Bundle, Manifest
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
+from a3d_edge.video.preprocess import OFFSETS, InputKind, Preprocessing
 
 torch = pytest.importorskip("torch")
 
@@ -309,18 +310,16 @@ def test_the_table_and_the_origin_go_along(tmp_path: Path) -> None:
     assert bundle.manifest.created_by.startswith("a3d-edge 0.")
 
 
-def test_preprocessing_goes_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["motion", "change"])
+def test_preprocessing_goes_along(tmp_path: Path, kind: InputKind) -> None:
     """What the network eats is a field of the bundle."""
     from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
 
-    from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing
-
-    checkpoint = replace(
-        calibrated_checkpoint([SMALLEST]), preprocessing=Preprocessing("motion", 1.5, MOTION_OFFSETS)
-    )
+    spec = Preprocessing(kind, 1.5, OFFSETS[kind])
+    checkpoint = replace(calibrated_checkpoint([SMALLEST]), preprocessing=spec)
     table = unmeasured_table(checkpoint, [SMALLEST])
     export_bundle(checkpoint, table, parity_clips([SMALLEST]), tmp_path / "bundle")
-    assert Bundle.load(tmp_path / "bundle").preprocessing == Preprocessing("motion", 1.5, MOTION_OFFSETS)
+    assert Bundle.load(tmp_path / "bundle").preprocessing == spec
 
 
 def test_files_have_the_user_s_modes_and_are_as_listed(whole: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -72,7 +72,9 @@ def train(
     rendered_share: float = typer.Option(
         0.3, "--rendered-share", help="Share of draws that are rendered.", min=0, max=0.95
     ),
-    input_kind: str = typer.Option("rgb", "--input", help="rgb (the paper's) or motion (grey differences)."),
+    input_kind: str = typer.Option(
+        "rgb", "--input", help="rgb (the paper's), motion (grey differences) or change (their sizes alone)."
+    ),
     aspect: float = typer.Option(1.0, "--aspect", help="Widest visible part; 1 is a centre crop.", min=1),
     no_mutual: bool = typer.Option(False, "--no-mutual", help="Train the full network alone, to compare."),
     seed: int = typer.Option(0, "--seed", help="Of weights, order and augmentation.", min=0),
@@ -214,12 +216,12 @@ def _fresh(run: Run, names: tuple[str, ...], init: Path | None) -> Checkpoint:
 
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.models.registry import describe
-    from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing
+    from a3d_edge.video.preprocess import OFFSETS, Preprocessing
 
-    if run.input_kind not in ("rgb", "motion"):
-        raise UsageError(f"unknown --input '{run.input_kind}'; there are rgb and motion")
-    offsets = (MOTION_OFFSETS,) if run.input_kind == "motion" else ()
-    spec = Preprocessing(cast(Literal["rgb", "motion"], run.input_kind), run.aspect, *offsets)
+    kind = next((kind for kind in OFFSETS if kind == run.input_kind), None)
+    if kind is None:
+        raise UsageError(f"unknown --input '{run.input_kind}'; there are {', '.join(OFFSETS)}")
+    spec = Preprocessing(kind, run.aspect, OFFSETS[kind])
     torch.manual_seed(run.seed)
     checkpoint = Checkpoint(describe(run.arch, len(names)).build(), names, spec, run.range_name)
     if init is not None:
