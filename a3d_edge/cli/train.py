@@ -44,7 +44,9 @@ def train(
     rendered_share: float = typer.Option(
         0.3, "--rendered-share", help="Share of draws that are rendered.", min=0, max=0.95
     ),
-    input_kind: str = typer.Option("rgb", "--input", help="rgb (the paper's) or motion (grey differences)."),
+    input_kind: str = typer.Option(
+        "rgb", "--input", help="rgb (the paper's), motion (grey differences) or change (their sizes alone)."
+    ),
     aspect: float = typer.Option(1.0, "--aspect", help="Widest visible part; 1 is a centre crop.", min=1),
     no_mutual: bool = typer.Option(False, "--no-mutual", help="Train the full network alone, to compare."),
     seed: int = typer.Option(0, "--seed", help="Of weights, order and augmentation.", min=0),

@@ -129,7 +129,7 @@ def _padded_in_time(x: Tensor, kt: int) -> tuple[Tensor, int]:
     in the memory before (measured: every second one of a 3×1×1 kernel on 2 frames; torch 2.13). With the
     zeros in the clip itself it is right.
     """
-    if kt <= x.shape[2] or not torch.is_autocast_enabled(x.device.type):
+    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or kt <= x.shape[2]:
         return x, kt // 2
     return F.pad(x, (0, 0, 0, 0, kt // 2, kt // 2)), 0
 

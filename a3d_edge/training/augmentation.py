@@ -134,6 +134,7 @@ class _Look:
     pose: _Pose
     gains: NDArray[np.float32]  # one per channel; a negative one swaps light and dark (motion only)
     grey_gain: float
+    change: bool
     noise: float
     rng: np.random.Generator
 
@@ -145,7 +146,8 @@ class _Look:
         # Appearance is what a network of few training scenes learns by heart: at times take it away.
         grey_gain = 0.0 if rng.random() < 0.3 else float(polarity)
         signed = (gains * (polarity if spec.input == "motion" else 1.0)).astype(np.float32)
-        return cls(size, spec.aspect, pose, signed, grey_gain, rng.uniform(0.0, 0.01), rng)
+        change = spec.input == "change"
+        return cls(size, spec.aspect, pose, signed, grey_gain, change, rng.uniform(0.0, 0.01), rng)
 
     def inside(self, image: Image) -> NDArray[np.bool_]:
         """Where the input shows the picture, ``(S, S)``."""
@@ -162,8 +164,9 @@ class _Look:
         out = np.empty((3, self.size, self.size), np.float32)
         for channel, earlier in zip(out, before, strict=False):
             np.multiply(now - earlier, gain / MOTION_STD, out=channel)
-        if len(before) < len(out):
-            out[2] = (now - now[inside].mean()) * (abs(gain) * self.grey_gain / GREY_STD)
+        if self.change:
+            return np.abs(out) * inside
+        out[2] = (now - now[inside].mean()) * (abs(gain) * self.grey_gain / GREY_STD)
         out += self.rng.normal(0.0, self.noise / MOTION_STD, out.shape).astype(np.float32)
         return out * inside
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, cast
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from a3d_edge.models.checkpoint import Checkpoint, load
 from a3d_edge.models.registry import describe
 from a3d_edge.training.recipe import Recipe
 from a3d_edge.training.reports import Note
-from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing
+from a3d_edge.video.preprocess import OFFSETS, Preprocessing
 
 __all__ = ["fresh"]
 
@@ -25,10 +24,10 @@ def fresh(recipe: Recipe, names: tuple[str, ...], init: Path | None, note: Note)
 
     Raises `UsageError` for an unknown architecture or input, and an ``init`` of another one.
     """
-    if recipe.input_kind not in ("rgb", "motion"):
-        raise UsageError(f"unknown `input_kind` '{recipe.input_kind}'; there are rgb and motion")
-    offsets = (MOTION_OFFSETS,) if recipe.input_kind == "motion" else ()
-    spec = Preprocessing(cast(Literal["rgb", "motion"], recipe.input_kind), recipe.aspect, *offsets)
+    kind = next((kind for kind in OFFSETS if kind == recipe.input_kind), None)
+    if kind is None:
+        raise UsageError(f"unknown `input_kind` '{recipe.input_kind}'; there are {', '.join(OFFSETS)}")
+    spec = Preprocessing(kind, recipe.aspect, OFFSETS[kind])
     torch.manual_seed(recipe.seed)
     checkpoint = Checkpoint(describe(recipe.arch, len(names)).build(), names, spec, recipe.range_name)
     if init is not None:
