@@ -3,10 +3,11 @@
     nox                      every interpreter of 3.10 to 3.14 that is found on the PATH
     nox -s runtime-3.13      one of them; what follows -- goes to pytest
     nox -s floors            each dependency at its floor, on Python 3.11
+    nox -s lint              style, the docs, and types and import directions of the built wheel
 
-None of these environments has PyTorch: the tests that need it are left out (tests/conftest.py). The tiny
-bundles that the others run are exported by the Python that nox itself runs on, which is that of the
-development tools (``pip install --editable '.[dev]'``).
+The environments of the first three have no PyTorch: the tests that need it are left out (tests/conftest.py).
+The tiny bundles that the others run are exported by the Python that nox itself runs on, which is that of the
+development tools (``pip install --editable '.[dev]'``); ``lint`` uses these as they are.
 """
 
 from __future__ import annotations
@@ -50,6 +51,22 @@ def floors(session: nox.Session) -> None:
     _try(session)
 
 
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Types and imports are the wheel's: only there `exporters` and `budget_tables` are where they belong."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mkdocs", "build", "--strict", "--quiet", "--site-dir", str(_folder() / "site"))
+    unpacked = _folder() / "unpacked"
+    install = ("install", "--quiet", "--no-deps", "--target", str(unpacked), str(_wheel(session)))
+    session.run(sys.executable, "-m", "pip", *install)
+    session.chdir(unpacked)  # which comes before the checkout
+    settings = str(ROOT / "pyproject.toml")
+    session.run("mypy", "--config-file", settings, "-p", "a3d_edge")
+    session.run("mypy", "--config-file", settings, "--strict", str(ROOT / "examples"))
+    session.run("lint-imports", "--no-cache", "--config", settings)
+
+
 def _try(session: nox.Session) -> None:
     session.run("python", "-c", NO_TORCH)
     session.run("pip", "list")
@@ -57,7 +74,7 @@ def _try(session: nox.Session) -> None:
     session.chdir(session.create_tmp())  # away from the source tree, which tests would import
     session.run(
         "pytest", f"--config-file={ROOT / 'pyproject.toml'}", f"--rootdir={ROOT}", str(ROOT / "tests"),
-        *session.posargs, env={"A3D_EDGE_TEST_BUNDLES": bundles},
+        "-n", "2", "--dist", "loadfile", *session.posargs, env={"A3D_EDGE_TEST_BUNDLES": bundles},
     )  # fmt: skip
     session.run("a3d-edge", "run", "--source", "demo", "--seconds", "3")
 

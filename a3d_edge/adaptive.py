@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from a3d_edge.audience import Audience
@@ -23,6 +23,7 @@ from a3d_edge.engine.pool import SessionPool
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.events import Prediction, Ranking, Summary, Switch
+from a3d_edge.pace import Pace
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.sampler import Sampler
 
@@ -32,8 +33,6 @@ LOG = logging.getLogger("a3d_edge")
 
 LOADING_S = 0.1
 """How long to wait for a network before looking whether to stop."""
-DECISION_S = 1.0
-"""How long a decision holds that was made while waiting: sensors are not read more often either."""
 
 
 class Controller(Protocol):
@@ -52,18 +51,16 @@ class Controller(Protocol):
 class AdaptiveWindows:
     """The windows of one stream, each run on the configuration that the controller wants.
 
-    ``live``: switches are prepared in the background and made when ready, and of several windows that are
-    ready the newest is run; else every window is, exactly on what the controller says. ``stop``: ends any
-    wait. ``max_predictions``: nothing is run after so many. The other options are `Runtime`'s. Raises
-    `A3DEdgeError` of every branch.
+    ``pace``: which windows are run, and when a switch is made. ``stop``: ends any wait. ``max_predictions``:
+    nothing is run after so many. The other options are `Runtime`'s. Raises `A3DEdgeError` of every branch.
     """
 
     def __init__(
         self,
         bundle: Bundle,
         audience: Audience,
+        pace: Pace,
         *,
-        live: bool,
         stop: threading.Event,
         budget: Budget | str,
         hop: int | None,
@@ -73,22 +70,18 @@ class AdaptiveWindows:
         latencies: Mapping[Configuration, float] | None,
         memory: int | None,
         cache: PreparedNetworks | None,
-        clock: Callable[[], float],
         max_predictions: int | None = None,
         source: str | None = None,
     ) -> None:
-        self._bundle, self._audience, self._live, self._stop = bundle, audience, live, stop
+        self._bundle, self._audience, self._pace, self._stop = bundle, audience, pace, stop
         self._hop = bundle.sampling.stride if hop is None else hop
         self.sampler = Sampler(bundle.sampling, self._hop, bundle.preprocessing.offsets)
-        hop_s = self._hop / bundle.sampling.rate if live else None
-        # A file runs faster than its time: what the controller waits for is then seconds of the stream.
-        self._stream_s = 0.0
-        time_of = clock if live else lambda: self._stream_s
+        hop_s = pace.hop_s(self._hop / bundle.sampling.rate)
         self._controller = controller or BudgetController(
-            bundle.table, budget=budget, hop_s=hop_s, clock=time_of, latencies=latencies
+            bundle.table, budget=budget, hop_s=hop_s, clock=pace.now, latencies=latencies
         )
-        self._max_predictions, self._clock, self._source_name = max_predictions, clock, source
-        self.pool = SessionPool(bundle, memory=memory, threads=threads, engine=engine, cache=cache)
+        self._max_predictions, self._source_name = max_predictions, source
+        self.pool = SessionPool(bundle.networks, memory=memory, threads=threads, engine=engine, cache=cache)
         self._cache = cache
         self._latest: Prediction | None = None
         self._decision: Decision | None = None  # for the next window; None until it is asked for
@@ -126,36 +119,29 @@ class AdaptiveWindows:
         return True
 
     def take(self, frame: Frame) -> Iterator[Prediction]:
-        """Look at the next frame; unless live, answer what it completes. Raises `UsageError` if it is not
-        later than the one before, or no picture."""
-        self._stream_s = frame.time_s
+        """Look at the next frame; where the pace says so, answer what it completes. Raises `UsageError` if it
+        is not later than the one before, or no picture."""
+        self._pace.see(frame)
         for sample in self.sampler.push(frame):
             self._stream.add(sample)
-            if not self._live:
-                yield from self.answer()
+            yield from self._pace.after_sample(self)
         if not self._told_far and (far_s := self.sampler.far_apart_s) is not None:
             self._tell_far(far_s)
         self._audience.frame(frame, self._latest)
 
     def answer(self) -> Iterator[Prediction]:
-        """Run every window that is ready; of a live source only the newest, the others are counted."""
+        """Run every window that is ready; those that the pace passes over are counted."""
         while not self.is_enough and (window := self._next_window()) is not None:
-            if self._live and self._stream.is_ready_after(window):
+            if self._pace.passes_over(self._stream, window):
                 self._stream.skip(window)
                 self.summary.windows_skipped += 1
                 continue
             yield self._predict(window)
 
     def look_ahead(self) -> None:
-        """Of a live source, after a prediction: most of a hop is left, and nothing waits.
-
-        Decide about the next window, and if a switch can be made, make it now, with all that has come.
-        """
-        if not self._live or self._decision is not None:  # nothing was predicted since
-            return
-        self._decide()
-        if self._switch_to(self._wanted):
-            self._stream.encode_ahead()
+        """Nothing is ready: if a window was run since this was asked last, the next may be prepared for."""
+        if self._decision is None:
+            self._pace.after_prediction(self)
 
     def end(self) -> Iterator[Prediction]:
         """The stream is over: what its last frame completes. The next frame begins another."""
@@ -180,29 +166,31 @@ class AdaptiveWindows:
         """The next ready window, under the configuration that is to run it."""
         if self._stream.next_ready() is None:
             return None
-        if self._decision is None or (self._live and self._clock() - self._decided_at > DECISION_S):
-            self._decide()
-        if self._live:
-            self.pool.prepare(self._wanted.configuration)
-        else:
-            self._switch_to(self._wanted)
+        if self._decision is None or self._pace.now() - self._decided_at > self._pace.decision_s:
+            self.decide()
+        self._pace.before_window(self)
         return None if self._stop.is_set() else self._stream.next_ready()
 
-    def _decide(self) -> None:
-        self._decision, self._decided_at = self._controller.decide(), self._clock()
+    def decide(self) -> None:
+        """Ask the controller which configuration is wanted."""
+        self._decision, self._decided_at = self._controller.decide(), self._pace.now()
         LOG.debug("wants %s: %s", self._decision.configuration, self._decision.reason)
         if self._decision.configuration != self._wanted.configuration:
             self._wanted = self._decision
         if self._decision.configuration == self._why.configuration:
             self._why = self._decision
 
-    def _switch_to(self, decision: Decision) -> bool:
-        """Switch if the network is there, and otherwise see that it will be; whether it was."""
-        before, after = self._stream.network.configuration, decision.configuration
+    def prepare(self) -> None:
+        """Begin to load what is wanted."""
+        self.pool.prepare(self._wanted.configuration)
+
+    def switch(self, *, wait: bool) -> bool:
+        """Switch to what is wanted: once it is loaded, or only if it is; whether it was done."""
+        before, after = self.configuration, self._wanted.configuration
         if after == before:
             return False
-        self.pool.prepare(after)
-        if not (self.pool.is_ready(after) if self._live else self._loaded(after)):
+        self.prepare()
+        if not (self._loaded(after) if wait else self.pool.is_ready(after)):
             return False
         self._tell_of_cache()
         try:
@@ -212,11 +200,15 @@ class AdaptiveWindows:
             self._audience.warning(f"{after} could not be loaded, {before} runs on: {error}")
             return False
         self._stream.switch(network)
-        self._why = decision
+        self._why = self._wanted
         self.summary.switches += 1
         at = self._latest.stream_time_s if self._latest else 0.0
-        self._audience.switch(Switch(at, before, after, decision.reason, decision.limiting_signal))
+        self._audience.switch(Switch(at, before, after, self._why.reason, self._why.limiting_signal))
         return True
+
+    def encode_ahead(self) -> None:
+        """Encode for the next window what has come, where nothing waits."""
+        self._stream.encode_ahead()
 
     def _tell_of_cache(self) -> None:
         for note in self._cache.notes() if self._cache else ():

@@ -6,9 +6,12 @@ import math
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from a3d_edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 __all__ = ["Budget", "BudgetKind", "Configuration", "Precision", "pick_frames"]
 
@@ -24,7 +27,7 @@ _AMOUNT = re.compile(r"(?P<amount>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[a-z]*)", re.I
 class Configuration:
     """One way to run the network: width factor γw, input side S in pixels, frames T, precision.
 
-    Written ``w0.50-s224-t4``, with int8 ``w0.50-s224-t4-int8``. Raises `UsageError` when a
+    Written ``w0.50-s224-t4``, with int8 ``w0.50-s224-t4-int8``, also in files. Raises `UsageError` when a
     value is outside what any network takes.
     Source: paper §3 (γw, γs, γt).
     """
@@ -61,9 +64,29 @@ class Configuration:
         """The same in another precision."""
         return replace(self, precision=precision)
 
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(
+            _of_file, serialization=core_schema.to_string_ser_schema(when_used="json")
+        )
+
     def __str__(self) -> str:
         suffix = "" if self.precision == "fp32" else f"-{self.precision}"
         return f"w{format_width(self.width)}-s{self.size}-t{self.frames}{suffix}"
+
+
+def _of_file(value: Any) -> Configuration:
+    """What a file's field or key says. Raises `ValueError`, as pydantic wants it."""
+    if isinstance(value, Configuration):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"a configuration is written as a string, not as {type(value).__name__}")
+    return Configuration.parse(value)
 
 
 def format_width(width: float) -> str:
@@ -113,7 +136,7 @@ class Budget:
             return cls(BudgetKind.AUTO)
         if word.lower().startswith("trace:"):
             raise UsageError(
-                "--budget trace:FILE is not in this version; use auto, 0.25, 5GFLOPs, 80ms or a name"
+                "`budget` trace:FILE is not in this version; use auto, 0.25, 5GFLOPs, 80ms or a name"
             )
         if _NAME.fullmatch(word):
             return cls(BudgetKind.PINNED, configuration=Configuration.parse(word))

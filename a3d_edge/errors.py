@@ -1,10 +1,10 @@
 """Every error this library raises on purpose.
 
-Each message says what was wrong, where (file, key or flag) and what to do next.
-The command line turns the branch into its exit code and prints one line, no traceback.
+Each message says what was wrong, where (file, key or `parameter`) and what to do next. The command line turns
+the branch into its exit code, `parameter` into its option, and prints one line, no traceback.
 
     A3DEdgeError                1  something failed while running
-    ├── UsageError              2  an argument, option or value that cannot be meant
+    ├── UsageError              2  an argument, option or value that cannot be meant; a ValueError too
     ├── SourceError             3  a camera, file, folder or stream that cannot be read
     ├── BundleError             4  a bundle or table that is missing, altered or not ours
     │   └── CheckpointError     4  the same for a checkpoint
@@ -32,8 +32,8 @@ class A3DEdgeError(Exception):
     exit_code = 1
 
 
-class UsageError(A3DEdgeError):
-    """An argument, option or value that cannot be meant."""
+class UsageError(A3DEdgeError, ValueError):
+    """An argument, option or value that cannot be meant; a `ValueError`, as Python's own calls raise."""
 
     exit_code = 2
 

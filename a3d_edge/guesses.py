@@ -9,29 +9,43 @@ from importlib.util import find_spec
 __all__ = ["advice", "is_module"]
 
 _MEANT: dict[str, tuple[str, ...]] = {
-    "a3d_edge.Bundle.load": ("load", "load_bundle", "load_model", "from_pretrained", "Model", "get_model"),
-    "a3d_edge.Bundle.open": ("Session", "InferenceSession", "load_network", "compile"),
+    "a3d_edge.Bundle.load": (
+        "load", "load_bundle", "load_model", "from_pretrained", "Model", "get_model", "AutoModel", "readNet",
+        "readNetFromONNX",
+    ),
+    "a3d_edge.Bundle.open": ("Session", "InferenceSession", "load_network", "compile", "Net"),
     "a3d_edge.open_source": (
         "VideoCapture", "VideoReader", "VideoSource", "Camera", "Stream", "open", "open_video", "read_video",
-        "get_video_frames_generator", "VideoInfo",
+        "get_video_frames_generator", "VideoInfo", "FrameSource",
     ),
     "a3d_edge.stream": (
-        "run", "predict", "infer", "recognise", "recognize", "classify", "Pipeline", "InferencePipeline",
+        "run", "predict", "infer", "recognise", "recognize", "classify", "pipeline", "Pipeline",
+        "InferencePipeline", "process_video",
     ),
     "a3d_edge.Recognizer": ("Recogniser", "Classifier", "VideoClassifier", "Predictor"),
     "a3d_edge.Prediction": ("Detections", "Classifications", "Result", "Results"),
-    "a3d_edge.Events": ("Sink", "Callback", "Listener"),
+    "a3d_edge.Events": ("Sink", "Callback", "Listener", "CSVSink"),
+    "a3d_edge.Summary": ("FPSMonitor",),
     "a3d_edge.DeviceSensors": ("Sensors",),
-    "a3d_edge.Controller": ("Policy",),
+    "a3d_edge.Controller": ("Policy", "Scheduler"),
+    "a3d_edge.table.DeviceProfile": ("Profile",),
     "a3d_edge.Configuration": ("Config",),
     "a3d_edge.ConfigurationBudgetTable": ("Table", "BudgetTable"),
     "a3d_edge.A3DEdgeError": ("Error", "A3dEdgeError"),
-    "a3d_edge.find_engine": ("Engine", "Device", "device"),
+    "a3d_edge.find_engine": ("Engine", "Device", "device", "SessionOptions"),
     "a3d_edge.sinks.video_writer.VideoSink": ("VideoSink", "VideoWriter"),
     "a3d_edge.sinks.jsonl.JsonEvents": ("JsonEvents", "JSONSink", "JsonSink"),
-    "a3d_edge.sinks.pictures.PictureEvents": ("imshow", "Annotator", "LabelAnnotator"),
+    "a3d_edge.sinks.pictures.PictureEvents": ("imshow", "Annotator", "LabelAnnotator", "BoxAnnotator"),
     "a3d_edge.models.load_checkpoint": ("load_checkpoint", "load_state_dict"),
-    "a3d_edge.exporters.write_bundle.export_bundle": ("export", "export_bundle"),
+    "a3d_edge.models.checkpoint.save": ("save", "save_checkpoint"),
+    "a3d_edge.models.foreign.read": ("import_checkpoint",),
+    "a3d_edge.models.registry.describe": ("list_models", "create_model"),
+    "a3d_edge.models.flops.count": ("flops", "count_flops"),
+    "a3d_edge.training.train": ("train", "fit", "Trainer"),
+    "a3d_edge.training.evaluate": ("evaluate", "eval"),
+    "a3d_edge.training.calibrate.calibrate": ("calibrate",),
+    "a3d_edge.training.build_table": ("build_table",),
+    "a3d_edge.exporters.export_bundle": ("export", "export_bundle", "Exporter"),
 }  # fmt: skip
 """Where what is meant is, by the names it is looked for."""
 

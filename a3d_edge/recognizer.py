@@ -18,6 +18,7 @@ from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
 from a3d_edge.errors import UsageError
 from a3d_edge.events import Events, Prediction, Summary
+from a3d_edge.pace import pace_of
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.preprocess import check_image
 
@@ -62,8 +63,9 @@ class Recognizer:
         self._predicted = 0  # before the present stream, which ends with a padded window if it gave none
         self._last_s = -math.inf  # until the stream's first frame
         self._windows = AdaptiveWindows(
-            bundle, self._audience, live=live, stop=self._stop, budget=budget, hop=hop, controller=controller,
-            threads=threads, engine=engine, latencies=latencies, memory=memory, cache=cache, clock=clock,
+            bundle, self._audience, pace_of(live, clock), stop=self._stop, budget=budget, hop=hop,
+            controller=controller, threads=threads, engine=engine, latencies=latencies, memory=memory,
+            cache=cache,
         )  # fmt: skip
         with ExitStack() as failing:
             failing.callback(self._windows.pool.close)

@@ -23,8 +23,9 @@ from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
 from a3d_edge.errors import UsageError
 from a3d_edge.events import Events, Prediction, Summary
+from a3d_edge.pace import pace_of
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.reader import LIVE_CAPACITY, Reader
+from a3d_edge.video.reader import Reader
 from a3d_edge.video.sampler import Calm
 from a3d_edge.video.source import Source, open_source
 
@@ -81,10 +82,11 @@ class Runtime:
         self._running: Callable[[], Generator[Prediction, None, None] | None] = lambda: None
         with ExitStack() as failing:
             self._source = _opened(source, failing)
+            self._pace = pace_of(self._source.live, clock)
             self._windows = AdaptiveWindows(
-                bundle, self._audience, live=self._source.live, stop=self._stop, budget=budget, hop=hop,
+                bundle, self._audience, self._pace, stop=self._stop, budget=budget, hop=hop,
                 controller=controller, threads=threads, engine=engine, latencies=latencies, memory=memory,
-                cache=cache, clock=clock, max_predictions=max_predictions, source=self._source.name,
+                cache=cache, max_predictions=max_predictions, source=self._source.name,
             )  # fmt: skip
             self._pool = self._windows.pool
             self.summary = self._windows.summary
@@ -152,8 +154,7 @@ class Runtime:
                 return
             if frame is not None:
                 yield from self._windows.take(frame)
-                if self._source.live:
-                    yield from self._catch_up(reader)
+                yield from self._catch_up(reader)
             yield from self._windows.answer()
             self._windows.look_ahead()
 
@@ -170,14 +171,11 @@ class Runtime:
 
     def _calm(self) -> Calm | None:
         """The frames not to wake for: those that neither a window nor somebody told of frames waits for."""
-        return self._windows.sampler.calm if self._source.live and not self._every_frame else None
+        return None if self._every_frame else self._pace.calm(self._windows.sampler)
 
     def _catch_up(self, reader: Reader) -> Iterator[Prediction]:
-        """Look at everything that has come before answering, so that the answer is new.
-
-        At most a queue-full: where frames come faster than they are looked at, there is always one more.
-        """
-        for _ in range(LIVE_CAPACITY):
+        """Look at what has come before answering, so that the answer is new."""
+        for _ in range(self._pace.backlog):
             frame: Frame | None = None if self._stop.is_set() else reader.get(0)
             if frame is None:
                 return

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from a3d_edge.configuration import Configuration, Precision
 from a3d_edge.errors import A3DEdgeError, BundleError, UsageError
@@ -33,6 +42,7 @@ __all__ = [
 INT8_COST = 0.3
 """What int8 costs of the same configuration in fp32 where it was not measured: Slow R-50's, see
 docs/results/performance.md. A small network gains less, so an export measures it (`Row.int8_cost`)."""
+WEIGHT_BYTES = {"fp32": 4, "int8": 1}
 
 
 class _Named(BaseModel):
@@ -41,21 +51,8 @@ class _Named(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    configuration: str
+    configuration: Configuration
     gflops: float = Field(gt=0.0)
-
-    @field_validator("configuration")
-    @classmethod
-    def _is_a_configuration(cls, value: str) -> str:
-        try:
-            return str(Configuration.parse(value))
-        except UsageError as error:
-            raise ValueError(str(error)) from error
-
-    @property
-    def parsed(self) -> Configuration:
-        """The row's configuration as a value."""
-        return Configuration.parse(self.configuration)
 
 
 class Row(_Named):
@@ -64,11 +61,16 @@ class Row(_Named):
     configuration's, as a column; ``int8_cost`` the time of an int8 row over that of the same in fp32, as
     measured at export."""
 
-    precision: Precision = "fp32"
+    precision: Precision = Field(default=None, validate_default=True)
     int8_cost: float | None = Field(default=None, gt=0.0)
     accuracy: float | None = Field(default=None, ge=0.0, le=1.0)
     streaming_gflops: float | None = Field(default=None, gt=0.0)
     params_m: float = Field(gt=0.0)
+
+    @property
+    def weight_bytes(self) -> int:
+        """What the weights take when they are loaded."""
+        return int(self.params_m * 1e6) * WEIGHT_BYTES[self.precision]
 
     @property
     def cost(self) -> float:
@@ -77,17 +79,15 @@ class Row(_Named):
         share = INT8_COST if self.int8_cost is None else self.int8_cost
         return self.gflops * (share if self.precision == "int8" else 1.0)
 
-    @model_validator(mode="before")
+    @field_validator("precision", mode="before")
     @classmethod
-    def _precision_of_the_name(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "precision" not in values:
-            int8 = str(values.get("configuration", "")).endswith("-int8")
-            return {**values, "precision": "int8" if int8 else "fp32"}
-        return values
+    def _of_the_configuration(cls, value: Any, info: ValidationInfo) -> Any:
+        own = info.data.get("configuration")
+        return own.precision if value is None and own is not None else value
 
     @model_validator(mode="after")
     def _agrees(self) -> Row:
-        if self.parsed.precision != self.precision:
+        if self.configuration.precision != self.precision:
             raise ValueError(f"precision {self.precision} is not that of {self.configuration}")
         if self.int8_cost is not None and self.precision != "int8":
             raise ValueError(f"int8_cost is given for {self.configuration}, which is not int8")
@@ -112,19 +112,35 @@ class ConfigurationBudgetTable(BaseModel):
     def row(self, configuration: Configuration) -> Row:
         """The row of a configuration. Raises `UsageError` that names those there are."""
         for row in self.rows:
-            if row.parsed == configuration:
+            if row.configuration == configuration:
                 return row
-        known = ", ".join(row.configuration for row in self.rows)
+        known = ", ".join(str(row.configuration) for row in self.rows)
         raise UsageError(f"configuration {configuration} is not in the table; it has {known}")
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
         """All configurations, cheapest first."""
-        return tuple(row.parsed for row in self.rows)
+        return tuple(row.configuration for row in self.rows)
+
+    @cached_property
+    def worthwhile(self) -> tuple[tuple[Configuration, float], ...]:
+        """What is worth running, cheapest first, each with its share of the dearest row's cost: the Pareto
+        front where the accuracy of every row is known, else all rows."""
+        known = all(row.accuracy is not None for row in self.rows)
+        rows = pareto_front(self.rows, _cost_and_accuracy) if known else self.rows
+        return tuple((row.configuration, row.cost / self.rows[-1].cost) for row in rows)
+
+    def with_rows(self, rows: Iterable[Row], measured_on: str | None = None) -> ConfigurationBudgetTable:
+        """The same table with other rows, put in order; ``measured_on`` as it was if not given."""
+        where = self.measured_on if measured_on is None else measured_on
+        return ConfigurationBudgetTable(architecture=self.architecture, measured_on=where, rows=tuple(rows))
 
     def pareto(self) -> ConfigurationBudgetTable:
-        """The same table with only the rows that no other row beats in both cost and accuracy."""
-        return self.model_copy(update={"rows": pareto_front(self.rows)})
+        """The same table with only the rows that no other row beats in both cost and accuracy.
+
+        Raises `A3DEdgeError` for a row without accuracy.
+        """
+        return self.with_rows(pareto_front(self.rows, _cost_and_accuracy))
 
     def to_json(self) -> str:
         """Stable, indented JSON."""
@@ -239,24 +255,25 @@ def find_table(text: str) -> ConfigurationBudgetTable:
     return ConfigurationBudgetTable.load(shipped[text])
 
 
-def pareto_front(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Rows that no cheaper-or-equal row matches in accuracy, cheapest first.
-
-    Raises `A3DEdgeError` for a row without accuracy.
-    """
-    best = -1.0
-    front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row.cost, -_accuracy(row))):
-        if _accuracy(row) > best:
-            best = _accuracy(row)
-            front.append(row)
-    return tuple(front)
+Item = TypeVar("Item")
 
 
-def _accuracy(row: Row) -> float:
+def pareto_front(
+    items: Iterable[Item], cost_and_accuracy: Callable[[Item], tuple[float, float]]
+) -> tuple[Item, ...]:
+    """Those that none of lower or equal cost matches in accuracy, cheapest first."""
+    front: list[tuple[float, Item]] = []
+    priced = [(*cost_and_accuracy(item), item) for item in items]
+    for _, accuracy, item in sorted(priced, key=lambda one: (one[0], -one[1])):
+        if not front or accuracy > front[-1][0]:
+            front.append((accuracy, item))
+    return tuple(item for _, item in front)
+
+
+def _cost_and_accuracy(row: Row) -> tuple[float, float]:
     if row.accuracy is None:
         raise A3DEdgeError(f"{row.configuration} has no accuracy; build the table before selecting from it")
-    return row.accuracy
+    return row.cost, row.accuracy
 
 
 _AnyRow = TypeVar("_AnyRow", Row, ProfileRow)
@@ -267,7 +284,7 @@ def _cheapest_first(rows: tuple[_AnyRow, ...], cost: Callable[[_AnyRow], float])
     names = [row.configuration for row in rows]
     if len(set(names)) != len(names):
         raise ValueError("a configuration appears twice")
-    return tuple(sorted(rows, key=lambda row: (cost(row), row.parsed)))
+    return tuple(sorted(rows, key=lambda row: (cost(row), row.configuration)))
 
 
 def _read(path: Path, kind: type[_AnyFile], what: str, full: str) -> _AnyFile:

@@ -1,14 +1,17 @@
-"""Interleaved timing: every side a turn in each round, so that a disturbance meets them all."""
+"""Times of sides in turns, settled before each, and the load of the machine meanwhile."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+
+from a3d_edge.profiling.turns import in_turns, timed_ms
 
 __all__ = ["Times", "in_rounds", "median_of_ratios"]
 
@@ -22,8 +25,8 @@ TURN_S, MOST_RUNS = 0.2, 8
 class Times:
     """Milliseconds of each side in each round, and the load of the machine meanwhile (1-minute average)."""
 
-    ms: dict[str, list[float]] = field(default_factory=dict)
-    load: list[float] = field(default_factory=list)
+    ms: dict[str, list[float]]
+    load: list[float]
 
     def median(self, side: str) -> float:
         return float(np.median(self.ms[side]))
@@ -43,30 +46,19 @@ def median_of_ratios(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def in_rounds(sides: Mapping[str, Callable[[], Any]], rounds: int, warm_up: int) -> Times:
-    """Time ``sides``, one turn each a round, after ``warm_up`` rounds; each begins one further on."""
-    times, names = Times({name: [] for name in sides}), list(sides)
-    for number in range(-warm_up, rounds):
-        shift = number % len(names)
-        for name in names[shift:] + names[:shift]:
-            took = _turn(sides[name])
-            if number >= 0:
-                times.ms[name].append(took)
-        if number >= 0:
-            times.load.append(os.getloadavg()[0])
-    return times
+    """Time ``sides``, one turn each a round, after ``warm_up`` rounds."""
+    found = in_turns({name: partial(_turn, run) for name, run in sides.items()}, rounds, warm_up)
+    first = next(iter(found.values()))
+    return Times(
+        {name: [ms for ms, _ in turns] for name, turns in found.items()}, [load for _, load in first]
+    )
 
 
-def _turn(run: Callable[[], Any]) -> float:
-    """Milliseconds: of a long run itself, of a short one the median of several after a first."""
+def _turn(run: Callable[[], Any]) -> tuple[float, float]:
+    """Milliseconds, of a long run itself, of a short one the median of several after a first; the load."""
     time.sleep(SETTLE_S)
-    first = _timed(run)
-    if first > TURN_S / 2:
-        return 1e3 * first
-    runs = [_timed(run) for _ in range(max(1, min(MOST_RUNS, int(TURN_S / first))))]
-    return 1e3 * float(np.median(runs))
-
-
-def _timed(run: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
-    run()
-    return time.perf_counter() - begun
+    first = timed_ms(run)
+    if first <= 1e3 * TURN_S / 2:
+        runs = max(1, min(MOST_RUNS, int(1e3 * TURN_S / first)))
+        first = float(np.median([timed_ms(run) for _ in range(runs)]))
+    return first, os.getloadavg()[0]

@@ -30,6 +30,7 @@ __all__ = [
     "STREAMED",
     "Side",
     "peak_sides",
+    "plain_session",
     "sides_of",
 ]
 
@@ -60,7 +61,7 @@ def sides_of(subject: Subject, configuration: Configuration, threads: int) -> di
         if engine != "openvino" or importlib.util.find_spec("openvino"):
             own = configuration.at("int8" if precision == "int8" else "fp32")
             bundle = subject.bundle if name.endswith(AS_EXPORTED) else subject.all_int8
-            network = BundleNetwork(bundle, own, threads, find_engine(engine))
+            network = BundleNetwork(bundle.files_of(own), threads, find_engine(engine))
             sides[name] = _whole(network, window)
             sides[name + STREAMED] = _streaming(network, window)
     clip = np.ascontiguousarray(window.transpose(1, 0, 2, 3)[None])
@@ -111,11 +112,15 @@ def _quickest(side: Side) -> float:
     return min(in_rounds({"side": side}, 3, 1).ms["side"])
 
 
-def _onnx_runtime(path: Path, clip: NDArray[np.float32], threads: int) -> Side:
+def plain_session(path: Path, threads: int) -> ort.InferenceSession:
     """Default options but for the number of threads."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _onnx_runtime(path: Path, clip: NDArray[np.float32], threads: int) -> Side:
+    session = plain_session(path, threads)
     name = session.get_inputs()[0].name
     return lambda: session.run(None, {name: clip})[0][0]
 

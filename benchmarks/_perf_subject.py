@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from _networks import alive, calibrate_by_size
 from a3d_edge.exporters import write_int8
-from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_row
+from a3d_edge.exporters.write_bundle import unmeasured_row, write_bundle
 from torch import Tensor, nn
 
 from a3d_edge.bundle import Bundle
@@ -28,9 +29,7 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.layers import ConvNorm, Run
 from a3d_edge.models.network import SlimNetwork
-from a3d_edge.models.registry import describe
 from a3d_edge.table import ConfigurationBudgetTable
-from a3d_edge.training.calibrate import calibrate_together
 
 __all__ = ["Subject", "kept", "pictures", "plain_network", "prepare", "say"]
 
@@ -80,7 +79,7 @@ def _export(checkpoint: Checkpoint, configurations: Sequence[Configuration], out
         rows = tuple(unmeasured_row(checkpoint, one) for one in configurations)
         table = ConfigurationBudgetTable(architecture=checkpoint.description.name, rows=rows)
         clips = {one.size: _clips(checkpoint, one.size, 1) for one in configurations}
-        export_bundle(checkpoint, table, clips, out, lambda *step: say(out.name, *step))
+        write_bundle(checkpoint, table, clips, out, lambda *step: say(out.name, *step))
 
 
 def kept(bundle: Bundle) -> dict[str, list[str]]:
@@ -118,29 +117,11 @@ def _clips(checkpoint: Checkpoint, size: int, count: int) -> Tensor:
 def _checkpoint(arch: str, classes: int, rows: Sequence[Configuration], path: Path) -> Checkpoint:
     if path.exists():
         return load(path)
-    checkpoint = Checkpoint(_alive(arch, classes), tuple(f"class {i}" for i in range(classes)))
-    for size in sorted({c.size for c in rows}):
-        here = [c for c in rows if c.size == size]
-        calibrate_together(checkpoint.model, here, [_clips(checkpoint, size, 1)])
-        say("calibrated", size)
+    checkpoint = Checkpoint(alive(arch, classes), tuple(f"class {i}" for i in range(classes)))
+    calibrate_by_size(checkpoint.model, rows, lambda size: _clips(checkpoint, size, 1))
+    say("calibrated")
     save(checkpoint, path)
     return checkpoint
-
-
-def _alive(arch: str, classes: int) -> SlimNetwork:
-    """Random weights; no batch norm at its initial value, where blocks are the identity.
-
-    A block adds to its input less than that is, as in trained networks: otherwise a rounding of int8 grows
-    from block to block, and two engines that round differently no longer agree.
-    """
-    torch.manual_seed(0)
-    model = describe(arch, classes).build().eval()
-    for name, parameter in model.named_parameters():
-        if parameter.dim() == 1:
-            low, high = (0.5, 0.9) if name.endswith("norm.weight") else (-0.2, 0.2)
-            share = 0.3 if name.endswith(".c.norm.weight") else 1.0
-            parameter.data.uniform_(share * low, share * high)
-    return model
 
 
 # --- the plain network

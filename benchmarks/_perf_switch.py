@@ -8,32 +8,29 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import onnxruntime as ort
+from _perf_sides import plain_session
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.control.policy import Decision
-from a3d_edge.demo.rendered import RenderedStream
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import find_engine, trim_heap
-from a3d_edge.engine.memory import weight_bytes
 from a3d_edge.engine.pool import SessionPool
 from a3d_edge.engine.session import open_network
 from a3d_edge.events import Prediction, Summary
+from a3d_edge.profiling.turns import in_turns, timed_ms
 from a3d_edge.runtime import Runtime
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.paced import Paced
 
-__all__ = ["WAYS", "loading_ms", "running", "write_video"]
+__all__ = ["WAYS", "loading_ms", "running"]
 
-SIDES = (640, 480)
-RATE = 30.0
 HOLD = 6
 """Windows before the script asks for the other configuration; more if that is not ready by then."""
 WARM_UP = 2
@@ -47,36 +44,30 @@ def loading_ms(
     prepared networks (in ``work``), ours in the pool already."""
     cache = PreparedNetworks(work / "prepared", limit=2**40)
     int8 = configuration.at("int8")
-    pool = SessionPool(bundle, memory=2**40, threads=threads)
+    pool = SessionPool(bundle.networks, memory=2**40, threads=threads)
     pool.take(configuration)
     ways: dict[str, Callable[[], Any]] = {
-        "file of its own": lambda: _plain(plain, threads),
-        "ours cold, fp32": lambda: open_network(bundle, configuration, threads=threads),
-        "ours cold, int8": lambda: open_network(bundle, int8, threads=threads),
-        "ours kept, fp32": lambda: open_network(bundle, configuration, threads=threads, cache=cache),
-        "ours kept, int8": lambda: open_network(bundle, int8, threads=threads, cache=cache),
+        "file of its own": lambda: plain_session(plain, threads),
+        "ours cold, fp32": lambda: open_network(bundle.files_of(configuration), threads=threads),
+        "ours cold, int8": lambda: open_network(bundle.files_of(int8), threads=threads),
+        "ours kept, fp32": lambda: open_network(bundle.files_of(configuration), threads=threads, cache=cache),
+        "ours kept, int8": lambda: open_network(bundle.files_of(int8), threads=threads, cache=cache),
         "ours prepared": lambda: pool.take(configuration),
     }
     if (engine := _openvino()) is not None:
-        ways["ours cold, OpenVINO int8"] = lambda: open_network(bundle, int8, threads=threads, engine=engine)
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(-1, rounds):
-        for name, load in ways.items():
-            begun = time.perf_counter()
-            loaded = load()
-            if number >= 0:
-                taken[name].append(1e3 * (time.perf_counter() - begun))
-            del loaded
-            gc.collect()
+        ways["ours cold, OpenVINO int8"] = lambda: open_network(
+            bundle.files_of(int8), threads=threads, engine=engine
+        )
+    taken = in_turns({name: partial(_loaded_ms, load) for name, load in ways.items()}, rounds, warm_up=1)
     pool.close()
     trim_heap()
     return {name: float(np.median(values)) for name, values in taken.items()}
 
 
-def _plain(path: Path, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+def _loaded_ms(load: Callable[[], Any]) -> float:
+    taken = timed_ms(load)
+    gc.collect()
+    return taken
 
 
 def _openvino() -> Any:
@@ -84,16 +75,6 @@ def _openvino() -> Any:
         return find_engine("openvino")
     except Exception:
         return None
-
-
-def write_video(path: Path, seconds: float) -> Path:
-    """A drawn scene, 640×480, 30 frames a second."""
-    scene = RenderedStream(width=SIDES[0], height=SIDES[1])
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, SIDES)
-    for index in range(int(seconds * RATE)):
-        writer.write(scene.frame(index)[0])
-    writer.release()
-    return path
 
 
 @dataclass(frozen=True)
@@ -211,10 +192,10 @@ def _cache(bundle: Bundle, pair: Sequence[Configuration], way: str, folder: Path
     shutil.rmtree(folder, ignore_errors=True)
     cache = PreparedNetworks(folder, limit=2**40)
     for one in pair if way == "kept" else ():
-        cache.get(bundle, one, engine)
+        cache.get(bundle.files_of(one), engine)
     if way == "kept":
         return cache
-    least = max(weight_bytes(bundle.table.row(one)) for one in pair)
+    least = max(bundle.files_of(one).weight_bytes for one in pair)
     return PreparedNetworks(folder, limit=int(1.2 * least))
 
 

@@ -8,15 +8,15 @@ PyTorch's own plain rank-5 export of the full-width network at its largest confi
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import torch
-from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+from _options import parser_of
+from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
-from a3d_edge.bundle import STATISTICS
 from a3d_edge.configuration import Configuration
+from a3d_edge.manifest import STATISTICS
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.layers import md8
 from a3d_edge.models.registry import describe
@@ -28,9 +28,7 @@ TABLE_9 = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--arch", default="slow_r50")
     parser.add_argument("--work", type=Path)
     arguments = parser.parse_args()
@@ -53,7 +51,7 @@ def measure(arch: str, work: Path) -> None:
             norm.calibrated[str(configuration)] = (norm.running_mean[:channels], norm.running_var[:channels])
     checkpoint = Checkpoint(model, tuple(f"class {i}" for i in range(400)))
     clips = {c.size: torch.randn(1, 3, description.frames, c.size, c.size) for c in configurations}
-    bundle = export_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, work / "bundle")
+    bundle = write_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, work / "bundle")
     ours = (
         sum(entry.bytes for entry in bundle.manifest.files.values())
         + (work / "bundle/manifest.json").stat().st_size

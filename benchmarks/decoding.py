@@ -8,20 +8,22 @@ two: both readers are told how many to decode with, and the process is kept on s
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from _options import parser_of
 
-from a3d_edge.profiling.profiles import describe_device
+from a3d_edge.device.machine import processor_name
+from a3d_edge.profiling.turns import in_turns
 from a3d_edge.video import playback
 from a3d_edge.video.decoder import Decoder
 from a3d_edge.video.opencv import cv2 as quiet
@@ -77,14 +79,10 @@ def row(name: str, path: Path, threads: int, rounds: int) -> str:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[:threads])
     try:
-        sides: dict[Callable[[Path, int], int], list[tuple[float, float]]] = {by_opencv: [], by_us: []}
-        for _ in range(rounds + 1):
-            for read, found in sides.items():
-                found.append(ms_a_picture(read, path, threads))
+        readers = {read: partial(ms_a_picture, read, path, threads) for read in (by_opencv, by_us)}
+        sides = in_turns(readers, rounds, warm_up=1)  # after that the files do not come from the disk
     finally:
         os.sched_setaffinity(0, cores)
-    for found in sides.values():
-        del found[0]  # the files come from the disk
     cpu = {read: statistics.median(one[0] for one in found) for read, found in sides.items()}
     wall = {read: statistics.median(one[1] for one in found) for read, found in sides.items()}
     pairs = zip(sides[by_us], sides[by_opencv], strict=True)
@@ -96,8 +94,7 @@ def row(name: str, path: Path, threads: int, rounds: int) -> str:
 
 
 def main() -> None:
-    kind = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=kind)
+    parser = parser_of(__doc__)
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path)
@@ -107,7 +104,7 @@ def main() -> None:
             f"H.264 {name}": film(Path(folder) / f"{name}.mp4", *size) for name, size in SIZES.items()
         }
         rows = [row(name, path, threads, given.rounds) for name, path in films.items() for threads in (1, 2)]
-    cpu = describe_device("ort:CPU", 1)["cpu"]
+    cpu = processor_name()
     text = f"""# Decoding: our reader against OpenCV's
 
 `python benchmarks/decoding.py`; {cpu}, OpenCV {cv2.__version__}, PyAV {av.__version__}.

@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import shutil
 import subprocess
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+
+from _options import parser_of
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.device.machine import describe_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -33,6 +37,7 @@ RECIPE = [
     "--epochs", "80", "--lr", "2e-3", "--rendered", "100", "--rendered-share", "0.3",
     "--calibration-clips", "0",
 ]  # fmt: skip
+Pooled = dict[Configuration, dict[str, list[int]]]
 CALIBRATION_CLIPS = "80"
 # A spread over the range's 97 configurations: measuring all of them takes four times as long.
 CANDIDATES = [
@@ -44,9 +49,7 @@ CANDIDATES = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=ROOT / "runs")
     parser.add_argument("--cache", type=Path)
@@ -114,7 +117,7 @@ class Stage:
         """The table from the folds' figures, and the same rows without calibration beside it."""
         full = grid(pooled(self.work))
         front = with_ends(full)
-        rows = _configurations([row.configuration for row in front.rows])
+        rows = _configurations([str(row.configuration) for row in front.rows])
         for fold in FOLDS:
             self.evaluate(f"fold{fold}", str(fold), ("--no-calibration", *rows), ".uncalibrated")
         write_report(self.work, full, front)
@@ -174,13 +177,14 @@ def _information(path: Path) -> dict[str, object]:
 # --- report ---
 
 
-def pooled(work: Path, suffix: str = "") -> dict[str, dict[str, list[int]]]:
+def pooled(work: Path, suffix: str = "") -> Pooled:
     """configuration → class → [named correctly, all], over the four folds: every clip tested once."""
-    found: dict[str, dict[str, list[int]]] = {}
+    found: Pooled = {}
     for fold in FOLDS:
         for line in (work / f"fold{fold}{suffix}.accuracy.jsonl").read_text().splitlines():
             row = json.loads(line)
-            classes = found.setdefault(row["configuration"], {name: [0, 0] for name in CLASSES})
+            configuration = Configuration.parse(row["configuration"])
+            classes = found.setdefault(configuration, {name: [0, 0] for name in CLASSES})
             for name, (right, total) in row["per_class"].items():
                 classes[name][0] += right
                 classes[name][1] += total
@@ -191,18 +195,24 @@ def accuracy(classes: dict[str, list[int]], names: tuple[str, ...] = ACTIONS) ->
     return sum(classes[name][0] for name in names) / sum(classes[name][1] for name in names)
 
 
-def grid(calibrated: dict[str, dict[str, list[int]]]):
+def grid(calibrated: Pooled):
     """Every configuration with its pooled accuracy and its cost."""
-    from a3d_edge.configuration import Configuration
     from a3d_edge.models.flops import count
     from a3d_edge.models.registry import describe
     from a3d_edge.table import ConfigurationBudgetTable, Row
 
     description, rows = describe("slow_small", len(CLASSES)), []
-    for name, classes in calibrated.items():
-        cost = count(description, Configuration.parse(name))
+    for configuration, classes in calibrated.items():
+        cost = count(description, configuration)
         measured = round(accuracy(classes), 6)
-        rows.append(Row(configuration=name, accuracy=measured, gflops=cost.gflops, params_m=cost.params_m))
+        rows.append(
+            Row(
+                configuration=configuration,
+                accuracy=measured,
+                gflops=cost.gflops,
+                params_m=cost.params_m,
+            )
+        )
     clips = sum(next(iter(calibrated.values()))[name][1] for name in ACTIONS)
     measured_on = f"4-fold cross-validation on {clips} ut_interaction clips of six actions, seven classes"
     return ConfigurationBudgetTable(architecture="slow_small", measured_on=measured_on, rows=tuple(rows))
@@ -220,7 +230,7 @@ def write_report(work: Path, full, front) -> None:
     print("\n".join(lines))
 
 
-def write_int8_report(measured: dict[str, dict[str, list[int]]]) -> None:
+def write_int8_report(measured: Pooled) -> None:
     """Add the int8 rows, with their own accuracy, to the table; both precisions side by side as a page."""
     from a3d_edge.table import ConfigurationBudgetTable, Row
 
@@ -229,8 +239,8 @@ def write_int8_report(measured: dict[str, dict[str, list[int]]]) -> None:
     fp32 = [row for row in table.rows if row.precision == "fp32"]
     int8 = [
         Row(
-            configuration=f"{row.configuration}-int8",
-            accuracy=round(accuracy(measured[f"{row.configuration}-int8"]), 6),
+            configuration=row.configuration.at("int8"),
+            accuracy=round(accuracy(measured[row.configuration.at("int8")]), 6),
             gflops=row.gflops,
             streaming_gflops=row.streaming_gflops,
             params_m=row.params_m,
@@ -241,19 +251,20 @@ def write_int8_report(measured: dict[str, dict[str, list[int]]]) -> None:
         architecture=table.architecture, measured_on=table.measured_on, rows=(*fp32, *int8)
     )
     path.write_text(both.to_json())
+    here = describe_machine()
     lines = [
         "# int8 beside fp32, default bundle",
         "",
         "`python benchmarks/default_bundle.py --data ../shared/data/ut_interaction --work runs --stage",
         "int8`: each fold's network exported in both precisions, activation ranges from its training folds,",
         "and measured as the bundle runs (ONNX Runtime) on the clips that the fold left out; pooled.",
-        f"{_processor()}; Python {platform.python_version()}, onnxruntime {version('onnxruntime')}.",
+        f"{here['name']}; Python {here['python']}, onnxruntime {version('onnxruntime')}.",
         "",
         "| configuration | fp32, six actions | int8 | difference, points | fp32, none kept | int8 |",
         "|---|---|---|---|---|---|",
     ]
     for row in reversed(fp32):
-        one, other = measured[row.configuration], measured[f"{row.configuration}-int8"]
+        one, other = measured[row.configuration], measured[row.configuration.at("int8")]
         points = 100 * (accuracy(other) - accuracy(one))
         none = [f"{found['none'][0]}/{found['none'][1]}" for found in (one, other)]
         lines.append(
@@ -268,16 +279,15 @@ def with_ends(full):
     """The Pareto front, and always the cheapest and the dearest configuration: the range that was trained."""
     front = {row.configuration: row for row in full.pareto().rows}
     ends = {row.configuration: row for row in (full.rows[0], full.rows[-1])}
-    return full.model_copy(
-        update={"rows": tuple(row for row in full.rows if row.configuration in front | ends)}
-    )
+    return full.with_rows(row for row in full.rows if row.configuration in front | ends)
 
 
 def markdown(work, full, front, calibrated, plain) -> list[str]:
     largest = full.rows[-1].gflops
     seconds = {p.stem: int(p.read_text()) for p in sorted(work.glob("*.seconds"))}
+    here = describe_machine()
     lines = [
-        f"Machine: {_processor()}; Python {platform.python_version()}, torch {version('torch')}.",
+        f"Machine: {here['name']}; Python {here['python']}, torch {version('torch')}.",
         "",
         "Command: `python benchmarks/default_bundle.py --data ../shared/data/ut_interaction --work runs`",
         "",
@@ -309,11 +319,6 @@ def _line(row, largest: float, calibrated, plain) -> str:
         f"| {name} | {row.gflops:.4f} | {row.gflops / largest:.3f} | {row.accuracy:.1%} | "
         f"{f'{accuracy(plain[name]):.1%}' if name in plain else '–'} | {none_right}/{none_all} |"
     )
-
-
-def _processor() -> str:
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return f"{len(names)} × {names[0].split(':')[1].strip()}" if names else "unknown processor"
 
 
 def plot(full, front, plain: dict[str, float]) -> None:

@@ -13,12 +13,10 @@ of its own. Writes docs/results/depthwise_forms.md.
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
 import statistics
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,11 +25,14 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 import torch
+from _options import parser_of
 from a3d_edge.exporters.onnx_graph import OPSET, float32, lower_stage
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from a3d_edge.device.machine import describe_machine
 from a3d_edge.models.layers import Run, SlimConv
+from a3d_edge.profiling.turns import in_turns, timed_ms
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPES = ((16, 56, 56), (16, 216, 14), (4, 112, 28))
@@ -43,9 +44,7 @@ Array = NDArray[np.float32]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "depthwise_forms.md")
@@ -57,15 +56,16 @@ def main() -> None:
 
 
 def heading(rounds: int) -> list[str]:
+    here = describe_machine()
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     columns = " | ".join(f"{form}, ms" for form in FORMS)
     return [
         "# Forms of a depth-wise 3×3×3 convolution",
         "",
         f"Written by `python benchmarks/depthwise_forms.py`: the convolution alone, medians of {rounds}",
-        f"interleaved runs. ONNX Runtime {version('onnxruntime')}, Python {platform.python_version()}, "
+        f"interleaved runs. ONNX Runtime {version('onnxruntime')}, Python {here['python']}, "
         f"torch {torch.__version__};",
-        f"{processor()}, {os.cpu_count()} logical cores, load of all programs {load}.",
+        f"{here['name']}, load of all programs {load}.",
         "",
         "- taps: three depth-wise 3×3 convolutions, shifted in time and added; what the exporter writes",
         "- interleaved: one grouped convolution over a channel's previous, this and next frame",
@@ -77,14 +77,6 @@ def heading(rounds: int) -> list[str]:
         f"| threads | T | C | side | {columns} | difference |",
         "|--:|--:|--:|--:|" + "--:|" * (len(FORMS) + 1),
     ]
-
-
-def processor() -> str:
-    """The processor's name where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def measure(shape: tuple[int, int, int], threads: int, rounds: int) -> str:
@@ -105,20 +97,10 @@ def measure(shape: tuple[int, int, int], threads: int, rounds: int) -> str:
     results[2] = results[2][0].transpose(1, 0, 2, 3)
     scale = max(float(np.abs(y).max()) for y in results)
     difference = max(float(np.abs(y - results[2]).max()) for y in results) / scale
-    medians = interleave(sessions, rounds)
+    sides = {form: partial(timed_ms, partial(run, *one)) for form, one in sessions.items()}
+    medians = {form: statistics.median(times) for form, times in in_turns(sides, rounds).items()}
     cells = " | ".join(f"{ms:.2f} ({ms / medians['taps']:.2f}×)" for ms in medians.values())
     return f"| {threads} | {frames} | {channels} | {side} | {cells} | {difference:.0e} |"
-
-
-def interleave(sessions: Mapping[str, tuple[ort.InferenceSession, Array]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each form, run in turn."""
-    took: dict[str, list[float]] = {form: [] for form in sessions}
-    for _ in range(rounds):
-        for form, (network, given) in sessions.items():
-            start = time.perf_counter()
-            run(network, given)
-            took[form].append(1e3 * (time.perf_counter() - start))
-    return {form: statistics.median(times) for form, times in took.items()}
 
 
 def run(network: ort.InferenceSession, x: Array) -> Array:

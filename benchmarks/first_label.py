@@ -10,10 +10,8 @@ from round to round; medians.
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import os
-import platform
 import resource
 import shutil
 import statistics
@@ -22,7 +20,13 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+
+from _options import parser_of
+
+from a3d_edge.device.machine import describe_machine
+from a3d_edge.profiling.turns import in_turns
 
 ROOT = Path(__file__).parent.parent
 DEMO = ("run", "--source", "demo", "--max-predictions", "1")
@@ -47,9 +51,7 @@ class Side:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--before", required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)
@@ -60,20 +62,22 @@ def main() -> None:
             prepared(f"before ({options.before})", checked_out(options.before, work / "source"), work / "a"),
             prepared("now", ROOT, work / "b"),
         ]
-        for side in sides:  # reads all files once; does not count
-            first_label(side, work / "venv")
-        for number in range(options.rounds):
-            for side in sides if number % 2 else reversed(sides):
-                used = processor_s()
-                install, run = first_label(side, work / "venv")
-                side.processor.append(processor_s() - used)
-                side.installs.append(install)
-                side.runs.append(run)
-                print(f"{side.name}: {install:.1f} s + {run:.2f} s", flush=True)
+        turns = {side.name: partial(turn, side, work / "venv") for side in sides}
+        found = in_turns(turns, options.rounds, warm_up=1)  # the first round reads all files once
+    for side in sides:
+        side.installs, side.runs, side.processor = map(list, zip(*found[side.name], strict=True))
     text = report(sides, options.rounds)
     print(text)
     if options.out is not None:
         options.out.write_text(text + "\n", encoding="utf-8")
+
+
+def turn(side: Side, venv: Path) -> tuple[float, float, float]:
+    """Seconds to install, seconds to the label, and those of processor time of both."""
+    used = processor_s()
+    install, run = first_label(side, venv)
+    print(f"{side.name}: {install:.1f} s + {run:.2f} s", flush=True)
+    return install, run, processor_s() - used
 
 
 def checked_out(commit: str, to: Path) -> Path:
@@ -129,11 +133,11 @@ def processor_s() -> float:
 def report(sides: list[Side], rounds: int) -> str:
     before, now = sides
     times, used = ratio(now.totals, before.totals), ratio(now.processor, before.processor)
-    pip = importlib.metadata.version("pip")
+    pip, here = importlib.metadata.version("pip"), describe_machine()
     lines = [
         "# From a fresh environment to the first label",
         "",
-        f"`python benchmarks/first_label.py`, {processor()}, Python {platform.python_version()}, pip {pip}, "
+        f"`python benchmarks/first_label.py`, {here['name']}, Python {here['python']}, pip {pip}, "
         f"load of all programs {os.getloadavg()[0]:.1f}; medians of {rounds} rounds in turns, seconds "
         "(least to most). Everything is installed from a folder of wheels; *download* is what it would be.",
         "",
@@ -159,12 +163,6 @@ def row(side: Side) -> str:
 
 def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{len(names)} × {names[0]}" if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -8,31 +8,29 @@ score from the pinned run of the same configuration on the same frames.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
 import tempfile
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
-import cv2
+from _film import scenes, write_video
+from _options import parser_of
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.cli import app
-from a3d_edge.demo.rendered import CLASSES, render_clip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--frames", type=int, default=1000)
     arguments = parser.parse_args()
     bundle = Bundle.default() if arguments.bundle is None else Bundle.load(arguments.bundle)
     with tempfile.TemporaryDirectory() as folder:
-        clip = write_clip(Path(folder) / "clip.mp4", arguments.frames)
+        clip = str(write_video(Path(folder) / "clip.mp4", islice(scenes(100), arguments.frames)))
         pinned = {}
         for name in (str(c) for c in bundle.configurations):
             predictions, _ = run(bundle, clip, "--budget", name)
@@ -52,16 +50,6 @@ def main() -> None:
     print(f"in order, none twice: {starts == sorted(set(starts))}")
     print(f"switches: {summary['switches']}; windows by configuration: {dict(ran)}")
     print(f"largest difference from the pinned run of the same configuration: {worst:.1e}")
-
-
-def write_clip(path: Path, frames: int) -> str:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (192, 144))
-    for scene in range(-(-frames // 100)):
-        pictures = render_clip(CLASSES[scene % len(CLASSES)], scene, frames=100)
-        for picture in pictures[: frames - 100 * scene]:
-            writer.write(picture)
-    writer.release()
-    return str(path)
 
 
 def run(bundle: Bundle, clip: str, *options: str) -> tuple[list[dict], dict]:

@@ -17,6 +17,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from _options import parser_of
+
 from a3d_edge.cli import app
 from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.training.clips import list_clips, split_fold
@@ -27,9 +29,7 @@ TABLE = RESULTS / "default_bundle_table.json"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=ROOT / "runs")
     parser.add_argument("--cache", type=Path)
@@ -37,7 +37,7 @@ def main() -> None:
     table = ConfigurationBudgetTable.load(TABLE)
     middle = table.rows[len(table.rows) // 2]
     budgets = [
-        table.rows[-1].configuration, middle.configuration, table.rows[0].configuration,
+        *(str(row.configuration) for row in (table.rows[-1], middle, table.rows[0])),
         "auto", "0.25", f"{middle.gflops:.3f}GFLOPs", "80ms",
     ]  # fmt: skip
     clips = list_clips([arguments.data / "labels.csv"])

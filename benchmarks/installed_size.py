@@ -8,13 +8,14 @@ The environment is made without pip and setuptools: they are not of the runtime.
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import platform
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from _options import parser_of
 
 ROOT = Path(__file__).parent.parent
 TARGET_MB = 330
@@ -23,9 +24,7 @@ LISTED_MB = 0.5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path)
     out = parser.parse_args().out
     with tempfile.TemporaryDirectory() as folder:

@@ -35,6 +35,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from _options import parser_of
+
 if TYPE_CHECKING:
     from a3d_edge.configuration import Configuration
 
@@ -45,9 +47,7 @@ FEWEST = 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--plain", type=Path)
     parser.add_argument("--configuration", default="w1.00-s224-t8")
@@ -68,14 +68,14 @@ def main() -> None:
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Files that the sides read, made by processes of their own."""
-    from overhead import write_video
+    from _film import camera_video
 
     if arguments.bundle is None:
         from a3d_edge.table import find_table
 
         arguments.bundle = arguments.files / "bundle"
         random_bundle(arguments.bundle, find_table(TABLE).configurations)
-    write_video(arguments.files / "video.mp4", arguments.seconds)
+    camera_video(arguments.files / "video.mp4", arguments.seconds)
     if arguments.plain is None:
         arguments.plain = arguments.files / "plain.onnx"
         subprocess.run(command("export", arguments), check=True)
@@ -89,15 +89,17 @@ def command(side: str, arguments: argparse.Namespace) -> list[str]:
 
 def watch(side: str, arguments: argparse.Namespace) -> dict[str, float]:
     """Run a side and read its memory from outside; it prints a line after each prediction."""
+    from a3d_edge.device.memory import anonymous_mb  # not at the top: the sides hold no more than they need
+
     process = subprocess.Popen(command(side, arguments), stdout=subprocess.PIPE, text=True)
     ticks: list[float] = []
     reader = threading.Thread(target=lambda: [ticks.append(time.monotonic()) for _ in process.stdout or ()])
     reader.start()
     samples, together = [], 0.0
     while process.poll() is None:
-        own = anonymous_mb(process.pid)
+        own = anonymous_mb(process.pid) or 0.0
         samples.append((time.monotonic(), own))
-        together = max(together, own + sum(map(anonymous_mb, children(process.pid))))
+        together = max(together, own + sum(anonymous_mb(one) or 0.0 for one in children(process.pid)))
         time.sleep(SAMPLE_S)
     reader.join()
     if process.returncode or len(ticks) < FEWEST:
@@ -113,14 +115,6 @@ def children(process: int) -> list[int]:
         return [int(word) for one in threads for word in (one / "children").read_text().split()]
     except OSError:
         return []
-
-
-def anonymous_mb(process: int) -> float:
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) * 1.024e-3 for line in lines if line.startswith("RssAnon")), 0.0)
 
 
 def report(found: dict[str, dict[str, float]]) -> None:
@@ -264,20 +258,18 @@ NAMES = {
 def random_bundle(folder: Path, configurations: Sequence[Configuration]) -> None:
     """A bundle of Slow R-50 with random weights, calibrated on noise."""
     import torch
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
-    from slowfast_bundle import alive
+    from _networks import alive, calibrate_by_size
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     from a3d_edge.demo.rendered import CLASSES
     from a3d_edge.models.checkpoint import Checkpoint
-    from a3d_edge.training.calibrate import calibrate_together
 
-    checkpoint = Checkpoint(alive(ARCHITECTURE), CLASSES, range_name="0.016")
-    clips = {}
-    for size in sorted({configuration.size for configuration in configurations}):
-        clips[size] = torch.randn(1, 3, checkpoint.description.frames, size, size)
-        here = [configuration for configuration in configurations if configuration.size == size]
-        calibrate_together(checkpoint.model, here, [clips[size]])
-    export_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, folder)
+    checkpoint = Checkpoint(alive(ARCHITECTURE, len(CLASSES)), CLASSES, range_name="0.016")
+    frames = checkpoint.description.frames
+    clips = calibrate_by_size(
+        checkpoint.model, configurations, lambda size: torch.randn(1, 3, frames, size, size)
+    )
+    write_bundle(checkpoint, unmeasured_table(checkpoint, configurations), clips, folder)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ when nothing waits for them; the other parts lie between capture and prediction.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import os
 import statistics
@@ -25,7 +24,8 @@ from pathlib import Path
 from typing import Any, TextIO
 from unittest.mock import patch
 
-import cv2
+from _film import camera_video
+from _options import parser_of
 
 from a3d_edge import runtime as loop
 from a3d_edge.adaptive import AdaptiveWindows
@@ -33,7 +33,6 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.control.controller import BudgetController
 from a3d_edge.control.policy import Decision
-from a3d_edge.demo.rendered import CLASSES, render_clip
 from a3d_edge.engine.session import BundleNetwork
 from a3d_edge.events import Prediction
 from a3d_edge.sinks.jsonl import JsonEvents, JsonLines
@@ -181,9 +180,7 @@ def watched(watch: Stopwatch, processor: Processor) -> Iterator[None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--configuration", default="w0.50-s128-t2")
     parser.add_argument("--seconds", type=float, default=20.0)
@@ -196,7 +193,7 @@ def main() -> None:
 
             random_bundle(Path(folder) / "bundle", [configuration])
         bundle = Bundle.load(arguments.bundle or Path(folder) / "bundle")
-        video = write_video(Path(folder) / "video.mp4", arguments.seconds)
+        video = camera_video(Path(folder) / "video.mp4", arguments.seconds)
         measure(bundle, configuration, video, arguments.hop or bundle.sampling.stride)
 
 
@@ -242,15 +239,6 @@ def report(bundle: Bundle, configuration: Configuration, watch: Stopwatch, ages:
         other, mean = statistics.median(took), statistics.mean(took)
         print(f"{name:28} {other:8.2f} ms {100 * other / network:6.1f} %  (mean {mean:.2f} ms)")
     print(f"{'capture to prediction':28} {statistics.median(ages.age_ms[WARM_UP:]):8.2f} ms")
-
-
-def write_video(path: Path, seconds: float) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (640, 480))
-    for scene in range(-(-int(seconds) // 4)):
-        for picture in render_clip(CLASSES[scene % len(CLASSES)], scene, frames=120, width=640, height=480):
-            writer.write(picture)
-    writer.release()
-    return path
 
 
 if __name__ == "__main__":

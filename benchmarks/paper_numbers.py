@@ -10,7 +10,6 @@ and parameters. About a minute.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
+
+from _options import parser_of
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.models.flops import Cost, count
@@ -104,7 +105,7 @@ def _row(name: str, entry: dict[str, float]) -> Row:
     configuration = Configuration(entry["width"], int(entry["size"]), int(entry["frames"]))
     ours = cost(name, configuration)
     return Row(
-        configuration=str(configuration),
+        configuration=configuration,
         accuracy=round(entry["top1"] / 100, 3),
         gflops=round(ours.gflops, 6),
         params_m=round(ours.params_m, 6),
@@ -189,7 +190,7 @@ def _accuracies(cells: list[Cell]) -> list[tuple[int, str, Configuration, float]
     found = [(c.table, c.model, c.configuration, c.top1) for c in cells]
     for printed in (table for table in TABLES if table.is_grid):
         for row in find_table(printed.name).rows:
-            found.append((printed.number, printed.model, row.parsed, 100 * (row.accuracy or 0.0)))
+            found.append((printed.number, printed.model, row.configuration, 100 * (row.accuracy or 0.0)))
     return found
 
 
@@ -225,7 +226,7 @@ def _beaten(grid: ConfigurationBudgetTable, row: Row) -> str:
 
 
 def _point(row: Row) -> str:
-    return f"{_short(row.parsed)} ({100 * (row.accuracy or 0):.1f} % at {row.gflops:.2f} GFLOPs)"
+    return f"{_short(row.configuration)} ({100 * (row.accuracy or 0):.1f} % at {row.gflops:.2f} GFLOPs)"
 
 
 def _table(number: int, cells: list[Cell]) -> Iterator[str]:
@@ -275,9 +276,7 @@ def _rows(count: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs/results/paper_numbers.md")
     parser.add_argument("--write-tables", action="store_true", help="write budget_tables/*.json")
     parser.add_argument("--tables", type=Path, help="the transcribed Tables 9-14 (JSON), for --write-tables")

@@ -23,11 +23,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from _film import camera_video
+from _options import parser_of
 from _perf_report import report
 from _perf_rounds import Times, in_rounds
 from _perf_sides import EAGER, STREAMED, peak_sides, sides_of
 from _perf_subject import Subject, kept, prepare, say
-from _perf_switch import WAYS, loading_ms, running, write_video
+from _perf_switch import WAYS, loading_ms, running
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
@@ -48,9 +50,7 @@ PACKAGES = ("onnxruntime", "openvino", "nncf", "torch", "onnxscript", "numpy", "
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", type=Path, help="write what was measured")
     parser.add_argument("--from", dest="given", type=Path, help="what an earlier run measured")
@@ -165,7 +165,7 @@ def _fp32_rows(bundle: Bundle) -> Sequence[Any]:
 def _running(bundle: Bundle, arguments: argparse.Namespace, work: Path) -> list[dict[str, Any]]:
     if not arguments.switches:
         return []
-    video = write_video(work / "camera.mp4", 15 + 3.2 * arguments.switches)
+    video = camera_video(work / "camera.mp4", 15 + 3.2 * arguments.switches)
     found = []
     for pair in PAIRS:
         for way in WAYS:

@@ -9,17 +9,17 @@ of training picks for it. Files that neither can read count as the same.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from _options import parser_of
 
 from a3d_edge import Bundle
+from a3d_edge.device.machine import processor_name
 from a3d_edge.errors import SourceError
-from a3d_edge.profiling.profiles import describe_device
 from a3d_edge.training.decode import DecodedClip, decode
 from a3d_edge.video.sampler import TIE_S, Sample, Sampler
 from a3d_edge.video.source import open_source
@@ -77,8 +77,7 @@ def differing(clip: DecodedClip, samples: list[Sample]) -> int:
 
 
 def main() -> None:
-    kind = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=kind)
+    parser = parser_of(__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -89,7 +88,7 @@ def main() -> None:
         for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
             sampler = Sampler(bundle.sampling, bundle.sampling.stride, bundle.preprocessing.offsets)
             found += compare(path, sampler, counts)
-    cpu = describe_device("ort:CPU", 1)["cpu"]
+    cpu = processor_name()
     text = f"""# Training sees what running sees
 
 `python benchmarks/same_pictures.py FOLDER …`; {cpu}, PyAV {av.__version__}, OpenCV {cv2.__version__}.

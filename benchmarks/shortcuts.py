@@ -8,16 +8,15 @@ a grey rectangle of its shape and length. Writes docs/results/shortcuts.md.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
+from _options import parser_of
 
-from a3d_edge.cli.common import spread
 from a3d_edge.configuration import Configuration
 from a3d_edge.models.checkpoint import load
 from a3d_edge.training.calibrate import calibrate
-from a3d_edge.training.clips import list_clips, split_fold
+from a3d_edge.training.clips import list_clips, split_fold, spread
 from a3d_edge.training.decode import DecodedClip, FrameCache
 from a3d_edge.training.evaluation import WindowSet, evaluate
 from a3d_edge.video.sampler import Sampling
@@ -41,9 +40,7 @@ class Altered(FrameCache):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=ROOT / "runs")
     parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "cache")

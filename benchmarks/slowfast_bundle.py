@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -19,16 +18,16 @@ from pathlib import Path
 
 import onnxruntime
 import torch
-from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+from _networks import alive, calibrate_by_size
+from _options import parser_of
+from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.demo.rendered import CLASSES
+from a3d_edge.device.machine import describe_machine
 from a3d_edge.models.checkpoint import Checkpoint
-from a3d_edge.models.network import SlimNetwork
 from a3d_edge.models.ranges import find_range
-from a3d_edge.models.registry import describe
 from a3d_edge.table import find_table
-from a3d_edge.training.calibrate import calibrate_together
 from a3d_edge.training.clips import Clip
 from a3d_edge.training.decode import FrameCache
 from a3d_edge.training.evaluation import WindowSet
@@ -37,9 +36,7 @@ SHOWN = ("frames_captured", "frames_used", "dropped", "predictions", "switches")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--clip", required=True, type=Path)
     parser.add_argument("--arch", default="slowfast_r50_4x16")
     parser.add_argument("--grid", action="store_true")
@@ -53,7 +50,7 @@ def main() -> None:
 
 
 def measure(arguments: argparse.Namespace, work: Path) -> str:
-    checkpoint = Checkpoint(alive(arguments.arch), CLASSES, range_name="0.06")
+    checkpoint = Checkpoint(alive(arguments.arch, len(CLASSES)), CLASSES, range_name="0.06")
     description = checkpoint.description
     configurations = (
         find_range("0.06").grid(description.size, description.frames)
@@ -61,30 +58,19 @@ def measure(arguments: argparse.Namespace, work: Path) -> str:
         else list(find_table("a3d_slowfast_4x16_0.06").configurations)
     )
     begun = time.monotonic()
-    clips = {}
     rendered = [Clip(name, None, seed=i) for i, name in enumerate(CLASSES[:2])]
     windows = WindowSet(
         rendered, FrameCache(work / "frames", 256), description.sampling, checkpoint.preprocessing, 1
     )
-    for size in sorted({c.size for c in configurations}):
-        _, clips[size] = next(iter(windows.at_size(size)))
-        calibrate_together(checkpoint.model, [c for c in configurations if c.size == size], [clips[size]])
-        print(f"calibrated {size}", file=sys.stderr, flush=True)
+    clips = calibrate_by_size(
+        checkpoint.model, configurations, lambda size: next(iter(windows.at_size(size)))[1]
+    )
+    print("calibrated", file=sys.stderr, flush=True)
     table = unmeasured_table(checkpoint, configurations)
-    bundle = export_bundle(
+    bundle = write_bundle(
         checkpoint, table, clips, work / "bundle", lambda *step: print(*step, file=sys.stderr, flush=True)
     )
     return report(bundle, run(bundle, arguments.clip), time.monotonic() - begun)
-
-
-def alive(arch: str) -> SlimNetwork:
-    torch.manual_seed(0)
-    model = describe(arch, len(CLASSES)).build().eval()
-    for name, parameter in model.named_parameters():
-        if parameter.dim() == 1:
-            low = 0.5 if name.endswith("norm.weight") else -0.2
-            parameter.data.uniform_(low, low + 0.4)
-    return model
 
 
 def run(bundle: Bundle, clip: Path) -> dict[str, object]:
@@ -106,12 +92,13 @@ def run(bundle: Bundle, clip: Path) -> dict[str, object]:
 
 
 def report(bundle: Bundle, summary: dict[str, object], seconds: float) -> str:
+    here = describe_machine()
     entries, rows = bundle.manifest.configurations, bundle.table.rows
     lines = [
         f"# {bundle.manifest.architecture}: every configuration exported and run",
         "",
         "`python benchmarks/slowfast_bundle.py`: random weights, calibrated and compared with PyTorch on two",
-        f"rendered clips. {platform.machine()}, Python {platform.python_version()},",
+        f"rendered clips. {here['name']}, Python {here['python']},",
         f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}; {seconds:.0f} s for all of it.",
         "",
         "| configuration | GFLOPs | relative error | same top-1 |",

@@ -2,46 +2,44 @@
 
     python benchmarks/startup.py [--runs 7]
 
-Medians of whole processes.
+Medians of whole processes, in turns.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
-import cv2
+from _film import write_video
+from _options import parser_of
+
+from a3d_edge.demo.rendered import render_clip
+from a3d_edge.profiling.turns import in_turns, timed_ms
 
 HEAVY = ("torch", "onnx", "onnx_ir", "onnxscript", "matplotlib")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--runs", type=int, default=7)
     runs = parser.parse_args().runs
     program = str(Path(sys.executable).parent / "a3d-edge")
     with tempfile.TemporaryDirectory() as folder:
-        clip = write_clip(Path(folder) / "clip.mp4")
-        for name, words in {
+        clip = str(write_video(Path(folder) / "clip.mp4", render_clip("hug", 1)))
+        commands = {
             "a3d-edge --help": [program, "--help"],
             "python -c 'import a3d_edge'": [sys.executable, "-c", "import a3d_edge"],
             "a3d-edge run --source FILE --max-predictions 1": [
-                program,
-                "run",
-                "--source",
-                clip,
-                "--max-predictions",
-                "1",
+                *(program, "run", "--source", clip, "--max-predictions", "1")
             ],
-        }.items():
-            print(f"{name}: {median_ms(words, runs):.0f} ms")
+        }
+        sides = {name: partial(timed_ms, partial(whole, words)) for name, words in commands.items()}
+        for name, times in in_turns(sides, runs, warm_up=1).items():
+            print(f"{name}: {statistics.median(times):.0f} ms")
         check = (
             "import sys, a3d_edge.cli as c; sys.argv = ['a3d-edge', 'run', '--source', %r]\n"
             "try: c.app(standalone_mode=False)\n"
@@ -53,23 +51,8 @@ def main() -> None:
         print(done.stderr.splitlines()[-1])
 
 
-def write_clip(path: Path) -> str:
-    from a3d_edge.demo.rendered import render_clip
-
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30.0, (192, 144))
-    for frame in render_clip("hug", 1):
-        writer.write(frame)
-    writer.release()
-    return str(path)
-
-
-def median_ms(words: list[str], runs: int) -> float:
-    times = []
-    for _ in range(runs + 1):
-        begun = time.perf_counter()
-        subprocess.run(words, check=True, capture_output=True)
-        times.append((time.perf_counter() - begun) * 1000)
-    return statistics.median(times[1:])
+def whole(words: list[str]) -> None:
+    subprocess.run(words, check=True, capture_output=True)
 
 
 if __name__ == "__main__":

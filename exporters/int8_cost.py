@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from statistics import median
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
-from a3d_edge.engine.session import BundleNetwork, available_threads, probe_pictures
+from a3d_edge.profiling.windows import window_latencies_ms
 from a3d_edge.table import ConfigurationBudgetTable
 
 __all__ = ["with_int8_costs"]
@@ -20,22 +19,13 @@ def with_int8_costs(bundle: Bundle, table: ConfigurationBudgetTable) -> Configur
     here = set(table.configurations)
     rows = []
     for row in table.rows:
-        if row.precision == "int8" and row.parsed.at("fp32") in here:
-            row = row.model_copy(update={"int8_cost": round(_ratio(bundle, row.parsed), 3)})
+        if row.precision == "int8" and row.configuration.at("fp32") in here:
+            row = row.model_copy(update={"int8_cost": round(_ratio(bundle, row.configuration), 3)})
         rows.append(row)
-    return ConfigurationBudgetTable.model_validate(
-        {**table.model_dump(), "rows": [row.model_dump() for row in rows]}
-    )
+    return table.with_rows(rows)
 
 
 def _ratio(bundle: Bundle, int8: Configuration) -> float:
-    threads = available_threads()
-    twins = [BundleNetwork(bundle, configuration, threads) for configuration in (int8, int8.at("fp32"))]
-    pictures = [probe_pictures(pathway) for pathway in twins[0].pathways]
-    seconds: list[list[float]] = [[], []]
-    for _ in range(ROUNDS):
-        for place, network in enumerate(twins):
-            begun = time.perf_counter()
-            network.logits(*network.encode_window(pictures))
-            seconds[place].append(time.perf_counter() - begun)
-    return median(seconds[0]) / median(seconds[1])
+    twins = (bundle.open(configuration) for configuration in (int8, int8.at("fp32")))
+    one, other = window_latencies_ms(*twins, windows=ROUNDS)
+    return median(one) / median(other)

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from a3d_edge.bundle import Bundle, Parity
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.engines import Tensors
 from a3d_edge.engine.ort import OrtEngine, OrtStage
 from a3d_edge.engine.session import BundleNetwork, available_threads, relative_error
 from a3d_edge.errors import A3DEdgeError
+from a3d_edge.manifest import Parity
 from a3d_edge.models.network import Clips, SlimNetwork
 
 __all__ = ["TOLERANCE", "check_parity"]
@@ -40,8 +41,9 @@ def check_parity(
     found = {}
     for done, configuration in enumerate(bundle.configurations, start=1):
         found[configuration] = _one(model, bundle, configuration, clips[configuration.size])
-        if bundle.width_of(configuration).volume is not None:
-            BundleNetwork(bundle, configuration, available_threads(), _Volumes())  # proves itself on opening
+        files = bundle.files_of(configuration)
+        if files.volume is not None:
+            BundleNetwork(files, available_threads(), _Volumes())  # proves itself on opening
         progress(done, len(bundle.configurations))
     return found
 
@@ -63,7 +65,7 @@ class _Volumes:
 def _one(model: SlimNetwork, bundle: Bundle, configuration: Configuration, clips: Clips) -> Parity:
     with torch.inference_mode():
         expected = model(clips, configuration.at("fp32")).numpy()
-    network = BundleNetwork(bundle, configuration, available_threads())
+    network = BundleNetwork(bundle.files_of(configuration), available_threads())
     fitted = model.fit(clips, configuration)
     pathways = [fitted] if isinstance(fitted, Tensor) else fitted
     windows = zip(*(x.transpose(1, 2).contiguous().numpy() for x in pathways), strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +11,7 @@ import onnx_ir as ir
 from a3d_edge.exporters.onnx_graph import float32
 from numpy.typing import NDArray
 
+from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.table import ConfigurationBudgetTable
@@ -56,15 +57,15 @@ def write_weights(checkpoint: Checkpoint, path: Path) -> dict[str, ir.ExternalTe
 
 def write_statistics(
     checkpoint: Checkpoint, table: ConfigurationBudgetTable, path: Path
-) -> Mapping[str, int]:
+) -> dict[Configuration, int]:
     """Mean and variance of every batch norm, row by row of fp32; where each configuration begins.
 
     Raises `A3DEdgeError` for statistics that are not finite.
     """
     offsets = {}
     with path.open("wb") as file:
-        for name in (row.configuration for row in table.rows if row.precision == "fp32"):
-            offsets[name] = file.tell()
+        for configuration in (one for one in table.configurations if one.precision == "fp32"):
+            offsets[configuration], name = file.tell(), str(configuration)
             for layer, norm in norms(checkpoint.model).items():
                 for vector in norm.calibrated[name]:
                     array = float32(vector)

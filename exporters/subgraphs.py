@@ -12,8 +12,8 @@ from a3d_edge.exporters.onnx_graph import lower_stage, save_graph
 from a3d_edge.exporters.store import external
 from torch import Tensor
 
-from a3d_edge.bundle import NormEntry, WidthEntry
 from a3d_edge.configuration import Configuration, format_width
+from a3d_edge.manifest import NormEntry, WidthEntry
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.layers import Run
 from a3d_edge.video.sampler import pathways

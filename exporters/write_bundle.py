@@ -26,12 +26,17 @@ from a3d_edge.exporters.write_int8 import write_int8
 from numpy.typing import NDArray
 
 from a3d_edge import __version__
-from a3d_edge.bundle import (
+from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Configuration, Precision, format_width
+from a3d_edge.engine.ort import OrtEngine
+from a3d_edge.engine.session import available_threads, probe_pictures
+from a3d_edge.errors import UsageError
+from a3d_edge.files import new_directory
+from a3d_edge.manifest import (
     MANIFEST,
     STATISTICS,
     TABLE,
     WEIGHTS,
-    Bundle,
     ConfigurationEntry,
     FileEntry,
     Manifest,
@@ -41,11 +46,6 @@ from a3d_edge.bundle import (
     manifest_digest,
     manifest_text,
 )
-from a3d_edge.configuration import Configuration, Precision, format_width
-from a3d_edge.engine.ort import OrtEngine
-from a3d_edge.engine.session import available_threads, probe_pictures
-from a3d_edge.errors import UsageError
-from a3d_edge.files import new_directory
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.flops import count
 from a3d_edge.models.network import Clips
@@ -53,13 +53,13 @@ from a3d_edge.table import ConfigurationBudgetTable, Row
 from a3d_edge.video.sampler import pathways
 
 __all__ = [
-    "export_bundle",
     "in_precisions",
     "literal_logits",
     "require_calibrated",
     "require_replaceable",
     "unmeasured_row",
     "unmeasured_table",
+    "write_bundle",
 ]
 
 CREATOR = "a3d-edge "
@@ -79,7 +79,7 @@ def unmeasured_row(checkpoint: Checkpoint, configuration: Configuration) -> Row:
     """A row with cost but without accuracy."""
     cost = count(checkpoint.description, configuration)
     return Row(
-        configuration=str(configuration),
+        configuration=configuration,
         gflops=cost.gflops,
         streaming_gflops=cost.streaming_gflops,
         params_m=cost.params_m,
@@ -90,19 +90,17 @@ def in_precisions(
     table: ConfigurationBudgetTable, precisions: Sequence[Precision]
 ) -> ConfigurationBudgetTable:
     """The rows of a table in these precisions. A row that the table lacks in one has no accuracy there."""
-    rows = {row.parsed: row for row in table.rows}
+    rows = {row.configuration: row for row in table.rows}
     for row in table.rows:
         for precision in precisions:
-            twin = row.parsed.at(precision)
-            own = {"configuration": str(twin), "precision": precision, "accuracy": None}
+            twin = row.configuration.at(precision)
+            own = {"configuration": twin, "precision": precision, "accuracy": None}
             rows.setdefault(twin, row.model_copy(update=own))
     kept = tuple(row for row in rows.values() if row.precision in precisions)
-    return ConfigurationBudgetTable.model_validate(
-        {**table.model_dump(), "rows": [r.model_dump() for r in kept]}
-    )
+    return table.with_rows(kept)
 
 
-def export_bundle(
+def write_bundle(
     checkpoint: Checkpoint,
     table: ConfigurationBudgetTable,
     parity_clips: Mapping[int, Clips],
@@ -127,19 +125,17 @@ def export_bundle(
         widths, offsets = _write_graphs(checkpoint, table, range_clips or parity_clips, work, progress)
         unproved = Parity(clips=0, relative_error=0, same_top1=True)
         entries = {
-            name: ConfigurationEntry(offset=offset, probe=(0.0,) * len(checkpoint.classes), parity=unproved)
-            for name, offset in offsets.items()
+            one: ConfigurationEntry(offset=offset, probe=(0.0,) * len(checkpoint.classes), parity=unproved)
+            for one, offset in offsets.items()
         }
         bundle = Bundle(work, _manifest(checkpoint, widths, entries, work), table)
         entries = {
-            n: e.model_copy(update={"probe": _probe(checkpoint, bundle, n)}) for n, e in entries.items()
+            one: entry.model_copy(update={"probe": _probe(checkpoint, bundle, one)})
+            for one, entry in entries.items()
         }
         bundle = replace(bundle, manifest=bundle.manifest.model_copy(update={"configurations": entries}))
         found = check_parity(checkpoint.model, bundle, parity_clips, lambda d, n: progress("parity", d, n))
-        entries = {
-            name: entry.model_copy(update={"parity": found[Configuration.parse(name)]})
-            for name, entry in entries.items()
-        }
+        entries = {one: entry.model_copy(update={"parity": found[one]}) for one, entry in entries.items()}
         final = with_int8_costs(bundle, table if measured is None else measured(bundle))
         (work / TABLE).write_text(final.to_json(), encoding="utf-8")
         _write_manifest(_manifest(checkpoint, widths, entries, work), work / MANIFEST)
@@ -153,12 +149,12 @@ def _write_graphs(
     range_clips: Mapping[int, Clips],
     work: Path,
     progress: Progress,
-) -> tuple[dict[str, WidthEntry], dict[str, int]]:
+) -> tuple[dict[str, WidthEntry], dict[Configuration, int]]:
     """All graphs and what they point into; the subgraphs, and where each configuration's block begins."""
     stored = write_weights(checkpoint, work / WEIGHTS)
     offsets = dict(write_statistics(checkpoint, table, work / STATISTICS))
     fp32, int8 = ([c for c in table.configurations if c.precision == p] for p in ("fp32", "int8"))
-    begins = {c.width: offsets[str(c)] for c in sorted(fp32)}  # of every width's largest
+    begins = {c.width: offsets[c] for c in sorted(fp32)}  # of every width's largest
     lowered: dict[float, dict[Form, ir.Model]] = {}
     every = sorted({c.width for c in table.configurations})
     for done, width in enumerate(every, start=1):
@@ -180,9 +176,9 @@ def require_calibrated(checkpoint: Checkpoint, table: ConfigurationBudgetTable) 
     """Raise `UsageError` when a row has no batch-norm statistics."""
     for name, norm in norms(checkpoint.model).items():
         for row in table.rows:
-            if str(row.parsed.at("fp32")) not in norm.calibrated:
+            if str(row.configuration.at("fp32")) not in norm.calibrated:
                 raise UsageError(
-                    f"{row.configuration} is not calibrated ({name}); name training clips with --calibration"
+                    f"{row.configuration} is not calibrated ({name}); name training clips with `calibration`"
                 )
 
 
@@ -193,7 +189,7 @@ def require_replaceable(out: Path) -> None:
     """
     if not out.exists():
         return
-    refusal = f"--out {out}: exists and is not a bundle of ours alone; name another directory"
+    refusal = f"`out` {out}: exists and is not a bundle of ours alone; name another directory"
     try:
         present = {file.name for file in out.iterdir()}
         content = json.loads((out / MANIFEST).read_bytes()) if present else {"files": {}}
@@ -205,13 +201,12 @@ def require_replaceable(out: Path) -> None:
         raise UsageError(refusal)
 
 
-def _probe(checkpoint: Checkpoint, bundle: Bundle, name: str) -> tuple[float, ...]:
+def _probe(checkpoint: Checkpoint, bundle: Bundle, configuration: Configuration) -> tuple[float, ...]:
     """Logits of the probe input: by them the runtime proves what it has loaded.
 
     PyTorch's of fp32. Of int8, those of the graphs run as they are written: quantized, computed in float,
     quantized again; the integer kernels that the optimizer puts in are proved against them.
     """
-    configuration = Configuration.parse(name)
     given = [probe_pictures(p) for p in pathways(checkpoint.description.sampling, configuration)]
     if configuration.precision == "int8":
         return _rounded(literal_logits(bundle, configuration, given))
@@ -224,8 +219,9 @@ def literal_logits(
 ) -> list[float]:
     """Logits of pictures ``(T, 3, S, S)`` of every pathway, by the graphs without any optimization."""
     literal = replace(OrtEngine.of("CPU"), optimize=False)
-    replaced, values = bundle.replaced(configuration), list(inputs)
-    for stage, graph in bundle.graphs_of(configuration).items():
+    files, values = bundle.files_of(configuration), list(inputs)
+    replaced = files.own.read()
+    for stage, graph in files.graphs().items():
         session = literal.open(graph, replaced[stage], {}, available_threads()).session
         names = [given.name for given in session.get_inputs()]
         values = session.run(None, dict(zip(names, values, strict=True)))[:1]
@@ -237,7 +233,10 @@ def _rounded(logits: Sequence[float]) -> tuple[float, ...]:
 
 
 def _manifest(
-    checkpoint: Checkpoint, widths: dict[str, WidthEntry], entries: dict[str, ConfigurationEntry], work: Path
+    checkpoint: Checkpoint,
+    widths: dict[str, WidthEntry],
+    entries: dict[Configuration, ConfigurationEntry],
+    work: Path,
 ) -> Manifest:
     description = checkpoint.description
     return Manifest(

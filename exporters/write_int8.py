@@ -23,9 +23,9 @@ from a3d_edge.exporters.store import ALIGNMENT, append, external
 from a3d_edge.exporters.subgraphs import Form, Stage, stage_of
 from numpy.typing import NDArray
 
-from a3d_edge.bundle import INT8_WEIGHTS, SCALES, TensorEntry, WidthEntry, width_key
 from a3d_edge.configuration import Configuration, format_width
 from a3d_edge.errors import A3DEdgeError
+from a3d_edge.manifest import INT8_WEIGHTS, SCALES, TensorEntry, WidthEntry, width_key
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.network import Clips
 
@@ -39,7 +39,7 @@ class Int8Part:
     """What the manifest says of it: subgraphs by width key, and where each configuration's block begins."""
 
     widths: dict[str, WidthEntry]
-    offsets: dict[str, int]
+    offsets: dict[Configuration, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def write_int8(
                     checkpoint, configuration, models, plans, clips[configuration.size], work
                 )
                 scales.write(b"\0" * (-scales.tell() % ALIGNMENT))
-                part.offsets[str(configuration)] = scales.tell()
+                part.offsets[configuration] = scales.tell()
                 values = _values(checkpoint, configuration, plans, shared, ranges)
                 _write_block(scales, entries, values)
                 done += 1
@@ -99,7 +99,7 @@ def write_int8(
             key = width_key(here[0])
             files = {}
             for form, (graph, _) in rewritten.items():
-                _place(graph, stage_of(form), entries, work / SCALES, part.offsets[str(max(here))])
+                _place(graph, stage_of(form), entries, work / SCALES, part.offsets[max(here)])
                 _copy_floats(graph, stored, floats, weights, work / INT8_WEIGHTS)
                 files[form] = f"w{format_width(width)}-int8.{form}.onnx"
                 save_graph(ir.Model(graph, ir_version=10, producer_name="a3d-edge"), work / files[form])

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from fixtures_bundle import Here, main_here, shared_bundle, shared_slowfast, write_video
+
+from a3d_edge.bundle import Bundle
 
 if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
@@ -41,7 +44,7 @@ if not HAS_TORCH:  # what is left is the runtime's; bundles to run come from els
         "test_external_data.py",
         "test_models_*.py",
         "test_training_batches.py",
-        "test_training_build_table.py",
+        "test_training_tabulate.py",
         "test_training_calibrate.py",
         "test_training_distillation.py",
         "test_training_evaluation.py",
@@ -64,6 +67,42 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _no_saved_profiles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own device profiles do not change what `run` does in a test."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
+
+
+@pytest.fixture
+def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Runs a command line inside this process: (exit code, stdout, stderr)."""
+    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle on disk; not to be altered."""
+    return shared_bundle(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def bundle(bundle_folder: Path) -> Bundle:
+    """The tiny bundle, loaded."""
+    return Bundle.load(bundle_folder)
+
+
+@pytest.fixture(scope="session")
+def slowfast_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny SlowFast's bundle on disk; not to be altered."""
+    return shared_slowfast(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def slowfast(slowfast_folder: Path) -> Bundle:
+    """The tiny SlowFast's bundle, loaded."""
+    return Bundle.load(slowfast_folder)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real video of 60 frames."""
+    return write_video(tmp_path_factory.mktemp("videos") / "clip.mp4", 60)
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
-from a3d_edge.bundle import Bundle, digest, manifest_digest, manifest_text
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.events import Prediction, Switch
+from a3d_edge.manifest import digest, manifest_digest, manifest_text
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.sampler import pathways
 
@@ -138,11 +139,11 @@ def export(
     **options: Any,
 ) -> Bundle:
     """Export a tiny network to ``out``."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint(configurations, description)
     table = unmeasured_table(checkpoint, configurations)
-    return export_bundle(checkpoint, table, parity_clips(configurations, description), out, **options)
+    return write_bundle(checkpoint, table, parity_clips(configurations, description), out, **options)
 
 
 def shared_bundle(factory: pytest.TempPathFactory) -> Path:
@@ -275,6 +276,9 @@ class Recorder:
     def close(self) -> None:
         self.closed += 1
 
+
+Here = Callable[..., tuple[int, str, str]]
+"""A command line's words to its exit code, stdout and stderr (the fixture `here`)."""
 
 CLI = (sys.executable, "-c", "from a3d_edge.cli import main; main()")
 

@@ -25,7 +25,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_plain_network_of_a_width_computes_what_the_slimmable_one_does(module: Any) -> None:
     """The other sides run the same network with layers of its own width, not a wider or uncalibrated one."""
     subject = module("_perf_subject")
-    model = subject._alive("slow_small", 5)
+    model = module("_networks").alive("slow_small", 5)
     configuration = Configuration(0.5, 32, 2)
     clip = subject.pictures(configuration).transpose(0, 1)[None]
     for norm in (one.norm for one in model.modules() if hasattr(one, "norm")):

@@ -85,7 +85,7 @@ def test_accuracies_are_the_transcribed_ones(name: str) -> None:
     """Row by row."""
     content = json.loads(TRANSCRIBED.read_text(encoding="utf-8"))
     (key,) = [key for key in content if key.startswith(f"table_{ALL[name]}_")]
-    ours = {row.parsed: row.accuracy for row in find_table(name).rows}
+    ours = {row.configuration: row.accuracy for row in find_table(name).rows}
     theirs = {
         Configuration(row["width"], row["size"], row["frames"]): row["top1"] / 100 for row in content[key]
     }
@@ -101,9 +101,9 @@ def test_costs_are_those_of_our_counter(name: str) -> None:
 
     table = find_table(name)
     for row in (table.rows[0], table.rows[len(table.rows) // 2]):
-        cost = count(describe(table.architecture), row.parsed)
+        cost = count(describe(table.architecture), row.configuration)
         assert (row.gflops, row.params_m) == (round(cost.gflops, 6), round(cost.params_m, 6))
-    assert len({(row.parsed.width, row.params_m) for row in table.rows}) == len(SWEPT[name][0])
+    assert len({(row.configuration.width, row.params_m) for row in table.rows}) == len(SWEPT[name][0])
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -112,10 +112,10 @@ def test_a_list_is_a_part_of_its_grid(name: str) -> None:
     listed, grid = find_table(name), find_table(f"{name}_grid")
     differ = {}
     for row in listed.rows:
-        twin = grid.row(row.parsed)
+        twin = grid.row(row.configuration)
         assert (twin.gflops, twin.params_m) == (row.gflops, row.params_m)
         if twin.accuracy != row.accuracy:
-            differ[row.configuration] = (row.accuracy, twin.accuracy)
+            differ[str(row.configuration)] = (row.accuracy, twin.accuracy)
     assert differ == ({"w1.00-s224-t4": (0.742, 0.736)} if name == "a3d_slow_8x8_0.016" else {})
 
 

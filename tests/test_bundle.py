@@ -17,8 +17,6 @@ from fixtures_bundle import (
     CONFIGURATIONS,
     TWO_PATHWAYS,
     copy_of,
-    shared_bundle,
-    shared_slowfast,
     sign_again,
     tiny_slowfast,
 )
@@ -28,27 +26,15 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.errors import BundleError, UsageError
 
 
-@pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported bundle; not to be altered."""
-    return shared_bundle(tmp_path_factory)
-
-
 @pytest.fixture
-def copy(whole: Path, tmp_path: Path) -> Path:
+def copy(bundle_folder: Path, tmp_path: Path) -> Path:
     """A copy to damage."""
-    return copy_of(whole, tmp_path / "copy")
+    return copy_of(bundle_folder, tmp_path / "copy")
 
 
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported SlowFast; not to be altered."""
-    return shared_slowfast(tmp_path_factory)
-
-
-def test_a_bundle_is_what_was_exported(whole: Path) -> None:
+def test_a_bundle_is_what_was_exported(bundle_folder: Path) -> None:
     """Classes, sampling, preprocessing and configurations, cheapest first, come back from the disk."""
-    bundle = Bundle.load(str(whole))
+    bundle = Bundle.load(str(bundle_folder))
     assert bundle.classes == CLASSES
     assert (bundle.sampling.frames, bundle.sampling.stride, bundle.sampling.rate) == (4, 2, 30.0)
     assert bundle.preprocessing.input == "rgb"
@@ -60,9 +46,9 @@ def test_a_bundle_is_what_was_exported(whole: Path) -> None:
 
 
 @pytest.mark.torch
-def test_a_bundle_of_two_pathways_is_what_was_exported(slowfast: Path) -> None:
+def test_a_bundle_of_two_pathways_is_what_was_exported(slowfast_folder: Path) -> None:
     """Also what the Fast pathway looks at comes back."""
-    bundle = Bundle.load(slowfast)
+    bundle = Bundle.load(slowfast_folder)
     assert bundle.sampling == tiny_slowfast().sampling
     assert (bundle.sampling.alpha, bundle.sampling.fast_size) == (4, 32)
     assert bundle.configurations == TWO_PATHWAYS
@@ -70,14 +56,14 @@ def test_a_bundle_of_two_pathways_is_what_was_exported(slowfast: Path) -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("family", ["whole", "slowfast"])
+@pytest.mark.parametrize("family", ["bundle_folder", "slowfast_folder"])
 def test_statistics_come_back_per_configuration(request: pytest.FixtureRequest, family: str) -> None:
     """Mean and variance of every batch norm are those that were calibrated, at that configuration's width."""
     from fixtures_bundle import calibrated_checkpoint
 
     from a3d_edge.models.checkpoint import norms
 
-    two = family == "slowfast"
+    two = family == "slowfast_folder"
     configurations = TWO_PATHWAYS if two else CONFIGURATIONS
     bundle = Bundle.load(request.getfixturevalue(family))
     model = calibrated_checkpoint(configurations, tiny_slowfast() if two else None).model
@@ -248,10 +234,10 @@ def test_a_manifest_that_cannot_be_meant_names_the_key(
     ],
 )
 def test_so_is_one_of_two_pathways(
-    slowfast: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
+    slowfast_folder: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
     """A network of two pathways has no frame stage, and the others have one."""
-    copy = copy_of(slowfast, tmp_path / "copy")
+    copy = copy_of(slowfast_folder, tmp_path / "copy")
     sign_again(copy, change)
     with pytest.raises(BundleError, match=message):
         Bundle.load(copy)
@@ -278,18 +264,20 @@ def test_a_table_of_other_configurations_is_refused(copy: Path) -> None:
         Bundle.load(copy)
 
 
-def test_a_configuration_that_is_not_there_names_those_that_are(whole: Path) -> None:
+def test_a_configuration_that_is_not_there_names_those_that_are(bundle_folder: Path) -> None:
     """By value and by name."""
-    bundle = Bundle.load(whole)
+    bundle = Bundle.load(bundle_folder)
     with pytest.raises(UsageError, match=r"w0\.60-s32-t4 is not in the table; it has w0\.50-s18-t1"):
         bundle.open("w0.60-s32-t4")
     with pytest.raises(UsageError, match="not a configuration"):
         bundle.open("large")
 
 
-def test_a_bundle_may_lie_anywhere(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_may_lie_anywhere(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A relative path, a path with spaces and letters of other alphabets, and a read-only place."""
-    place = copy_of(whole, tmp_path / "Bündel 1")
+    place = copy_of(bundle_folder, tmp_path / "Bündel 1")
     for file in place.iterdir():
         file.chmod(0o444)
     place.chmod(0o555)

@@ -86,7 +86,7 @@ def test_no_helper_runs_what_lies_there(
     measured = measure_apart(Task(str(bundle.path), str(SMALLEST), "ort:CPU", 1, 1, 0.01, paced=False))
     assert len(measured.network_ms) == 1
     cache = PreparedNetworks(tmp_path / "prepared", limit=10**8, least=0)
-    open_network(bundle, LARGEST, threads=1, cache=cache)
+    open_network(bundle.files_of(LARGEST), threads=1, cache=cache)
     assert (cache.made, cache.notes()) == (1, [])
     monkeypatch.setenv("DISPLAY", ":4321")
     with pytest.raises(ResourceError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_bundle import LARGEST, SMALLEST, main_here, run_cli, shared_bundle, write_video
+from fixtures_bundle import LARGEST, SMALLEST, Here, run_cli, write_video
 
 import a3d_edge.profiling.bench
 from a3d_edge.bundle import Bundle
@@ -27,8 +27,6 @@ from a3d_edge.profiling.bench import (
 )
 from a3d_edge.table import DeviceProfile, Row
 
-Here = Callable[..., tuple[int, str, str]]
-
 CHEAP = Row(configuration="w0.50-s18-t1", gflops=0.1, params_m=1.0)
 DEAR = Row(configuration="w1.00-s37-t4-int8", gflops=4.0, params_m=1.0)
 
@@ -38,18 +36,6 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Profiles of these tests are not the user's."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return tmp_path / "data" / "a3d-edge" / "profiles"
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny bundle; not to be altered."""
-    return shared_bundle(tmp_path_factory)
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 def measurement(ms: float, **more: Any) -> Measurement:
@@ -76,7 +62,7 @@ class Board:
 
 
 def task_of(row: Row) -> Task:
-    return Task("bundle", row.configuration, "ort:CPU", 1, 3, 1.0)
+    return Task("bundle", str(row.configuration), "ort:CPU", 1, 3, 1.0)
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, board: Callable[[Task], Measurement]) -> None:
@@ -95,7 +81,7 @@ def test_the_second_pass_begins_when_the_first_has_seen_all() -> None:
     first = next(results)
     assert isinstance(first, Result)
     assert first.row.configuration == CHEAP.configuration
-    assert board.done == [CHEAP.configuration, DEAR.configuration, CHEAP.configuration]
+    assert board.done == [str(one.configuration) for one in (CHEAP, DEAR, CHEAP)]
     assert len(list(results)) == 1
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
@@ -160,9 +146,9 @@ def test_one_pass_a_tenth_above_the_other_is_not_noisy() -> None:
     assert not combine(CHEAP, [measurement(10.0), measurement(10.9)]).row.noisy
 
 
-def test_the_profile_has_what_was_measured(bundle: Path) -> None:
+def test_the_profile_has_what_was_measured(bundle_folder: Path) -> None:
     """With bundle, engine, threads and hop; it survives a file."""
-    loaded = Bundle.load(bundle)
+    loaded = Bundle.load(bundle_folder)
     results = [combine(CHEAP, [measurement(2.0)] * 2), combine(DEAR, [measurement(8.0)] * 2)]
     found = device_profile(results, loaded, {"name": "a board"}, "ort:CPU", 3)
     assert (found.bundle_sha256, found.engine, found.threads, found.hop) == (
@@ -176,15 +162,15 @@ def test_the_profile_has_what_was_measured(bundle: Path) -> None:
 
 
 def test_the_table_has_a_line_a_configuration(
-    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch
+    here: Here, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cheapest first, below what says where and how; noise is marked and said in one sentence."""
     fake(monkeypatch, Board(w0_50=[2.0, 2.0], w1_00=[8.0, 16.0]))
     arguments = ("--configuration", LARGEST, "--configuration", SMALLEST, "--threads", 3, "--windows", 7)
-    code, out, err = here("bench", bundle, *arguments)
+    code, out, err = here("bench", bundle_folder, *arguments)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == str(bundle)
+    assert lines[0] == str(bundle_folder)
     assert "ort:CPU" in lines[1]
     assert "3 threads" in lines[1]
     assert "2 passes" in lines[2]
@@ -200,11 +186,11 @@ def test_the_table_has_a_line_a_configuration(
 
 
 def test_json_lines_have_the_fields_programs_rely_on(
-    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch
+    here: Here, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A configuration event each, and a summary; what has no meter is null."""
     fake(monkeypatch, Board(w0_50=[2.0, 2.0]))
-    code, out, err = here("bench", bundle, "--configuration", SMALLEST, "--json")
+    code, out, err = here("bench", bundle_folder, "--configuration", SMALLEST, "--json")
     assert (code, err) == (0, "")
     one, summary = (json.loads(line) for line in out.splitlines())
     assert (one["event"], summary["event"], one["schema"], summary["schema"]) == (
@@ -222,17 +208,17 @@ def test_json_lines_have_the_fields_programs_rely_on(
 
 
 def test_what_the_device_cannot_run_ends_with_exit_5(
-    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path
+    here: Here, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path
 ) -> None:
     """The rest is measured, told and kept."""
     fake(monkeypatch, Board(w0_50=[2.0, 2.0], w1_00=[None]))
     names = ("--configuration", SMALLEST, "--configuration", LARGEST)
-    code, out, err = here("bench", bundle, *names, "--save-profile")
+    code, out, err = here("bench", bundle_folder, *names, "--save-profile")
     assert code == 5
     assert err == f"error: {LARGEST}: its process was killed\n"
     assert f"{LARGEST}          not measured" in out
     (kept,) = data_folder.iterdir()
-    assert [row.configuration for row in DeviceProfile.load(kept).rows] == [str(SMALLEST)]
+    assert [str(row.configuration) for row in DeviceProfile.load(kept).rows] == [str(SMALLEST)]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +236,7 @@ def test_what_the_device_cannot_run_ends_with_exit_5(
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_measured(
     here: Here,
-    bundle: Path,
+    bundle_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
     code: int,
@@ -259,7 +245,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_measured(
     """In one line."""
     board = Board()
     fake(monkeypatch, board)
-    got, out, err = here("bench", bundle, *arguments)
+    got, out, err = here("bench", bundle_folder, *arguments)
     assert (got, out, err.count("\n"), board.done) == (code, "", 1, [])
     assert message in err
 
@@ -271,11 +257,11 @@ BOTH = ("--configuration", SMALLEST, "--configuration", LARGEST)
 
 
 def test_a_profile_keeps_no_noisy_row(
-    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path
+    here: Here, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path
 ) -> None:
     """What is left out is named in one line; all of it is shown all the same."""
     fake(monkeypatch, Board(w0_50=[2.0, 2.0], w1_00=[8.0, 16.0]))
-    code, out, err = here("bench", bundle, *BOTH, "--save-profile")
+    code, out, err = here("bench", bundle_folder, *BOTH, "--save-profile")
     assert (code, err) == (
         0,
         f"left out of the profile as noisy: {LARGEST}; measure again when the device does nothing else, or "
@@ -283,21 +269,26 @@ def test_a_profile_keeps_no_noisy_row(
     )
     assert str(LARGEST) in out
     (kept,) = data_folder.iterdir()
-    assert [row.configuration for row in DeviceProfile.load(kept).rows] == [str(SMALLEST)]
+    assert [str(row.configuration) for row in DeviceProfile.load(kept).rows] == [str(SMALLEST)]
 
 
 @pytest.mark.parametrize("option", ["--save-profile", "--save-profile-as"])
 def test_nothing_is_saved_where_all_is_noisy(
-    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path, tmp_path: Path, option: str
+    here: Here,
+    bundle_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data_folder: Path,
+    tmp_path: Path,
+    option: str,
 ) -> None:
     """Exit 5 with the reason; an older profile is as it was; the picture and the figures are there."""
     words = (option, tmp_path / "mine.json") if option.endswith("as") else (option,)
     fake(monkeypatch, Board(w0_50=[2.0, 2.0], w1_00=[8.0, 8.0]))
-    assert here("bench", bundle, *BOTH, *words)[0] == 0
+    assert here("bench", bundle_folder, *BOTH, *words)[0] == 0
     path = tmp_path / "mine.json" if option.endswith("as") else next(data_folder.iterdir())
     before = path.read_bytes()
     fake(monkeypatch, Board(w0_50=[2.0, 3.0], w1_00=[8.0, 80.0]))
-    code, out, err = here("bench", bundle, *BOTH, *words, "--json")
+    code, out, err = here("bench", bundle_folder, *BOTH, *words, "--json")
     assert code == 5
     assert err == (
         f"error: no profile was saved: left out of the profile as noisy: {SMALLEST}, {LARGEST}; measure "
@@ -308,11 +299,11 @@ def test_nothing_is_saved_where_all_is_noisy(
 
 
 def test_noisy_rows_are_kept_when_told(
-    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path
+    here: Here, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path
 ) -> None:
     """They stay marked, and a run says so."""
     fake(monkeypatch, Board(w0_50=[2.0, 3.0], w1_00=[8.0, 16.0]))
-    code, _, err = here("bench", bundle, *BOTH, "--save-profile", "--keep-noisy")
+    code, _, err = here("bench", bundle_folder, *BOTH, "--save-profile", "--keep-noisy")
     assert (code, err) == (0, "")
     (kept,) = data_folder.iterdir()
     assert [row.noisy for row in DeviceProfile.load(kept).rows] == [True, True]
@@ -322,11 +313,11 @@ def test_noisy_rows_are_kept_when_told(
 
 
 def test_bench_measures_saves_and_run_uses_it(
-    here: Here, bundle: Path, tmp_path: Path, data_folder: Path
+    here: Here, bundle_folder: Path, tmp_path: Path, data_folder: Path
 ) -> None:
     """In processes of their own; the profile is found by the next run on this device, which says so."""
     code, out, err = here(
-        "bench", bundle, "--configuration", SMALLEST, "--windows", 1, "--seconds", 0.01, "--no-paced",
+        "bench", bundle_folder, "--configuration", SMALLEST, "--windows", 1, "--seconds", 0.01, "--no-paced",
         "--json", "--save-profile", "--save-profile-as", tmp_path / "mine.json", "--keep-noisy",
     )  # fmt: skip
     assert (code, err) == (0, "")
@@ -338,7 +329,7 @@ def test_bench_measures_saves_and_run_uses_it(
     assert profile.rows[0].streaming_ms is not None
     assert profile.rows[0].paced_ms is None
     clip = write_video(tmp_path / "clip.mp4", 12)
-    code, _, err = here("run", "--source", clip, "--bundle", bundle, "--json")
+    code, _, err = here("run", "--source", clip, "--bundle", bundle_folder, "--json")
     assert code == 0
     assert err.startswith(f"device profile: {kept} (1 configurations, measured 2")
 
@@ -354,13 +345,13 @@ def test_help_is_light(tmp_path: Path) -> None:
 
 
 def test_the_picture_shows_every_latency_that_there_is(
-    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    here: Here, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A PNG on the disk; hollow marks are noisy."""
     pytest.importorskip("matplotlib")
     fake(monkeypatch, Board(w0_50=[2.0, 2.0], w1_00=[8.0, 16.0]))
     names = ("--configuration", SMALLEST, "--configuration", LARGEST)
-    code, out, _ = here("bench", bundle, *names, "--out", tmp_path / "bench.png")
+    code, out, _ = here("bench", bundle_folder, *names, "--out", tmp_path / "bench.png")
     assert code == 0
     assert f"written: {tmp_path / 'bench.png'}" in out
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
@@ -378,15 +369,17 @@ def test_marks_lie_on_the_medians() -> None:
     assert sorted(float(line.get_xdata()[0]) for line in marks) == [1.0, 2.0, 6.0, 9.0, 12.0]
     hollow = [line for line in marks if same_color(line.get_markerfacecolor(), "white")]
     assert sorted(float(line.get_xdata()[0]) for line in hollow) == [6.0, 9.0, 12.0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == [DEAR.configuration, CHEAP.configuration]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        str(one.configuration) for one in (DEAR, CHEAP)
+    ]
     assert "a prediction every 40 ms" in [text.get_text() for text in axes.texts]
 
 
 def test_a_home_that_takes_no_profile_is_told_before_measuring(
-    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch
+    here: Here, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not after minutes; and where else it could go."""
     monkeypatch.setenv("XDG_DATA_HOME", "/" + "x" * 300)
-    code, out, err = here("bench", bundle, "--save-profile", "--json")
+    code, out, err = here("bench", bundle_folder, "--save-profile", "--json")
     assert (code, out) == (5, "")
     assert "cannot be written (File name too long); name a file by --save-profile-as" in err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from a3d_edge.cli.class_names import class_names, warn_of_classes_without_clips
+from a3d_edge.cli.class_names import class_names
 from a3d_edge.errors import UsageError
 
 
@@ -48,12 +48,3 @@ def test_names_that_look_alike_are_told(capfd: pytest.CaptureFixture[str]) -> No
     assert class_names("Walk,walk") == ("Walk", "walk")
     said = "warning: --classes: 'Walk', 'walk' look alike, but are different classes\n"
     assert capfd.readouterr().err == said
-
-
-def test_classes_without_clips_are_told(capfd: pytest.CaptureFixture[str]) -> None:
-    """In one line, and none where all have some."""
-    warn_of_classes_without_clips(("a", "b", "c"), ["b", "b"])
-    said = "warning: the classes a, c have no training clip, so the network cannot learn them\n"
-    assert capfd.readouterr().err == said
-    warn_of_classes_without_clips(("a", "b"), ["b", "a"])
-    assert capfd.readouterr().err == ""

@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +14,12 @@ from fixtures_bundle import (
     CONFIGURATIONS,
     SMALLEST,
     TWO_PATHWAYS,
+    Here,
     calibrated_checkpoint,
     copy_of,
     frames_of,
     lively,
-    main_here,
     run_cli,
-    shared_bundle,
-    shared_slowfast,
     start_cli,
     tiny_slowfast,
     tiny_x3d,
@@ -36,20 +33,6 @@ if TYPE_CHECKING:
 torch = pytest.importorskip("torch")
 pytest.importorskip("av")
 
-Here = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported bundle; not to be altered."""
-    return shared_bundle(tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported SlowFast; not to be altered."""
-    return shared_slowfast(tmp_path_factory)
-
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -59,12 +42,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoints") / "tiny.pth"
     save(calibrated_checkpoint(), path)
     return path
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 def only(out: str) -> dict[str, Any]:
@@ -81,17 +58,17 @@ def assert_one_line(err: str) -> None:
     assert err.count("\n") == 1
 
 
-def test_info_of_a_bundle(here: Here, bundle: Path) -> None:
+def test_info_of_a_bundle(here: Here, bundle_folder: Path) -> None:
     """Path, classes and configurations, cheapest first."""
-    code, out, err = here("info", bundle, "--json")
+    code, out, err = here("info", bundle_folder, "--json")
     assert (code, err) == (0, "")
     found = only(out)
-    assert (found["event"], found["kind"], found["path"]) == ("info", "bundle", str(bundle))
+    assert (found["event"], found["kind"], found["path"]) == ("info", "bundle", str(bundle_folder))
     assert found["classes"] == ["right", "down", "still"]
     assert set(found["configurations"]) == set(map(str, CONFIGURATIONS))
     assert found["bytes"] > 600_000
     assert found["parity"] <= 1e-3
-    assert "right, down, still" in here("info", bundle)[1]
+    assert "right, down, still" in here("info", bundle_folder)[1]
 
 
 def test_info_of_a_checkpoint(here: Here, checkpoint: Path) -> None:
@@ -102,28 +79,28 @@ def test_info_of_a_checkpoint(here: Here, checkpoint: Path) -> None:
     assert found["resumable_at"] is None
 
 
-def test_verify_of_a_whole_bundle(here: Here, bundle: Path) -> None:
+def test_verify_of_a_whole_bundle(here: Here, bundle_folder: Path) -> None:
     """Every file and every configuration."""
-    found = only(here("verify", bundle, "--json")[1])
+    found = only(here("verify", bundle_folder, "--json")[1])
     assert (found["event"], found["files"], found["configurations"]) == ("verified", 12, 6)
-    code, out, err = here("verify", bundle)
+    code, out, err = here("verify", bundle_folder)
     assert (code, err) == (0, "")
     assert "12 files and 6 configurations are as exported" in out
 
 
-def test_info_and_verify_of_two_pathways(here: Here, slowfast: Path) -> None:
+def test_info_and_verify_of_two_pathways(here: Here, slowfast_folder: Path) -> None:
     """One graph a width: 3 of them, the table and two files of tensors."""
-    found = only(here("info", slowfast, "--json")[1])
+    found = only(here("info", slowfast_folder, "--json")[1])
     assert (found["architecture"], found["configurations"]) == ("tiny_slowfast", list(map(str, TWO_PATHWAYS)))
     assert found["parity"] <= 1e-3
-    code, out, _ = here("verify", slowfast)
+    code, out, _ = here("verify", slowfast_folder)
     assert code == 0
     assert "6 files and 5 configurations are as exported" in out
 
 
-def test_verify_of_an_altered_bundle(here: Here, bundle: Path, tmp_path: Path) -> None:
+def test_verify_of_an_altered_bundle(here: Here, bundle_folder: Path, tmp_path: Path) -> None:
     """One flipped byte: exit 4, the file is named."""
-    copy = copy_of(bundle, tmp_path / "copy")
+    copy = copy_of(bundle_folder, tmp_path / "copy")
     content = bytearray((copy / "statistics.bin").read_bytes())
     content[100] ^= 1
     (copy / "statistics.bin").write_bytes(content)
@@ -154,16 +131,16 @@ def test_flops_of_what_cannot_be_meant(here: Here, options: list[str]) -> None:
     assert_one_line(err)
 
 
-def test_table_show(here: Here, bundle: Path) -> None:
+def test_table_show(here: Here, bundle_folder: Path) -> None:
     """Of a bundle and of a table file, as text and as JSON Lines."""
-    rows = [json.loads(line) for line in here("table", "show", bundle, "--json")[1].splitlines()]
+    rows = [json.loads(line) for line in here("table", "show", bundle_folder, "--json")[1].splitlines()]
     assert [row["configuration"] for row in rows] == [
-        row.configuration for row in Bundle.load(bundle).table.rows
+        str(row.configuration) for row in Bundle.load(bundle_folder).table.rows
     ]
-    code, out, _ = here("table", "show", bundle / "table.json")
+    code, out, _ = here("table", "show", bundle_folder / "table.json")
     assert code == 0
     assert len(out.splitlines()) == 2 + len(CONFIGURATIONS)
-    code, _, err = here("table", "show", bundle / "weights.bin")
+    code, _, err = here("table", "show", bundle_folder / "weights.bin")
     assert code == 4
     assert_one_line(err)
 
@@ -254,13 +231,13 @@ def test_exports_that_cannot_be_meant(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_exporting_leaves_the_old_bundle(
-    here: Here, checkpoint: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    here: Here, checkpoint: Path, bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals, code: int,
 ) -> None:  # fmt: skip
     """While the files are flushed to disk, the last moment before the new one takes its place."""
     import a3d_edge.files
 
-    old = copy_of(bundle, tmp_path / "place" / "bundle")
+    old = copy_of(bundle_folder, tmp_path / "place" / "bundle")
     seen: list[Path] = []
     real = a3d_edge.files.sync
 
@@ -343,26 +320,28 @@ def test_a_checkpoint_that_is_none(here: Here, tmp_path: Path, content: bytes) -
 # The program as a process
 
 
-def test_a_reader_that_leaves_is_no_error(bundle: Path, tmp_path: Path) -> None:
+def test_a_reader_that_leaves_is_no_error(bundle_folder: Path, tmp_path: Path) -> None:
     """Of every command: ``a3d-edge table show … | head -0`` is quiet and exits with 0."""
     read_end, write_end = os.pipe()
     os.close(read_end)
-    process = start_cli("table", "show", bundle, cwd=tmp_path, stdout=write_end)
+    process = start_cli("table", "show", bundle_folder, cwd=tmp_path, stdout=write_end)
     os.close(write_end)
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
 
 
-def test_a_full_disk_behind_stdout(bundle: Path, tmp_path: Path) -> None:
+def test_a_full_disk_behind_stdout(bundle_folder: Path, tmp_path: Path) -> None:
     """Exit 5 and one line."""
     with Path("/dev/full").open("w") as full:
-        code, _, err = run_cli("table", "show", bundle, cwd=tmp_path, stdout=full)
+        code, _, err = run_cli("table", "show", bundle_folder, cwd=tmp_path, stdout=full)
     assert code == 5
     assert "No space left on device" in err
     assert_one_line(err)
 
 
-def test_an_interrupted_command_says_so(here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_command_says_so(
+    here: Here, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C anywhere: exit 130, one word, and SIGTERM's handler is put back."""
     before = signal.getsignal(signal.SIGTERM)
 
@@ -370,12 +349,12 @@ def test_an_interrupted_command_says_so(here: Here, bundle: Path, monkeypatch: p
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Bundle, "load", interrupt)
-    assert here("verify", bundle) == (130, "", "interrupted\n")
+    assert here("verify", bundle_folder) == (130, "", "interrupted\n")
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(
-    here: Here, bundle: Path, monkeypatch: pytest.MonkeyPatch
+    here: Here, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error nobody expected is not dressed up as the user's."""
 
@@ -384,4 +363,4 @@ def test_a_mistake_of_ours_keeps_its_traceback(
 
     monkeypatch.setattr(Bundle, "load", mistake)
     with pytest.raises(ZeroDivisionError, match="ours"):
-        here("verify", bundle)
+        here("verify", bundle_folder)

@@ -7,31 +7,23 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_bundle import CONFIGURATIONS, calibrated_checkpoint, main_here
+from fixtures_bundle import CONFIGURATIONS, Here, calibrated_checkpoint
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("av")
 
-from a3d_edge.cli.common import ProgressLog, frame_cache, window_set  # noqa: E402
+from a3d_edge.cli.common import ProgressLog  # noqa: E402
 from a3d_edge.models.checkpoint import load, save  # noqa: E402
 from a3d_edge.models.ranges import RANGES  # noqa: E402
 from a3d_edge.models.registry import describe  # noqa: E402
 from a3d_edge.training.clips import list_clips  # noqa: E402
 from a3d_edge.training.evaluation import evaluate  # noqa: E402
-
-Here = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
+from a3d_edge.training.inputs import frame_cache, window_set  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
-from fixtures_bundle import calibrated_checkpoint, main_here, write_video
+from fixtures_bundle import Here, calibrated_checkpoint, write_video
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import pick_frames
@@ -20,8 +20,6 @@ from a3d_edge.plots.activation import Explained, draw, overlay, save, upsampled
 pytest.importorskip("torch")
 pytest.importorskip("av")
 pytest.importorskip("matplotlib")
-
-Here = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="session")
@@ -38,12 +36,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoints") / "tiny.pth"
     save_checkpoint(calibrated_checkpoint(), path)
     return path
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 def only(out: str) -> dict[str, Any]:
@@ -69,7 +61,7 @@ def test_the_built_in_bundle(here: Here, clip: Path, tmp_path: Path) -> None:
         shares = sum(frame["logit"] for frame in row["frames"])
         assert shares + row["bias"] + row["fast"] == pytest.approx(row["logit"], abs=1e-6)
         assert row["gflops"] == pytest.approx(
-            next(r.gflops for r in bundle.table.rows if r.configuration == row["configuration"])
+            next(r.gflops for r in bundle.table.rows if str(r.configuration) == row["configuration"])
         )
     assert [frame["time_s"] for frame in small["frames"]] == pytest.approx([16 / 30, 48 / 30], abs=1e-6)
     assert cv2.imread(str(tmp_path / "why.png")).shape[1] > 1000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,26 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_bundle import CONFIGURATIONS, calibrated_checkpoint, main_here, write_video
+from fixtures_bundle import CONFIGURATIONS, Here, calibrated_checkpoint, write_video
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx_ir")
 pytest.importorskip("av")
 
+from a3d_edge.exporters.export import _windows  # noqa: E402
+from a3d_edge.exporters.write_bundle import unmeasured_table  # noqa: E402
+
 from a3d_edge.bundle import Bundle  # noqa: E402
-from a3d_edge.cli.export import _windows  # noqa: E402
+from a3d_edge.configuration import Configuration  # noqa: E402
 from a3d_edge.models.checkpoint import save  # noqa: E402
 from a3d_edge.training.clips import list_clips  # noqa: E402
 
-Here = Callable[..., tuple[int, str, str]]
 FP32 = [str(CONFIGURATIONS[i]) for i in (1, 4)]  # w0.50-s32-t2, w1.00-s32-t4
 INT8 = [f"{name}-int8" for name in FP32]
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 @dataclass(frozen=True)
@@ -98,10 +93,10 @@ def test_validation_writes_the_accuracies_of_both(here: Here, exported: Exported
     assert table.measured_on == f"12 clips of {clip_list}, 4 views (runtime)"
     found = evaluated(here, exported.bundle, clip_list, exported)
     assert set(found) == {*FP32, *INT8}
-    assert {r.configuration: r.accuracy for r in table.rows} == {
+    assert {str(r.configuration): r.accuracy for r in table.rows} == {
         name: round(event["top1"], 6) for name, event in found.items()
     }
-    assert {row.configuration: row.precision for row in table.rows} == {
+    assert {str(row.configuration): row.precision for row in table.rows} == {
         **dict.fromkeys(FP32, "fp32"), **dict.fromkeys(INT8, "int8")
     }  # fmt: skip
 
@@ -195,9 +190,7 @@ def test_labels_of_the_validation_clips_are_asked_before_the_work(
     here: Here, exported: Exported, tmp_path: Path, clip_list: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An export may take an hour until they are needed."""
-    from a3d_edge.exporters import write_bundle
-
-    monkeypatch.setattr(write_bundle, "export_bundle", None)
+    monkeypatch.setattr("a3d_edge.exporters.export.write_bundle", None)
     (tmp_path / "val.csv").write_text(f"path,label\n{clip_list.parent}/right/0.mp4,sideways\n")
     code, _, err = here(
         "export", exported.checkpoint, "--out", tmp_path / "new", "--validation", tmp_path / "val.csv",
@@ -253,6 +246,7 @@ def test_info_and_verify_know_both(here: Here, exported: Exported) -> None:
 
 def test_ranges_are_measured_on_as_many_clips_as_asked_for(clip_list: Path, frame_cache: Any) -> None:
     """Also on more than an evaluation's batch holds."""
-    clips = list_clips([clip_list]) * 4
-    windows = _windows(calibrated_checkpoint([]), clips, [18], frame_cache.folder)
+    checkpoint, clips = calibrated_checkpoint([]), list_clips([clip_list]) * 4
+    rows = unmeasured_table(checkpoint, [Configuration(0.5, 18, 2)])
+    windows = _windows(checkpoint, clips, 48, rows, frame_cache.folder)
     assert windows[18].shape == (48, 3, 4, 18, 18)

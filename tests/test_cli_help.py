@@ -7,25 +7,17 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
-from fixtures_bundle import main_here, shared_bundle, write_video
+from fixtures_bundle import Here, shared_bundle, write_video
 
 from a3d_edge import __version__
 from a3d_edge.cli import app
 from a3d_edge.cli.help import EXAMPLES, GROUPS
-
-Here = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 def commands(group: Any = None, above: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from fixtures_bundle import main_here
+from fixtures_bundle import Here
 from reference_networks import Plan, PySlowFast, PyTorchVideo
 
 from a3d_edge.models import foreign
@@ -18,7 +17,6 @@ from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
 
 ONE = (1, 1, 1, 1)
-Cli = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +36,6 @@ def _tiny_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """`a3d-edge` in this process: exit code, stdout, stderr."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
-
-
-@pytest.fixture
 def slow_file(tmp_path: Path) -> Path:
     """Tiny Slow of three classes as PySlowFast writes it."""
     torch.save({"model_state": PySlowFast(Plan(ONE, 8, 3)).state_dict()}, tmp_path / "slow.pyth")
@@ -58,10 +50,10 @@ def slowfast_file(tmp_path: Path) -> Path:
     return tmp_path / "slowfast.pth"
 
 
-def test_import_says_what_was_written_and_what_is_untrained(cli: Cli, slow_file: Path) -> None:
+def test_import_says_what_was_written_and_what_is_untrained(here: Here, slow_file: Path) -> None:
     """stdout has one line; stderr says that narrow widths are untrained and what to do about it."""
     out = slow_file.with_name("ours.pth")
-    code, stdout, stderr = cli("import", slow_file, "--arch", "tiny_slow", "--out", out)
+    code, stdout, stderr = here("import", slow_file, "--arch", "tiny_slow", "--out", out)
     assert code == 0
     assert stdout.startswith(f"{out}: tiny_slow from PySlowFast, 3 classes, ")
     assert stdout.count("\n") == stderr.count("\n") == 1
@@ -72,10 +64,10 @@ def test_import_says_what_was_written_and_what_is_untrained(cli: Cli, slow_file:
     assert (loaded.description.name, loaded.origin["mutually_trained"]) == ("tiny_slow", False)
 
 
-def test_json_line(cli: Cli, slowfast_file: Path) -> None:
+def test_json_line(here: Here, slowfast_file: Path) -> None:
     """One event; what was decided without being told is in its notes and on stderr."""
     out = slowfast_file.with_name("ours.pth")
-    code, stdout, stderr = cli(
+    code, stdout, stderr = here(
         "import", slowfast_file, "--arch", "tiny_slowfast", "--out", out, "--classes", "a,b,c", "--json"
     )
     assert code == 0
@@ -97,12 +89,12 @@ def test_json_line(cli: Cli, slowfast_file: Path) -> None:
     assert load(out).classes == ("a", "b", "c")
 
 
-def test_class_names_from_a_file(cli: Cli, slow_file: Path) -> None:
+def test_class_names_from_a_file(here: Here, slow_file: Path) -> None:
     """One a line; blank lines and spaces around them are nothing, commas belong to the name."""
     names = slow_file.with_name("names.txt")
     names.write_text("hug\n shake hands, slowly \n\nkick\n", encoding="utf-8")
     out = slow_file.with_name("ours.pth")
-    assert cli("import", slow_file, "--out", out, "--classes", names)[0] == 0
+    assert here("import", slow_file, "--out", out, "--classes", names)[0] == 0
     assert load(out).classes == ("hug", "shake hands, slowly", "kick")
 
 
@@ -118,39 +110,39 @@ def test_class_names_from_a_file(cli: Cli, slow_file: Path) -> None:
         ("caf\u00e9,cafe\u0301,b", "'café' is there twice"),
     ],
 )
-def test_wrong_class_names(cli: Cli, slow_file: Path, names: str, said: str) -> None:
+def test_wrong_class_names(here: Here, slow_file: Path, names: str, said: str) -> None:
     out = slow_file.with_name("ours.pth")
-    code, stdout, stderr = cli("import", slow_file, "--out", out, "--classes", names)
+    code, stdout, stderr = here("import", slow_file, "--out", out, "--classes", names)
     assert (code, stdout) == (2, "")
     assert said in stderr
     assert stderr.startswith("error: --classes")
     assert not out.exists()
 
 
-def test_an_existing_checkpoint_is_replaced_only_by_a_good_one(cli: Cli, slow_file: Path) -> None:
+def test_an_existing_checkpoint_is_replaced_only_by_a_good_one(here: Here, slow_file: Path) -> None:
     out = slow_file.with_name("ours.pth")
     out.write_bytes(b"old")
-    code, _, stderr = cli("import", slow_file, "--arch", "tiny_8x8", "--out", out)
+    code, _, stderr = here("import", slow_file, "--arch", "tiny_8x8", "--out", out)
     assert code == 4
     assert stderr.endswith("it fits tiny_slow: try that with --arch\n")
     assert out.read_bytes() == b"old"
     arguments = ("import", slow_file, "--arch", "tiny_slow", "--out", out)
-    code, _, stderr = cli(*arguments)
+    code, _, stderr = here(*arguments)
     assert (code, stderr) == (
         2,
         f"error: --out {out}: exists; add --overwrite to replace it, or name another\n",
     )
     assert out.read_bytes() == b"old"
-    assert cli(*arguments, "--overwrite")[0] == 0
+    assert here(*arguments, "--overwrite")[0] == 0
     assert load(out).classes == ("class 0", "class 1", "class 2")
 
 
-def test_the_same_import_again_replaces_nothing(cli: Cli, slow_file: Path) -> None:
+def test_the_same_import_again_replaces_nothing(here: Here, slow_file: Path) -> None:
     """The very network is there: it is written again; with other classes it is another."""
     out = slow_file.with_name("ours.pth")
-    assert cli("import", slow_file, "--out", out)[0] == 0
-    assert cli("import", slow_file, "--out", out)[0] == 0
-    code, _, stderr = cli("import", slow_file, "--out", out, "--classes", "a,b,c")
+    assert here("import", slow_file, "--out", out)[0] == 0
+    assert here("import", slow_file, "--out", out)[0] == 0
+    code, _, stderr = here("import", slow_file, "--out", out, "--classes", "a,b,c")
     assert (code, stderr.count("--overwrite")) == (2, 1)
     assert load(out).classes == ("class 0", "class 1", "class 2")
 
@@ -159,10 +151,10 @@ def test_the_same_import_again_replaces_nothing(cli: Cli, slow_file: Path) -> No
     ("out", "said"),
     [("no/such/ours.pth", "no such folder"), (".", "is a folder"), ("slow.pyth", "slow.pyth, which is read")],
 )
-def test_bad_out(cli: Cli, slow_file: Path, out: str, said: str) -> None:
+def test_bad_out(here: Here, slow_file: Path, out: str, said: str) -> None:
     """Refused before anything is read or written."""
     before = slow_file.read_bytes()
-    code, stdout, stderr = cli("import", slow_file, "--arch", "tiny_slow", "--out", slow_file.parent / out)
+    code, stdout, stderr = here("import", slow_file, "--arch", "tiny_slow", "--out", slow_file.parent / out)
     assert (code, stdout, stderr.count("\n")) == (2, "", 1)
     assert said in stderr
     assert slow_file.read_bytes() == before
@@ -172,26 +164,26 @@ def test_bad_out(cli: Cli, slow_file: Path, out: str, said: str) -> None:
     ("arguments", "code"),
     [(("none.pth", "--arch", "tiny_slow"), 4), (("slow.pyth", "--arch", "resnet"), 2)],
 )
-def test_what_cannot_be_imported(cli: Cli, slow_file: Path, arguments: tuple[str, ...], code: int) -> None:
+def test_what_cannot_be_imported(here: Here, slow_file: Path, arguments: tuple[str, ...], code: int) -> None:
     """A file that is not there, an architecture that is not there: one line, no file."""
     out = slow_file.with_name("ours.pth")
-    found, stdout, stderr = cli("import", slow_file.parent / arguments[0], *arguments[1:], "--out", out)
+    found, stdout, stderr = here("import", slow_file.parent / arguments[0], *arguments[1:], "--out", out)
     assert (found, stdout, stderr.count("\n")) == (code, "", 1)
     assert not out.exists()
 
 
 def test_an_imported_checkpoint_is_calibrated_exported_and_verified(
-    cli: Cli, slow_file: Path, clip_list: Path
+    here: Here, slow_file: Path, clip_list: Path
 ) -> None:
     """Never mutually trained, it still becomes a bundle, at full width and at a narrow one."""
     out, bundle = slow_file.with_name("ours.pth"), slow_file.with_name("bundle")
     names = "right,down,still"
-    assert cli("import", slow_file, "--arch", "tiny_slow", "--out", out, "--classes", names)[0] == 0
+    assert here("import", slow_file, "--arch", "tiny_slow", "--out", out, "--classes", names)[0] == 0
     options = ["--configuration", "w1.00-s32-t4", "--configuration", "w0.50-s32-t2", "--parity-clips", 2]
     cache = slow_file.with_name("cache")
-    code, stdout, stderr = cli(
+    code, stdout, stderr = here(
         "export", out, "--out", bundle, "--calibration", clip_list, "--cache", cache, *options
     )
     assert (code, stderr.count("Traceback")) == (0, 0), stderr
     assert "2 configurations" in stdout
-    assert cli("verify", bundle)[0] == 0
+    assert here("verify", bundle)[0] == 0

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,13 +22,11 @@ from fixtures_bundle import (
     LARGEST,
     SMALLEST,
     TWO_PATHWAYS,
+    Here,
     copy_of,
     frames_of,
-    main_here,
     pictures,
     run_cli,
-    shared_bundle,
-    shared_slowfast,
     start_cli,
     write_video,
 )
@@ -39,37 +36,11 @@ from a3d_edge.device.signals import Signals
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.opening import READ_S
 
-Here = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported bundle; not to be altered."""
-    return shared_bundle(tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported SlowFast; not to be altered."""
-    return shared_slowfast(tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real video of 60 frames."""
-    return write_video(tmp_path_factory.mktemp("videos") / "clip.mp4", 60)
-
 
 @pytest.fixture(scope="session")
 def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real video of 3,000 frames."""
     return write_video(tmp_path_factory.mktemp("videos") / "long.avi", 3000)
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 def events(out: str) -> list[dict[str, Any]]:
@@ -80,9 +51,11 @@ def events(out: str) -> list[dict[str, Any]]:
 # What comes out
 
 
-def test_a_file_runs_to_its_end(bundle: Path, clip: Path, tmp_path: Path) -> None:
+def test_a_file_runs_to_its_end(bundle_folder: Path, clip: Path, tmp_path: Path) -> None:
     """In a process of its own: one line a prediction on stdout, the summary on stderr, exit 0."""
-    code, out, err = run_cli("run", "--source", clip, "--bundle", bundle, "--budget", LARGEST, cwd=tmp_path)
+    code, out, err = run_cli(
+        "run", "--source", clip, "--bundle", bundle_folder, "--budget", LARGEST, cwd=tmp_path
+    )
     assert code == 0
     lines = out.splitlines()
     assert len(lines) == 27
@@ -92,9 +65,9 @@ def test_a_file_runs_to_its_end(bundle: Path, clip: Path, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_json_lines_have_the_fields_programs_rely_on(here: Here, bundle: Path, clip: Path) -> None:
+def test_json_lines_have_the_fields_programs_rely_on(here: Here, bundle_folder: Path, clip: Path) -> None:
     """prediction, switch and summary, each with event and schema; nothing else is on stdout."""
-    code, out, err = here("run", "--source", clip, "--bundle", bundle, "--json", "--switch-every", 9)
+    code, out, err = here("run", "--source", clip, "--bundle", bundle_folder, "--json", "--switch-every", 9)
     assert (code, err) == (0, "")
     lines = events(out)
     assert {line["schema"] for line in lines} == {1}
@@ -118,10 +91,10 @@ def test_json_lines_have_the_fields_programs_rely_on(here: Here, bundle: Path, c
     assert set(summary["latency_ms"]) == {"p50", "p95"}
 
 
-def test_a_prediction_says_when_of_what_and_why(here: Here, bundle: Path, clip: Path) -> None:
+def test_a_prediction_says_when_of_what_and_why(here: Here, bundle_folder: Path, clip: Path) -> None:
     """The clock's time between the run's beginning and end, the source, and the last switch's reason."""
     before = datetime.now(timezone.utc) - timedelta(milliseconds=1)
-    _, out, _ = here("run", "--source", clip, "--bundle", bundle, "--json", "--switch-every", 9)
+    _, out, _ = here("run", "--source", clip, "--bundle", bundle_folder, "--json", "--switch-every", 9)
     after = datetime.now(timezone.utc)
     why = None
     for line in events(out)[:-1]:
@@ -134,12 +107,12 @@ def test_a_prediction_says_when_of_what_and_why(here: Here, bundle: Path, clip: 
     assert why is not None
 
 
-def test_a_network_of_two_pathways_runs(slowfast: Path, clip: Path, tmp_path: Path) -> None:
+def test_a_network_of_two_pathways_runs(slowfast_folder: Path, clip: Path, tmp_path: Path) -> None:
     """In a process of its own, without PyTorch: a prediction every slow frame, every frame used."""
     block = tmp_path / "torch.py"
     block.write_text("raise ImportError('the runtime needs no torch')")
     code, out, err = run_cli(
-        "run", "--source", clip, "--bundle", slowfast, "--budget", TWO_PATHWAYS[-1], cwd=tmp_path,
+        "run", "--source", clip, "--bundle", slowfast_folder, "--budget", TWO_PATHWAYS[-1], cwd=tmp_path,
         env={"PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert (code, len(out.splitlines())) == (0, 12)
@@ -148,9 +121,9 @@ def test_a_network_of_two_pathways_runs(slowfast: Path, clip: Path, tmp_path: Pa
     assert "12 predictions, 0 switches" in err
 
 
-def test_two_pathways_switched_at_every_window(here: Here, slowfast: Path, clip: Path) -> None:
+def test_two_pathways_switched_at_every_window(here: Here, slowfast_folder: Path, clip: Path) -> None:
     """All configurations in turn, a switch before every prediction but the first; nothing is lost."""
-    code, out, err = here("run", "--source", clip, "--bundle", slowfast, "--json", "--switch-every", 1)
+    code, out, err = here("run", "--source", clip, "--bundle", slowfast_folder, "--json", "--switch-every", 1)
     assert (code, err) == (0, "")
     lines = events(out)
     predictions = [line for line in lines if line["event"] == "prediction"]
@@ -164,12 +137,21 @@ def test_two_pathways_switched_at_every_window(here: Here, slowfast: Path, clip:
     assert (summary["predictions"], summary["switches"]) == (12, len(switches))
 
 
-def test_hops_of_two_pathways_agree(here: Here, slowfast: Path, clip: Path) -> None:
+def test_hops_of_two_pathways_agree(here: Here, slowfast_folder: Path, clip: Path) -> None:
     """A prediction every frame has, for the windows they share, the scores of one every fourth."""
     found = []
     for hop in (1, 4):
         code, out, _ = here(
-            "run", "--source", clip, "--bundle", slowfast, "--json", "--hop", hop, "--budget", "w0.50-s19-t2"
+            "run",
+            "--source",
+            clip,
+            "--bundle",
+            slowfast_folder,
+            "--json",
+            "--hop",
+            hop,
+            "--budget",
+            "w0.50-s19-t2",
         )
         assert code == 0
         top = {
@@ -198,21 +180,26 @@ def test_hops_of_two_pathways_agree(here: Here, slowfast: Path, clip: Path) -> N
     ],
 )
 def test_every_form_of_budget(
-    here: Here, bundle: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, budget: str, allowed: set[str]
+    here: Here,
+    bundle_folder: Path,
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    budget: str,
+    allowed: set[str],
 ) -> None:
     """Those configurations run that the budget allows, on a device that has nothing else to do."""
     monkeypatch.setattr(controller, "DeviceSensors", lambda: Signals)
-    code, out, _ = here("run", "--source", clip, "--bundle", bundle, "--json", "--budget", budget)
+    code, out, _ = here("run", "--source", clip, "--bundle", bundle_folder, "--json", "--budget", budget)
     assert code == 0
     ran = {line["configuration"] for line in events(out) if line["event"] == "prediction"}
     assert ran
     assert ran <= allowed
 
 
-def test_hop_and_number_of_predictions(here: Here, bundle: Path, clip: Path) -> None:
+def test_hop_and_number_of_predictions(here: Here, bundle_folder: Path, clip: Path) -> None:
     """As asked for."""
     code, out, _ = here(
-        "run", "--source", clip, "--bundle", bundle, "--json", "--budget", "1.0", "--hop", 5,
+        "run", "--source", clip, "--bundle", bundle_folder, "--json", "--budget", "1.0", "--hop", 5,
         "--max-predictions", 4,
     )  # fmt: skip
     assert code == 0
@@ -220,17 +207,21 @@ def test_hop_and_number_of_predictions(here: Here, bundle: Path, clip: Path) -> 
     assert times == pytest.approx([0, 5 / 30, 10 / 30, 15 / 30], abs=1e-3)
 
 
-def test_a_recording_is_playable_and_whole(here: Here, bundle: Path, clip: Path, tmp_path: Path) -> None:
+def test_a_recording_is_playable_and_whole(
+    here: Here, bundle_folder: Path, clip: Path, tmp_path: Path
+) -> None:
     """Every frame of the source is in it; nothing else is left in the folder."""
     for name in ("out.mp4", "out.avi"):
         path = tmp_path / name
-        code, _, _ = here("run", "--source", clip, "--bundle", bundle, "--save", path, "--budget", "0.1")
+        code, _, _ = here(
+            "run", "--source", clip, "--bundle", bundle_folder, "--save", path, "--budget", "0.1"
+        )
         assert code == 0
         assert frames_of(path) == 60
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out.avi", "out.mp4"]
 
 
-def test_a_recording_lasts_as_long_as_its_source(here: Here, bundle: Path, tmp_path: Path) -> None:
+def test_a_recording_lasts_as_long_as_its_source(here: Here, bundle_folder: Path, tmp_path: Path) -> None:
     """Pictures at uneven times are recorded at those times, and not at the announced rate."""
     stamps = [40 * n + 500 * (n // 10) for n in range(40)]  # ms
     source = tmp_path / "uneven.mkv"
@@ -244,7 +235,7 @@ def test_a_recording_lasts_as_long_as_its_source(here: Here, bundle: Path, tmp_p
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     for name in ("out.mp4", "out.avi"):
-        code, _, _ = here("run", "--source", source, "--bundle", bundle, "--save", tmp_path / name)
+        code, _, _ = here("run", "--source", source, "--bundle", bundle_folder, "--save", tmp_path / name)
         assert code == 0
         recorded = VideoFile(str(tmp_path / name), name)
         times = [frame.time_s for frame in iter(recorded.read, None) if frame]
@@ -253,10 +244,10 @@ def test_a_recording_lasts_as_long_as_its_source(here: Here, bundle: Path, tmp_p
             assert times == pytest.approx([stamp / 1000 for stamp in stamps], abs=0.002)
 
 
-def test_a_slow_source_is_told(here: Here, bundle: Path, tmp_path: Path) -> None:
+def test_a_slow_source_is_told(here: Here, bundle_folder: Path, tmp_path: Path) -> None:
     """Pictures farther apart than the network looks: one warning, whatever comes of it."""
     clip = write_video(tmp_path / "slow.avi", 12, rate=2.0)
-    code, _, err = here("run", "--source", clip, "--bundle", bundle, "--json")
+    code, _, err = here("run", "--source", clip, "--bundle", bundle_folder, "--json")
     assert code == 0
     assert err.count("warning: the pictures are 0.5 s apart and the network looks at one every 0.067 s") == 1
 
@@ -280,14 +271,14 @@ class Stalling(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_read_that_blocks_does_not_keep_the_process(bundle: Path, tmp_path: Path) -> None:
+def test_a_read_that_blocks_does_not_keep_the_process(bundle_folder: Path, tmp_path: Path) -> None:
     """The camera is silent and its read takes 5 s to fail: exit code 0 long before that."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Stalling)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/camera"
     begun = time.monotonic()
-    code, _, err = run_cli("run", "--source", url, "--bundle", bundle, "--seconds", 0.5, cwd=tmp_path)
+    code, _, err = run_cli("run", "--source", url, "--bundle", bundle_folder, "--seconds", 0.5, cwd=tmp_path)
     lasted = time.monotonic() - begun
     Stalling.silent.set()
     server.shutdown()
@@ -297,19 +288,19 @@ def test_a_read_that_blocks_does_not_keep_the_process(bundle: Path, tmp_path: Pa
     assert lasted < READ_S
 
 
-def test_realtime_paces_a_file(here: Here, bundle: Path, clip: Path) -> None:
+def test_realtime_paces_a_file(here: Here, bundle_folder: Path, clip: Path) -> None:
     """Two seconds of video take two seconds, and it ends with exit 0."""
     begun = time.monotonic()
-    code, out, _ = here("run", "--source", clip, "--bundle", bundle, "--json", "--realtime")
+    code, out, _ = here("run", "--source", clip, "--bundle", bundle_folder, "--json", "--realtime")
     assert code == 0
     assert time.monotonic() - begun > 59 / 30
     summary = events(out)[-1]
     assert summary["frames_captured"] == 60 == summary["frames_used"] + sum(summary["dropped"].values())
 
 
-def test_seconds_end_the_demo(here: Here, bundle: Path) -> None:
+def test_seconds_end_the_demo(here: Here, bundle_folder: Path) -> None:
     """The demo has no end of its own; its predictions tell what was acted."""
-    code, out, _ = here("run", "--source", "demo", "--bundle", bundle, "--json", "--seconds", 1.5)
+    code, out, _ = here("run", "--source", "demo", "--bundle", bundle_folder, "--json", "--seconds", 1.5)
     assert code == 0
     lines = events(out)
     assert lines[-1]["event"] == "summary"
@@ -317,13 +308,13 @@ def test_seconds_end_the_demo(here: Here, bundle: Path) -> None:
     assert {"truth"} <= set(lines[0])
 
 
-def test_a_corrupt_picture_among_good_ones(here: Here, bundle: Path, tmp_path: Path) -> None:
+def test_a_corrupt_picture_among_good_ones(here: Here, bundle_folder: Path, tmp_path: Path) -> None:
     """The folder runs; what could not be read is counted."""
     for number, picture in enumerate(pictures(20)):
         cv2.imwrite(str(tmp_path / f"img{number}.jpg"), picture)
     (tmp_path / "img7.jpg").write_bytes((tmp_path / "img7.jpg").read_bytes()[:200])
     (tmp_path / "img9.jpg").write_bytes(b"not a picture")
-    code, out, _ = here("run", "--source", tmp_path, "--bundle", bundle, "--json", "--budget", LARGEST)
+    code, out, _ = here("run", "--source", tmp_path, "--bundle", bundle_folder, "--json", "--budget", LARGEST)
     assert code == 0
     summary = events(out)[-1]
     assert summary["dropped"]["unreadable"] == 2
@@ -331,22 +322,22 @@ def test_a_corrupt_picture_among_good_ones(here: Here, bundle: Path, tmp_path: P
     assert summary["predictions"] == 7
 
 
-def test_a_short_file_is_padded(here: Here, bundle: Path, tmp_path: Path) -> None:
+def test_a_short_file_is_padded(here: Here, bundle_folder: Path, tmp_path: Path) -> None:
     """Exit 0 with one prediction that says so."""
     clip = write_video(tmp_path / "short.avi", 3)
-    code, out, _ = here("run", "--source", clip, "--bundle", bundle, "--json", "--budget", "1.0")
+    code, out, _ = here("run", "--source", clip, "--bundle", bundle_folder, "--json", "--budget", "1.0")
     assert code == 0
     assert [line.get("padded") for line in events(out)] == [True, None]
-    code, out, _ = here("run", "--source", clip, "--bundle", bundle, "--budget", "1.0")
+    code, out, _ = here("run", "--source", clip, "--bundle", bundle_folder, "--budget", "1.0")
     assert out.endswith("(padded)\n")
 
 
 # Bad input: one line, the right exit code, nothing harmed
 
 
-def damaged(bundle: Path, to: Path, how: str) -> Path:
+def damaged(bundle_folder: Path, to: Path, how: str) -> Path:
     """A copy of the bundle with something wrong."""
-    copy = copy_of(bundle, to)
+    copy = copy_of(bundle_folder, to)
     weights = copy / "weights.bin"
     if how == "truncated":
         weights.write_bytes(weights.read_bytes()[:-4096])
@@ -397,7 +388,7 @@ def damaged(bundle: Path, to: Path, how: str) -> Path:
 )
 def test_bad_input_is_told_in_one_line(
     here: Here,
-    bundle: Path,
+    bundle_folder: Path,
     clip: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -414,11 +405,11 @@ def test_bad_input_is_told_in_one_line(
     Path("bad pictures/a.jpg").write_bytes(b"\xff\xd8 no")
     named = options[1] if options[:1] == ["--bundle"] else ""
     if named in ("truncated", "flipped", "manifest.json"):
-        damaged(bundle, Path(named), named)
+        damaged(bundle_folder, Path(named), named)
     if options and not {"--source", "--camera"} & set(options):
         options = ["--source", str(clip), *options]
     if not named:
-        options = ["--bundle", str(bundle), *options]
+        options = ["--bundle", str(bundle_folder), *options]
     before = sorted(entry.name for entry in tmp_path.iterdir())
     got, out, err = here("run", *options)
     assert (got, out) == (code, "")
@@ -429,10 +420,10 @@ def test_bad_input_is_told_in_one_line(
     assert sorted(entry.name for entry in tmp_path.iterdir()) == before
 
 
-def test_bad_input_in_a_process_of_its_own(bundle: Path, tmp_path: Path) -> None:
+def test_bad_input_in_a_process_of_its_own(bundle_folder: Path, tmp_path: Path) -> None:
     """The same from outside, where a library may print what is not ours: still one line."""
     (tmp_path / "text.mp4").write_text("this is no video")
-    code, out, err = run_cli("run", "--source", "text.mp4", "--bundle", bundle, cwd=tmp_path)
+    code, out, err = run_cli("run", "--source", "text.mp4", "--bundle", bundle_folder, cwd=tmp_path)
     assert (code, out) == (3, "")
     assert err.splitlines() == [
         "error: text.mp4: cannot be opened as video (its data is no video, or damaged); "
@@ -441,17 +432,17 @@ def test_bad_input_in_a_process_of_its_own(bundle: Path, tmp_path: Path) -> None
 
 
 def test_a_recording_that_cannot_be_drawn_does_not_end_the_run(
-    here: Here, bundle: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Here, bundle_folder: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The data comes whole; what went wrong is a warning for people, and how often, another."""
 
     def draw(*given: object, **named: object) -> None:
         raise ValueError("no font")
 
-    plain = here("run", "--source", clip, "--bundle", bundle, "--budget", "w0.50-s32-t4", "--json")
+    plain = here("run", "--source", clip, "--bundle", bundle_folder, "--budget", "w0.50-s32-t4", "--json")
     monkeypatch.setattr("a3d_edge.sinks.pictures.draw_overlay", draw)
     code, out, err = here(
-        "run", "--source", clip, "--bundle", bundle, "--budget", "w0.50-s32-t4", "--json",
+        "run", "--source", clip, "--bundle", bundle_folder, "--budget", "w0.50-s32-t4", "--json",
         "--save", tmp_path / "out.mp4",
     )  # fmt: skip
     assert (code, out.count("\n")) == (0, plain[1].count("\n"))
@@ -462,7 +453,7 @@ def test_a_recording_that_cannot_be_drawn_does_not_end_the_run(
 
 
 def test_a_recording_that_fails_leaves_the_old_one(
-    here: Here, bundle: Path, clip: Path, tmp_path: Path
+    here: Here, bundle_folder: Path, clip: Path, tmp_path: Path
 ) -> None:
     """A run that ends with an error before its first frame does not touch what is there."""
     old = tmp_path / "out.mp4"
@@ -472,12 +463,12 @@ def test_a_recording_that_fails_leaves_the_old_one(
     assert old.read_bytes() == b"old"
 
 
-def test_a_full_disk_behind_stdout(bundle: Path, clip: Path, tmp_path: Path) -> None:
+def test_a_full_disk_behind_stdout(bundle_folder: Path, clip: Path, tmp_path: Path) -> None:
     """Exit 5 and a line that says so, for text and for JSON."""
     for options in ([], ["--json"]):
         with Path("/dev/full").open("w") as full:
             code, _, err = run_cli(
-                "run", "--source", clip, "--bundle", bundle, *options, cwd=tmp_path, stdout=full
+                "run", "--source", clip, "--bundle", bundle_folder, *options, cwd=tmp_path, stdout=full
             )
         assert code == 5
         assert "is the disk full?" in err.splitlines()[-1]
@@ -506,13 +497,13 @@ def interrupted(
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("source", ["demo", "file"])
 def test_signals_end_a_run_in_order(
-    bundle: Path, long_file: Path, tmp_path: Path, source: str, number: signal.Signals, code: int
+    bundle_folder: Path, long_file: Path, tmp_path: Path, source: str, number: signal.Signals, code: int
 ) -> None:
     """Within 2 s, with the summary as the last line and a recording that can be played."""
     what = long_file if source == "file" else source
     out = tmp_path / "out.mp4"
     got, lines, err, seconds = interrupted(
-        number, "--source", what, "--bundle", bundle, "--save", out, "--hop", 1, cwd=tmp_path
+        number, "--source", what, "--bundle", bundle_folder, "--save", out, "--hop", 1, cwd=tmp_path
     )
     assert got == code
     assert seconds < 2
@@ -526,10 +517,10 @@ def test_signals_end_a_run_in_order(
         assert summary["frames_captured"] < 3000
 
 
-def test_a_reader_that_leaves_is_no_error(bundle: Path, long_file: Path, tmp_path: Path) -> None:
+def test_a_reader_that_leaves_is_no_error(bundle_folder: Path, long_file: Path, tmp_path: Path) -> None:
     """``a3d-edge run … | head -1``: quiet, exit 0."""
     for options in ([], ["--json"]):
-        process = start_cli("run", "--source", long_file, "--bundle", bundle, *options, cwd=tmp_path)
+        process = start_cli("run", "--source", long_file, "--bundle", bundle_folder, *options, cwd=tmp_path)
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline()
@@ -563,7 +554,7 @@ def test_without_a_command_the_help_is_shown(tmp_path: Path) -> None:
 
 
 def test_two_opencvs_at_once_are_noticed(
-    here: Here, bundle: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+    here: Here, bundle_folder: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With --show, where it matters which of them won; an OpenCV without windows ends with exit 5."""
     from a3d_edge import libraries
@@ -573,7 +564,7 @@ def test_two_opencvs_at_once_are_noticed(
     for module in (libraries, overlay):
         monkeypatch.setattr(module, "installed_opencv", lambda: both)
     monkeypatch.setattr(overlay.cv2, "getBuildInformation", lambda: "  GUI:   NONE\n")
-    code, _, err = here("run", "--source", clip, "--bundle", bundle, "--show")
+    code, _, err = here("run", "--source", clip, "--bundle", bundle_folder, "--show")
     warning, error = err.splitlines()
     assert code == 5
     assert warning == (

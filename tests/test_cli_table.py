@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fixtures_bundle import main_here
+from fixtures_bundle import Here, main_here
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.table import DeviceProfile, Latency, ProfileRow, find_table, shipped_tables
 
-Here = Callable[..., tuple[int, str, str]]
 NAME = "a3d_slow_8x8_0.06"
 DEFAULT = Bundle.default()
 
@@ -49,7 +47,7 @@ def test_show_by_name(here: Here) -> None:
         "slow_r50: accuracy on Kinetics-400, 30 views, as printed in the paper (Table 10)\n"
     )
     assert [line.split()[0] for line in out.splitlines()[2:]] == [
-        row.configuration for row in find_table(NAME).rows
+        str(row.configuration) for row in find_table(NAME).rows
     ]
     rows = [json.loads(line) for line in here("table", "show", NAME, "--json")[1].splitlines()]
     assert [row["accuracy"] for row in rows] == [row.accuracy for row in find_table(NAME).rows]

@@ -244,11 +244,9 @@ def test_drawn_clips_alone_are_calibrated_on(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path
 ) -> None:
     """Where there are no others."""
-    import a3d_edge.cli.train
-
     seen: list[int] = []
     monkeypatch.setattr(
-        a3d_edge.cli.train, "_calibrate", lambda checkpoint, clips, *rest: seen.append(len(clips))
+        "a3d_edge.training.run.calibrate", lambda model, grid, windows, *rest: seen.append(len(windows.clips))
     )
     code, _, err = main_here(
         capfd, monkeypatch, "train", "--rendered", 2, "--classes", "hug,kick", "--epochs", 0, "--out",

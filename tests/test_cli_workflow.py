@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fixtures_bundle import main_here
+from fixtures_bundle import Here
 
 from a3d_edge.bundle import Bundle
 
 pytest.importorskip("torch")
 pytest.importorskip("av")
-
-Here = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 def test_clips_become_labels(here: Here, clip_list: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def many_rows() -> ConfigurationBudgetTable:
 
 TABLE = many_rows()
 FRONT = TABLE.pareto().configurations
-GFLOPS = {row.parsed: row.gflops for row in TABLE.rows}
+GFLOPS = {row.configuration: row.gflops for row in TABLE.rows}
 
 
 class Clock:

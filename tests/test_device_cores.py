@@ -82,5 +82,5 @@ def test_threads_are_limited_by_the_cores(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             checked_threads(wrong, tmp_path)
         assert str(caught.value) == (
-            f"--threads {wrong} is not from 1 to 32, 4 for each core here; the default is 2"
+            f"`threads` {wrong} is not from 1 to 32, 4 for each core here; the default is 2"
         )

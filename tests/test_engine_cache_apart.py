@@ -64,7 +64,7 @@ def task(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Task:
 def task_of(bundle: Bundle, configuration: Configuration, folder: Path) -> Task:
     engine = find_engine("ort:CPU")
     identity = {"configuration": str(configuration)}
-    return Task(engine.name, str(folder), identity, stages_of(bundle, configuration, engine))
+    return Task(engine.name, str(folder), identity, stages_of(bundle.files_of(configuration), engine))
 
 
 class Apart(threading.Thread):

@@ -24,7 +24,6 @@ from fixtures_bundle import (
     ListSource,
     Recorder,
     run_cli,
-    shared_bundle,
     shared_slowfast,
     write_video,
 )
@@ -41,7 +40,6 @@ from a3d_edge.engine.cache.prepared import (
     cache_of,
     default_limit,
     prepared_folder,
-    processor,
 )
 from a3d_edge.engine.cache.store import Store, describe_entry, folder_bytes
 from a3d_edge.engine.engines import find_engine
@@ -54,12 +52,6 @@ ORT = find_engine("ort:CPU")
 PATIENCE_S = 20.0
 SPARE = 8192
 """Two pages: an entry of the smallest needs one more."""
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 @pytest.fixture
@@ -76,7 +68,7 @@ def logits(network: BundleNetwork, seed: int = 5) -> NDArray[np.float32]:
 
 
 def opened(bundle: Bundle, configuration: Configuration, cache: PreparedNetworks | None) -> BundleNetwork:
-    return open_network(bundle, configuration, threads=1, cache=cache)
+    return open_network(bundle.files_of(configuration), threads=1, cache=cache)
 
 
 def entries(cache: PreparedNetworks) -> list[Path]:
@@ -112,30 +104,6 @@ def test_it_is_made_once_for_all_processes(bundle: Bundle, cache: PreparedNetwor
     assert other.made == 0
     opened(bundle, SMALLEST, other)
     assert (other.made, len(entries(other))) == (1, 2)
-
-
-CPUINFO = """processor : {number}
-model name : {name}
-cpu MHz : {mhz}
-flags : sse avx{more}
-"""
-
-
-def test_the_processor_is_its_kind_and_its_instructions(tmp_path: Path) -> None:
-    """Not its clock, nor how many cores there are; on a board with two kinds, both."""
-    (tmp_path / "proc").mkdir()
-
-    def with_cores(*cores: str) -> str:
-        (tmp_path / "proc/cpuinfo").write_text("\n".join(cores))
-        return processor(tmp_path)
-
-    one = CPUINFO.format(number=0, name="A", mhz=800, more="")
-    same = CPUINFO.format(number=1, name="A", mhz=2400, more="")
-    more = CPUINFO.format(number=0, name="A", mhz=800, more=" avx512f")
-    assert with_cores(one) == with_cores(one, same) == with_cores(same)
-    assert len({with_cores(one), with_cores(more), with_cores(one, more)}) == 3
-    (tmp_path / "proc/cpuinfo").unlink()
-    assert processor(tmp_path)
 
 
 def test_another_processor_makes_its_own(
@@ -204,9 +172,9 @@ def test_small_networks_and_other_engines_are_opened_directly(bundle: Bundle, tm
     folder = tmp_path / "prepared"
     for cache in (PreparedNetworks(folder), PreparedNetworks(folder, limit=1000, least=0)):
         opened(bundle, LARGEST, cache)
-        assert not cache.serves(bundle, LARGEST, ORT)
+        assert not cache.serves(bundle.files_of(LARGEST), ORT)
     cache = PreparedNetworks(folder, limit=10**8, least=0)
-    assert cache.serves(bundle, LARGEST, ORT)
+    assert cache.serves(bundle.files_of(LARGEST), ORT)
 
     class Other:
         name = "ort:CPU"
@@ -218,8 +186,8 @@ def test_small_networks_and_other_engines_are_opened_directly(bundle: Bundle, tm
         write_prepared = open_prepared = None
 
     for engine in (Other(), Unoptimized()):
-        assert cache.get(bundle, LARGEST, engine) is None
-        open_network(bundle, LARGEST, threads=1, engine=engine, cache=cache)
+        assert cache.get(bundle.files_of(LARGEST), engine) is None
+        open_network(bundle.files_of(LARGEST), threads=1, engine=engine, cache=cache)
     assert not folder.exists()
 
 
@@ -262,7 +230,7 @@ def test_a_size_in_words(text: str, limit: int) -> None:
 def test_none_and_nonsense(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The default lies where the XDG base directories have it."""
     assert cache_of("none") is None
-    with pytest.raises(UsageError, match=r"--cache 'lots' is not a size; write it like .* or 1GB or none"):
+    with pytest.raises(UsageError, match=r"`cache` 'lots' is not a size; write it like .* or 1GB or none"):
         cache_of("lots")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert prepared_folder() == tmp_path / "a3d-edge" / "prepared"
@@ -389,7 +357,7 @@ def test_a_killed_helper_is_done_without(bundle: Bundle, cache: PreparedNetworks
 
 def test_a_pool_that_is_closed_does_not_wait_for_the_helper(bundle: Bundle, cache: PreparedNetworks) -> None:
     """Nor does the helper outlive it."""
-    pool = SessionPool(bundle, threads=1, cache=cache)
+    pool = SessionPool(bundle.networks, threads=1, cache=cache)
     pool.prepare(LARGEST)
     helper = first_child()
     os.kill(helper, signal.SIGSTOP)
@@ -418,7 +386,7 @@ def test_stopping_is_an_error_of_ours(bundle: Bundle, cache: PreparedNetworks) -
     stop = threading.Event()
     stop.set()
     with pytest.raises(ResourceError, match="not loaded, the run has ended"):
-        open_network(bundle, LARGEST, threads=1, cache=cache, stop=stop)
+        open_network(bundle.files_of(LARGEST), threads=1, cache=cache, stop=stop)
 
 
 TWO = """
@@ -430,7 +398,7 @@ from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.session import open_network
 bundle, cache = Bundle.load(sys.argv[1]), PreparedNetworks(Path(sys.argv[2]), limit=10**8, least=0)
 for name in sys.argv[3:]:
-    open_network(bundle, Configuration.parse(name), threads=1, cache=cache)
+    open_network(bundle.files_of(Configuration.parse(name)), threads=1, cache=cache)
 print(cache.notes())
 """
 
@@ -452,7 +420,7 @@ def test_two_processes_may_use_it_at_once(bundle: Bundle, cache: PreparedNetwork
 
 def test_a_pool_believes_what_a_mapped_network_takes(bundle: Bundle, cache: PreparedNetworks) -> None:
     """All configurations may stay loaded where their weights would not have."""
-    pool = SessionPool(bundle, memory=10**9, threads=1, cache=cache)
+    pool = SessionPool(bundle.networks, memory=10**9, threads=1, cache=cache)
     try:
         for configuration in (SMALLEST, LARGEST, SMALLEST):
             assert pool.take(configuration).configuration == configuration
@@ -491,7 +459,7 @@ def test_the_command_takes_a_size_or_none(bundle: Bundle, tmp_path: Path) -> Non
 
 def test_its_entries_are_those_of_the_store(bundle: Bundle, cache: PreparedNetworks) -> None:
     """The graphs lie in a folder that names the configuration."""
-    graphs = cache.get(bundle, LARGEST, ORT)
+    graphs = cache.get(bundle.files_of(LARGEST), ORT)
     assert isinstance(graphs, PreparedGraphs)
     assert (graphs.name, graphs.folder.parent) == ("ort:CPU", cache.folder)
     assert graphs.folder.name.startswith(f"{LARGEST}-")

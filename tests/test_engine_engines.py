@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from fixtures_bundle import CONFIGURATIONS, LARGEST, SMALLEST, ListSource, Recorder, shared_bundle
+from fixtures_bundle import CONFIGURATIONS, LARGEST, SMALLEST, ListSource, Recorder
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.engine.engines import Engine, Stage, Tensors, find_engine, reason, trim_heap
@@ -35,12 +35,6 @@ class Counting:
         return self._real.open(graph, replaced, shapes, threads)
 
 
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
-
-
 @pytest.mark.parametrize("name", ["ort:CPU", "ort:cpu", "ORT:Cpu", "ort"])
 def test_the_engine_that_is_always_there(name: str) -> None:
     """In any case, and by its family alone; its name is always written the same way."""
@@ -53,7 +47,7 @@ def test_an_unknown_engine_is_a_usage_error(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         find_engine(name)
     assert str(caught.value) == (
-        f"unknown --engine '{name}'; there are ort:CPU, ort:<execution provider> and openvino"
+        f"unknown `engine` '{name}'; there are ort:CPU, ort:<execution provider> and openvino"
     )
 
 
@@ -74,14 +68,14 @@ def test_a_bundle_opens_on_the_engine_that_is_given(bundle: Bundle) -> None:
     assert (pictures[1:], pictures[0] <= 4) == ((3, 37, 37), True)
     assert features == (4, 5, 5, 64)
     assert bundle.open(SMALLEST, threads=1, engine="ort").configuration == SMALLEST
-    with pytest.raises(UsageError, match="unknown --engine 'warp'"):
+    with pytest.raises(UsageError, match="unknown `engine` 'warp'"):
         bundle.open(SMALLEST, engine="warp")
 
 
 def test_a_pool_loads_on_its_engine(bundle: Bundle) -> None:
     """Every network of it."""
     engine = Counting()
-    pool = SessionPool(bundle, threads=1, engine=engine)
+    pool = SessionPool(bundle.networks, threads=1, engine=engine)
     try:
         pool.take(SMALLEST)
         pool.take(LARGEST)

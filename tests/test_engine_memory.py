@@ -18,24 +18,15 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.engine.memory import (
     MAPPED_BYTES,
     Footprints,
-    anonymous_bytes,
-    anonymous_mb,
     default_memory,
     parse_memory,
     tidy_heap,
 )
 from a3d_edge.engine.session import open_network
 from a3d_edge.errors import UsageError
-from a3d_edge.table import ConfigurationBudgetTable, Row
 
 WIDE, NARROW = Configuration(1.0, 224, 8), Configuration(0.5, 128, 2, "int8")
-TABLE = ConfigurationBudgetTable(
-    architecture="any",
-    rows=(
-        Row(configuration=str(NARROW), gflops=1.0, params_m=8.0),
-        Row(configuration=str(WIDE), gflops=40.0, params_m=32.0),
-    ),
-)
+WEIGHTS = {NARROW: 8_000_000, WIDE: 128_000_000}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +43,7 @@ def test_what_is_not_an_amount_is_refused(text: str) -> None:
     """The message names the flag and shows how to write it; a number without unit could mean anything."""
     with pytest.raises(UsageError) as caught:
         parse_memory(text)
-    expected = f"--memory '{text}' is not an amount of memory; write it like 200MB, 256MiB or 1GB"
+    expected = f"`memory` '{text}' is not an amount of memory; write it like 200MB, 256MiB or 1GB"
     assert str(caught.value) == expected
 
 
@@ -89,8 +80,8 @@ def test_the_default_heeds_a_v1_limit_and_is_never_negative(tmp_path: Path) -> N
 
 
 def test_until_it_is_loaded_a_network_is_its_weights() -> None:
-    """Four bytes a parameter in fp32, one in int8; a configuration the table lacks is not known."""
-    sizes = Footprints(TABLE, measure=lambda: None)
+    """A configuration whose weights are not told is not known."""
+    sizes = Footprints(WEIGHTS, measure=lambda: None)
     assert (sizes.of(WIDE), sizes.of(NARROW)) == (128_000_000, 8_000_000)
     assert sizes.of(Configuration(0.7, 64, 1)) == 0
 
@@ -105,7 +96,7 @@ def measured(sizes: Footprints, configuration: Configuration, amounts: Iterator[
 
 def test_loading_shows_what_it_takes() -> None:
     """The growth of the process; never less than the weights, for others may have freed meanwhile."""
-    sizes = Footprints(TABLE)
+    sizes = Footprints(WEIGHTS)
     assert measured(sizes, WIDE, iter([100_000_000, 400_000_000])) == 300_000_000
     assert measured(sizes, WIDE, iter([400_000_000, 390_000_000])) == 128_000_000
     assert measured(sizes, NARROW, iter([None, 390_000_000])) == 8_000_000
@@ -114,31 +105,16 @@ def test_loading_shows_what_it_takes() -> None:
 def test_a_loading_that_fails_teaches_nothing() -> None:
     """The memory that a failed loading took is not a network's."""
     amounts = iter([0, 10**9])
-    sizes = Footprints(TABLE, measure=lambda: next(amounts))
+    sizes = Footprints(WEIGHTS, measure=lambda: next(amounts))
     with pytest.raises(ValueError, match="damaged"), sizes.measuring(WIDE):
         raise ValueError("damaged")
     assert sizes.of(WIDE) == 128_000_000
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells only on Linux")
-def test_anonymous_memory_grows_by_what_is_written() -> None:
-    """And not by what is only reserved."""
-    before = anonymous_bytes()
-    reserved = np.empty(64 * 2**20, np.uint8)
-    between = anonymous_bytes()
-    reserved[:] = 1
-    after = anonymous_bytes()
-    assert before is not None
-    assert between is not None
-    assert after is not None
-    assert between - before < 8 * 2**20
-    assert after - between > 56 * 2**20
-    assert anonymous_mb() == pytest.approx(after / 1e6, abs=4)
-
-
 HEAP = """
 import ctypes, contextlib, sys
-from a3d_edge.engine.memory import anonymous_bytes, tidy_heap
+from a3d_edge.device.memory import anonymous_bytes
+from a3d_edge.engine.memory import tidy_heap
 libc = ctypes.CDLL("libc.so.6")
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
@@ -177,7 +153,7 @@ def test_loading_is_tidied_and_leaves_the_heap_usable(tmp_path_factory: pytest.T
     """A network that is loaded, and tidied around by others, computes; blocks of every size can be had."""
     bundle = Bundle.load(shared_bundle(tmp_path_factory))
     with tidy_heap():
-        network = open_network(bundle, LARGEST, threads=1)
+        network = open_network(bundle.files_of(LARGEST), threads=1)
     pathway = network.pathways[0]
     pictures = np.zeros((len(pathway.instants), 3, pathway.size, pathway.size), np.float32)
     assert network.classify(network.encode(pictures)).sum() == pytest.approx(1.0)
@@ -207,7 +183,7 @@ def test_a_run_with_room_for_one_network_still_goes_through_all(
 
 def test_of_a_mapped_network_little_is_believed() -> None:
     """Its weights are the file's; what loading shows to be more is its own. In int8 they are packed."""
-    sizes = Footprints(TABLE, mapped=lambda configuration: True)
+    sizes = Footprints(WEIGHTS, mapped=lambda configuration: True)
     assert (sizes.of(WIDE), sizes.of(NARROW)) == (MAPPED_BYTES, 8_000_000 + MAPPED_BYTES)
     assert sizes.of(Configuration(0.7, 64, 1)) == 0
     assert measured(sizes, WIDE, iter([100_000_000, 111_000_000])) == 11_000_000

@@ -19,7 +19,6 @@ from fixtures_bundle import (
     TWO_PATHWAYS,
     copy_of,
     shared_bundle,
-    shared_slowfast,
     write_video,
 )
 from numpy.typing import NDArray
@@ -37,27 +36,15 @@ OPENVINO, ORT = OpenVinoEngine.of("CPU"), find_engine("ort:CPU")
 INT8 = tuple(Configuration(1.0, size, 4, "int8") for size in (32, 37))
 
 
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
-
-
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported SlowFast; not to be altered."""
-    return Bundle.load(shared_slowfast(tmp_path_factory))
-
-
 @pytest.fixture(scope="module")
 def int8(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The tiny network in int8 alone."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
     from fixtures_bundle import calibrated_checkpoint, parity_clips
 
     checkpoint = calibrated_checkpoint([c.at("fp32") for c in INT8])
     out = tmp_path_factory.mktemp("int8") / "bundle"
-    return export_bundle(checkpoint, unmeasured_table(checkpoint, INT8), parity_clips(INT8), out)
+    return write_bundle(checkpoint, unmeasured_table(checkpoint, INT8), parity_clips(INT8), out)
 
 
 def window(network: BundleNetwork, seed: int = 3) -> list[NDArray[np.float32]]:
@@ -70,14 +57,14 @@ def window(network: BundleNetwork, seed: int = 3) -> list[NDArray[np.float32]]:
 
 def logits(bundle: Bundle, configuration: Configuration, engine: Any) -> NDArray[np.float32]:
     """Of a random window."""
-    network = BundleNetwork(bundle, configuration, 1, engine)
+    network = BundleNetwork(bundle.files_of(configuration), 1, engine)
     return network.logits(*network.encode_window(window(network)))
 
 
 def frame_stage(bundle: Bundle, configuration: Configuration, replaced: Tensors) -> OpenVinoStage:
     """The frame stage with these tensors."""
     shapes = {"pictures": (1, 3, configuration.size, configuration.size)}
-    return OPENVINO.open(bundle.graphs_of(configuration)["frame"], replaced, shapes, 1)
+    return OPENVINO.open(bundle.files_of(configuration).graphs()["frame"], replaced, shapes, 1)
 
 
 @pytest.mark.parametrize("configuration", [SMALLEST, CONFIGURATIONS[3], LARGEST], ids=str)
@@ -103,8 +90,8 @@ def test_int8_is_that_of_onnx_runtime(int8: Bundle, configuration: Configuration
 
 def test_every_convolution_of_int8_is_an_integer_one(int8: Bundle) -> None:
     """Also those with a stride, before which OpenVINO would dequantize."""
-    network = BundleNetwork(int8, INT8[0], 1, OPENVINO)
-    names = set(int8.replaced(INT8[0])["frame"]) | set(int8.replaced(INT8[0])["clip"])
+    network = BundleNetwork(int8.files_of(INT8[0]), 1, OPENVINO)
+    names = set(int8.files_of(INT8[0]).own.read()["frame"]) | set(int8.files_of(INT8[0]).own.read()["clip"])
     quantized = sum(name.endswith(".weight_scale") for name in names)
     found = 0
     for stage in (network._frame, network._clip):
@@ -123,12 +110,12 @@ def test_every_convolution_of_int8_is_an_integer_one(int8: Bundle) -> None:
 @pytest.mark.parametrize("suffix", ["stem.norm.running_mean", "res3.blocks.0.shortcut.norm.running_var"])
 def test_statistics_are_replaced(bundle: Bundle, suffix: str) -> None:
     """Those of one batch norm changed, and the features are others: the same ones as ONNX Runtime's."""
-    own = bundle.replaced(LARGEST)["frame"]
+    own = bundle.files_of(LARGEST).own.read()["frame"]
     changed = {**own, suffix: 2 * own[suffix] + np.float32(0.5)}
     given = {"pictures": np.random.default_rng(0).normal(size=(1, 3, 37, 37)).astype(np.float32)}
     before, after = (frame_stage(bundle, LARGEST, one).run(given) for one in (own, changed))
     assert relative_error(after, before) > 0.02
-    graph = bundle.graphs_of(LARGEST)["frame"]
+    graph = bundle.files_of(LARGEST).graphs()["frame"]
     assert relative_error(after, ORT.open(graph, changed, {"pictures": (1, 3, 37, 37)}, 1).run(given)) < 1e-4
 
 
@@ -137,12 +124,12 @@ def test_statistics_are_replaced(bundle: Bundle, suffix: str) -> None:
 )
 def test_scales_zero_points_and_biases_are_replaced(int8: Bundle, name: str) -> None:
     """Of every kind one changed: the features move by many steps, to within a step of ONNX Runtime's."""
-    own = int8.replaced(INT8[0])["frame"]
+    own = int8.files_of(INT8[0]).own.read()["frame"]
     other = own[name] + 9 if name.endswith(".zero") else own[name] * 2
     changed = {**own, name: np.asarray(other, own[name].dtype)}
     given = {"pictures": np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype(np.float32)}
     before, after = (frame_stage(int8, INT8[0], one).run(given).astype(int) for one in (own, changed))
-    graph = int8.graphs_of(INT8[0])["frame"]
+    graph = int8.files_of(INT8[0]).graphs()["frame"]
     expected = ORT.open(graph, changed, {"pictures": (1, 3, 32, 32)}, 1).run(given).astype(int)
     assert np.abs(after - before).mean() > 5
     assert np.abs(after - expected).mean() < 1
@@ -152,15 +139,15 @@ def test_statistics_of_another_configuration_are_noticed(bundle: Bundle) -> None
     """The probe proves what was replaced, on this engine too."""
     one, other = CONFIGURATIONS[1:3]
     entries = dict(bundle.manifest.configurations)
-    entries[str(one)] = entries[str(one)].model_copy(update={"offset": entries[str(other)].offset})
+    entries[one] = entries[one].model_copy(update={"offset": entries[other].offset})
     wrong = replace(bundle, manifest=bundle.manifest.model_copy(update={"configurations": entries}))
     with pytest.raises(BundleError, match=f"{one} does not compute what was exported on openvino"):
-        BundleNetwork(wrong, one, 1, OPENVINO)
+        BundleNetwork(wrong.files_of(one), 1, OPENVINO)
 
 
 def test_frames_are_encoded_each_by_itself(bundle: Bundle) -> None:
     """Any number of them in one call; what was computed before stays as it was."""
-    network = BundleNetwork(bundle, LARGEST, 1, OPENVINO)
+    network = BundleNetwork(bundle.files_of(LARGEST), 1, OPENVINO)
     pictures = window(network)[0]
     together = network.encode(pictures)
     kept = together.copy()
@@ -175,7 +162,7 @@ def test_frames_are_encoded_each_by_itself(bundle: Bundle) -> None:
 
 def test_features_need_not_be_contiguous(bundle: Bundle) -> None:
     """A view of every second of eight is as good as a copy of it."""
-    network = BundleNetwork(bundle, LARGEST, 1, OPENVINO)
+    network = BundleNetwork(bundle.files_of(LARGEST), 1, OPENVINO)
     features = network.encode(window(network)[0])
     spread = np.repeat(features, 2, axis=0)[::2]
     assert not spread.flags.c_contiguous
@@ -184,7 +171,7 @@ def test_features_need_not_be_contiguous(bundle: Bundle) -> None:
 
 def test_floats_are_float32(bundle: Bundle) -> None:
     """Not what the processor would like best: bfloat16 is off by a percent."""
-    network = BundleNetwork(bundle, SMALLEST, 1, OPENVINO)
+    network = BundleNetwork(bundle.files_of(SMALLEST), 1, OPENVINO)
     assert isinstance(network._clip, OpenVinoStage)
     compiled = network._clip.requests[None].get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_dtype() == np.float32
@@ -207,7 +194,7 @@ def test_floats_are_float32(bundle: Bundle) -> None:
 def test_tensors_that_do_not_fit_the_graph_are_refused(bundle: Bundle, change: Any, message: str) -> None:
     """By name, before anything is compiled."""
     with pytest.raises(BundleError, match=message):
-        frame_stage(bundle, LARGEST, change(bundle.replaced(LARGEST)["frame"]))
+        frame_stage(bundle, LARGEST, change(bundle.files_of(LARGEST).own.read()["frame"]))
 
 
 def test_a_graph_that_is_none_is_a_bundle_error(bundle: Bundle, tmp_path: Path) -> None:
@@ -216,13 +203,13 @@ def test_a_graph_that_is_none_is_a_bundle_error(bundle: Bundle, tmp_path: Path) 
     (folder / "w1.00.frame.onnx").write_bytes(b"\x3a\x04\x0a\x02\xff\xff")  # a node that is cut off
     broken = replace(bundle, path=folder)
     with pytest.raises(BundleError, match=r"w1\.00\.frame\.onnx: OpenVINO refuses the graph") as caught:
-        frame_stage(broken, LARGEST, bundle.replaced(LARGEST)["frame"])
+        frame_stage(broken, LARGEST, bundle.files_of(LARGEST).own.read()["frame"])
     assert "\n" not in str(caught.value)
 
 
 def test_an_input_that_does_not_fit_is_an_error_of_ours(bundle: Bundle) -> None:
     """Whatever OpenVINO raises."""
-    stage = frame_stage(bundle, LARGEST, bundle.replaced(LARGEST)["frame"])
+    stage = frame_stage(bundle, LARGEST, bundle.files_of(LARGEST).own.read()["frame"])
     for wrong in ({"pictures": np.zeros((1, 4, 37, 37), np.float32)}, {"others": np.zeros((1, 3, 37, 37))}):
         with pytest.raises(ResourceError, match=r"w1\.00\.frame\.onnx: OpenVINO failed"):
             stage.run(wrong)

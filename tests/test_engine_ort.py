@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from fixtures_bundle import LARGEST, SMALLEST, copy_of, shared_bundle
+from fixtures_bundle import LARGEST, SMALLEST, copy_of
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.engine.engines import Stage, Tensors
@@ -16,12 +16,6 @@ from a3d_edge.engine.session import relative_error
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 
 CPU = OrtEngine.of("CPU")
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 def pictures(seed: int = 5) -> Tensors:
@@ -33,7 +27,7 @@ def pictures(seed: int = 5) -> Tensors:
 def frame_stage(bundle: Bundle, replaced: Tensors, engine: OrtEngine = CPU) -> Stage:
     """The frame stage of the largest configuration with these tensors."""
     shapes = {"pictures": (1, 3, LARGEST.size, LARGEST.size)}
-    return engine.open(bundle.graphs_of(LARGEST)["frame"], replaced, shapes, 1)
+    return engine.open(bundle.files_of(LARGEST).graphs()["frame"], replaced, shapes, 1)
 
 
 def test_a_provider_goes_by_its_short_name() -> None:
@@ -74,12 +68,12 @@ def test_a_provider_that_cannot_be_loaded_does_not_run_elsewhere(bundle: Bundle)
     if engine.provider in onnxruntime.get_available_providers():
         pytest.skip("this build has it")
     with pytest.raises(ResourceError, match="ort:CUDA: the execution provider cannot be loaded"):
-        frame_stage(bundle, bundle.replaced(LARGEST)["frame"], engine)
+        frame_stage(bundle, bundle.files_of(LARGEST).own.read()["frame"], engine)
 
 
 def test_each_replaced_tensor_takes_effect(bundle: Bundle) -> None:
     """The first and the last batch norm's: were they ignored, nothing would change."""
-    replaced, given = bundle.replaced(LARGEST)["frame"], pictures()
+    replaced, given = bundle.files_of(LARGEST).own.read()["frame"], pictures()
     plain = frame_stage(bundle, replaced).run(given)
     for name in (next(iter(replaced)), list(replaced)[-1]):
         changed = {**replaced, name: 2 * replaced[name] + np.float32(0.5)}
@@ -88,7 +82,7 @@ def test_each_replaced_tensor_takes_effect(bundle: Bundle) -> None:
 
 def test_a_graph_as_it_is_written_computes_the_same(bundle: Bundle) -> None:
     """The optimizer folds and fuses; what comes out stays."""
-    replaced, given = bundle.replaced(LARGEST)["frame"], pictures()
+    replaced, given = bundle.files_of(LARGEST).own.read()["frame"], pictures()
     as_written = OrtEngine("ort:CPU", CPU.provider, optimize=False)
     got, expected = (frame_stage(bundle, replaced, one).run(given) for one in (CPU, as_written))
     assert relative_error(got, expected) < 1e-5
@@ -99,13 +93,13 @@ def test_a_graph_that_is_none_is_a_bundle_error(bundle: Bundle, tmp_path: Path) 
     graph = copy_of(bundle.path, tmp_path / "copy") / "w0.50.frame.onnx"
     graph.write_bytes(b"not a graph")
     with pytest.raises(BundleError, match=r"w0\.50\.frame\.onnx: ONNX Runtime refuses the graph") as caught:
-        CPU.open(graph, bundle.replaced(SMALLEST)["frame"], {"pictures": (1, 3, 18, 18)}, 1)
+        CPU.open(graph, bundle.files_of(SMALLEST).own.read()["frame"], {"pictures": (1, 3, 18, 18)}, 1)
     assert "\n" not in str(caught.value)
 
 
 def test_an_input_that_does_not_fit_is_an_error_of_ours(bundle: Bundle) -> None:
     """Whatever ONNX Runtime raises."""
-    stage = frame_stage(bundle, bundle.replaced(LARGEST)["frame"])
+    stage = frame_stage(bundle, bundle.files_of(LARGEST).own.read()["frame"])
     for wrong in ({"pictures": np.zeros((1, 4, 37, 37), np.float32)}, {"others": pictures()["pictures"]}):
         with pytest.raises(ResourceError, match=r"w1\.00\.frame\.onnx: ONNX Runtime failed"):
             stage.run(wrong)

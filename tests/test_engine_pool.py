@@ -33,7 +33,7 @@ class Loader:
         self.error: Exception | None = None
         self.go.set()
 
-    def __call__(self, bundle: Any, configuration: Configuration, **options: Any) -> Any:
+    def __call__(self, configuration: Configuration, **options: Any) -> Any:
         self.threads.add(threading.current_thread().name)
         self.begun.release()
         assert self.go.wait(10)
@@ -81,7 +81,8 @@ def make(loader: Loader) -> Iterator[Callable[..., SessionPool]]:
 
     def build(**options: Any) -> SessionPool:
         options = {"memory": 10**9, "footprints": Sizes(), **options}
-        pools.append(SessionPool(None, **options))  # type: ignore[arg-type]
+        networks: Any = {one: one for one in CONFIGURATIONS}  # `Loader` asks for no more
+        pools.append(SessionPool(networks, **options))
         return pools[-1]
 
     yield build
@@ -229,7 +230,7 @@ def test_closing_waits_for_what_has_begun_and_drops_the_rest(
 def test_real_networks_and_real_errors(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A bundle whose weights vanish under a running pool: what is loaded runs on, the next is an error."""
     bundle = Bundle.load(copy_of(shared_bundle(tmp_path_factory), tmp_path / "copy"))
-    pool = SessionPool(bundle, threads=1)
+    pool = SessionPool(bundle.networks, threads=1)
     try:
         assert pool.take(A).configuration == A
         with pytest.raises(UsageError, match="is not in the table"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,12 @@ from fixtures_bundle import (
     ListSource,
     copy_of,
     pictures,
-    shared_bundle,
-    shared_slowfast,
     sign_again,
 )
-from numpy.typing import NDArray
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
+from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.engine.pool import SessionPool
 from a3d_edge.engine.session import (
     BundleNetwork,
@@ -41,18 +39,6 @@ from a3d_edge.video.sampler import Pathway
 NARROW = [c for c in CONFIGURATIONS if c.width == 0.5]
 
 
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
-
-
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported SlowFast; not to be altered."""
-    return Bundle.load(shared_slowfast(tmp_path_factory))
-
-
 def clip(configuration: Configuration, seed: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """Random pictures (T, 3, S, S)."""
     shape = (configuration.frames, 3, configuration.size, configuration.size)
@@ -66,7 +52,7 @@ def test_every_configuration_computes_what_pytorch_does(bundle: Bundle) -> None:
 
     model = calibrated_checkpoint().model
     for configuration in CONFIGURATIONS:
-        network = open_network(bundle, configuration, threads=1)
+        network = open_network(bundle.files_of(configuration), threads=1)
         window = clip(configuration)
         with torch.inference_mode():
             expected = model(torch.from_numpy(window).transpose(0, 1)[None], configuration)[0].numpy()
@@ -79,7 +65,7 @@ def test_statistics_of_a_configuration_change_its_output(bundle: Bundle) -> None
     window = clip(Configuration(0.5, 32, 4))
     logits = []
     for configuration in NARROW:
-        network = open_network(bundle, configuration, threads=1)
+        network = open_network(bundle.files_of(configuration), threads=1)
         logits.append(network.logits(network.encode(window)))
     for first, second in ((0, 1), (1, 2), (0, 2)):
         assert relative_error(logits[first], logits[second]) > 0.02
@@ -88,7 +74,7 @@ def test_statistics_of_a_configuration_change_its_output(bundle: Bundle) -> None
 def test_each_stage_has_its_own_statistics(bundle: Bundle) -> None:
     """Those of the frame stage and those of the clip stage are both put in."""
     window = clip(Configuration(0.5, 32, 4))
-    one, other = (open_network(bundle, c, threads=1) for c in NARROW[1:])
+    one, other = (open_network(bundle.files_of(c), threads=1) for c in NARROW[1:])
     features, others = one.encode(window), other.encode(window)
     assert relative_error(features, others) > 0.02
     assert relative_error(one.logits(features), other.logits(features)) > 0.02
@@ -96,7 +82,7 @@ def test_each_stage_has_its_own_statistics(bundle: Bundle) -> None:
 
 def test_frames_are_encoded_each_by_itself(bundle: Bundle) -> None:
     """Together or one by one, in any order: the same features."""
-    network = open_network(bundle, LARGEST, threads=1)
+    network = open_network(bundle.files_of(LARGEST), threads=1)
     window = clip(LARGEST)
     together = network.encode(window)
     assert together.shape[0] == 4
@@ -107,7 +93,7 @@ def test_frames_are_encoded_each_by_itself(bundle: Bundle) -> None:
 
 def test_scores_are_a_softmax(bundle: Bundle) -> None:
     """Positive, they sum to 1, and order as the logits do; huge logits do not overflow."""
-    network = open_network(bundle, SMALLEST, threads=1)
+    network = open_network(bundle.files_of(SMALLEST), threads=1)
     features = network.encode(clip(SMALLEST)) * np.float32(1e4)
     scores, logits = network.classify(features), network.logits(features)
     assert scores.dtype == np.float32
@@ -119,24 +105,22 @@ def test_scores_are_a_softmax(bundle: Bundle) -> None:
 def test_statistics_that_do_not_fit_the_probe_are_noticed(bundle: Bundle) -> None:
     """Statistics of another configuration, as if they had silently not been put in: refused on opening."""
     entries = dict(bundle.manifest.configurations)
-    entries[str(NARROW[1])] = entries[str(NARROW[1])].model_copy(
-        update={"offset": entries[str(NARROW[2])].offset}
-    )
+    entries[NARROW[1]] = entries[NARROW[1]].model_copy(update={"offset": entries[NARROW[2]].offset})
     wrong = replace(bundle, manifest=bundle.manifest.model_copy(update={"configurations": entries}))
     with pytest.raises(BundleError, match=r"w0\.50-s32-t2 does not compute what was exported"):
-        open_network(wrong, NARROW[1], threads=1)
-    open_network(wrong, NARROW[2], threads=1)
+        open_network(wrong.files_of(NARROW[1]), threads=1)
+    open_network(wrong.files_of(NARROW[2]), threads=1)
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan")])
 def test_a_probe_that_does_not_agree_is_noticed(bundle: Bundle, value: float) -> None:
     """Other logits than those in the manifest, or no number at all."""
     entries = dict(bundle.manifest.configurations)
-    probe = (*entries[str(LARGEST)].probe[:-1], value)
-    entries[str(LARGEST)] = entries[str(LARGEST)].model_copy(update={"probe": probe})
+    probe = (*entries[LARGEST].probe[:-1], value)
+    entries[LARGEST] = entries[LARGEST].model_copy(update={"probe": probe})
     wrong = replace(bundle, manifest=bundle.manifest.model_copy(update={"configurations": entries}))
     with pytest.raises(BundleError, match=r"w1\.00-s37-t4 does not compute what was exported"):
-        open_network(wrong, LARGEST, threads=1)
+        open_network(wrong.files_of(LARGEST), threads=1)
 
 
 def test_the_probe_is_the_same_everywhere() -> None:
@@ -169,7 +153,7 @@ def test_a_graph_that_is_none_is_a_bundle_error(
 
 def test_an_input_that_does_not_fit_is_an_error_of_ours(bundle: Bundle) -> None:
     """What ONNX Runtime raises has no common type; callers see ours."""
-    network = open_network(bundle, SMALLEST, threads=1)
+    network = open_network(bundle.files_of(SMALLEST), threads=1)
     with pytest.raises(A3DEdgeError, match=r"w0\.50.*: ONNX Runtime failed"):
         network.encode(np.zeros((1, 4, 18, 18), np.float32))
 
@@ -177,7 +161,7 @@ def test_an_input_that_does_not_fit_is_an_error_of_ours(bundle: Bundle) -> None:
 def test_a_configuration_the_bundle_lacks_is_a_usage_error(bundle: Bundle) -> None:
     """Before anything is loaded."""
     with pytest.raises(UsageError, match="is not in the table"):
-        BundleNetwork(bundle, Configuration(0.5, 32, 3), 1)
+        BundleNetwork(bundle.files_of(Configuration(0.5, 32, 3)), 1)
 
 
 def test_a_window_of_pictures_is_classified(bundle: Bundle) -> None:
@@ -214,12 +198,12 @@ def test_threads_are_the_cores_we_may_use() -> None:
 def test_too_many_threads_are_refused_wherever_they_enter(bundle: Bundle, threads: int) -> None:
     """Before any is started: opening one network, a pool of them, a run."""
     for attempt in (
-        lambda: open_network(bundle, SMALLEST, threads=threads),
+        lambda: open_network(bundle.files_of(SMALLEST), threads=threads),
         lambda: bundle.open(SMALLEST, threads=threads),
-        lambda: SessionPool(bundle, threads=threads),
+        lambda: SessionPool(bundle.networks, threads=threads),
         lambda: Runtime(bundle, ListSource(3), threads=threads),
     ):
-        with pytest.raises(UsageError, match=f"--threads {threads} is not from 1 to"):
+        with pytest.raises(UsageError, match=f"`threads` {threads} is not from 1 to"):
             attempt()
 
 
@@ -234,11 +218,16 @@ def test_relative_error(got: list[float], error: float) -> None:
 
 def test_pathways_are_what_the_network_looks_at(bundle: Bundle, slowfast: Bundle) -> None:
     """One at its configuration's instants and size; or that, and the whole Fast one."""
-    assert open_network(bundle, Configuration(0.5, 32, 2), threads=1).pathways == (Pathway((0, 4), 32),)
+    assert open_network(bundle.files_of(Configuration(0.5, 32, 2)), threads=1).pathways == (
+        Pathway((0, 4), 32),
+    )
     smaller, largest = TWO_PATHWAYS[1], TWO_PATHWAYS[-1]
     fast = tuple(range(16))
-    assert open_network(slowfast, smaller, threads=1).pathways == (Pathway((0, 8), 19), Pathway(fast, 32))
-    assert open_network(slowfast, largest, threads=1).pathways == (
+    assert open_network(slowfast.files_of(smaller), threads=1).pathways == (
+        Pathway((0, 8), 19),
+        Pathway(fast, 32),
+    )
+    assert open_network(slowfast.files_of(largest), threads=1).pathways == (
         Pathway((0, 4, 8, 12), 37),
         Pathway(fast, 37),
     )
@@ -246,25 +235,22 @@ def test_pathways_are_what_the_network_looks_at(bundle: Bundle, slowfast: Bundle
 
 def test_without_a_frame_stage_the_pictures_are_kept(slowfast: Bundle) -> None:
     """Those of either pathway, as they are."""
-    network = open_network(slowfast, TWO_PATHWAYS[0], threads=1)
+    network = open_network(slowfast.files_of(TWO_PATHWAYS[0]), threads=1)
     for place, pathway in enumerate(network.pathways):
         given = probe_pictures(pathway)
         assert np.array_equal(network.encode(given, place), given)
         assert network.encode_window([given])[0] is given
 
 
-@dataclass(frozen=True)
-class Altered(Bundle):
-    """A bundle in which the statistics of one batch norm are others."""
-
-    layer: str = ""
-
-    def statistics(
-        self, configuration: Configuration
-    ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        found = super().statistics(configuration)
-        mean, variance = found[self.layer]
-        return {**found, self.layer: (mean + np.float32(0.5), variance * np.float32(2.0))}
+def altered(files: NetworkFiles, layer: str, file: Path) -> NetworkFiles:
+    """The same network with other statistics of one batch norm, in ``file``."""
+    own = files.own.read()
+    for stage in own.values():
+        if f"{layer}.running_mean" in stage:
+            stage[f"{layer}.running_mean"] += np.float32(0.5)
+            stage[f"{layer}.running_var"] *= np.float32(2.0)
+    file.write_bytes(b"".join(own[one.stage][one.name].tobytes() for one in files.own.tensors))
+    return replace(files, own=replace(files.own, file=file, offset=0))
 
 
 @pytest.mark.parametrize(
@@ -272,23 +258,25 @@ class Altered(Bundle):
     ["slow.stem.norm", "slow.res5.blocks.0.c.norm", "fast.stem.norm", "fast.res3.blocks.0.shortcut.norm",
      "fuse_stem.norm", "fuse_res4.norm"],
 )  # fmt: skip
-def test_statistics_of_every_pathway_are_put_in_and_proved(slowfast: Bundle, layer: str) -> None:
+def test_statistics_of_every_pathway_are_put_in_and_proved(
+    slowfast: Bundle, layer: str, tmp_path: Path
+) -> None:
     """Were those of one layer others, or not put in at all, the probe would not agree."""
-    altered = Altered(slowfast.path, slowfast.manifest, slowfast.table, layer)
     for configuration in (TWO_PATHWAYS[0], TWO_PATHWAYS[-1]):
-        open_network(slowfast, configuration, threads=1)
+        files = slowfast.files_of(configuration)
+        open_network(files, threads=1)
         with pytest.raises(BundleError, match=f"{configuration} does not compute what was exported"):
-            open_network(altered, configuration, threads=1)
+            open_network(altered(files, layer, tmp_path / "own.bin"), threads=1)
 
 
 def test_statistics_of_another_configuration_of_two_pathways_are_noticed(slowfast: Bundle) -> None:
     """Of the same width and frames, only of another size."""
     entries = dict(slowfast.manifest.configurations)
-    one, other = (str(c) for c in TWO_PATHWAYS[-2:])
+    one, other = TWO_PATHWAYS[-2:]
     entries[one] = entries[one].model_copy(update={"offset": entries[other].offset})
     wrong = replace(slowfast, manifest=slowfast.manifest.model_copy(update={"configurations": entries}))
     with pytest.raises(BundleError, match=f"{one} does not compute what was exported"):
-        open_network(wrong, TWO_PATHWAYS[-2], threads=1)
+        open_network(wrong.files_of(TWO_PATHWAYS[-2]), threads=1)
 
 
 def exchange_inputs(graph: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from fixtures_bundle import TWO_PATHWAYS, pictures, shared_slowfast
+from fixtures_bundle import TWO_PATHWAYS, pictures
 from numpy.typing import NDArray
 
 import a3d_edge.video.pictures as pictures_module
@@ -453,12 +453,6 @@ def test_what_is_kept_of_two_pathways_is_bounded(hop: int) -> None:
 # A real network of two pathways
 
 
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported SlowFast; not to be altered."""
-    return Bundle.load(shared_slowfast(tmp_path_factory))
-
-
 def video(count: int) -> list[Frame]:
     """Frames no two windows of which are alike, at 30 a second."""
     return [Frame(i, i / 30, image, 0.0) for i, image in enumerate(pictures(count))]
@@ -481,7 +475,8 @@ def test_every_window_equals_a_whole_window_computation(
     """On the real SlowFast, switched every third window; between two switches no frame is prepared twice at
     one size, also not for two pathways."""
     networks = [
-        open_network(slowfast, c, threads=1) for c in (TWO_PATHWAYS[1], TWO_PATHWAYS[4], TWO_PATHWAYS[2])
+        open_network(slowfast.files_of(c), threads=1)
+        for c in (TWO_PATHWAYS[1], TWO_PATHWAYS[4], TWO_PATHWAYS[2])
     ]
     prepared: Counter[tuple[int, int]] = Counter()
 
@@ -514,7 +509,7 @@ def test_every_window_equals_a_whole_window_computation(
 
 def test_pathways_of_one_size_share_pictures(slowfast: Bundle) -> None:
     """The slow pathway's frames are some of the Fast one's; at one size each is made once, for both."""
-    network = open_network(slowfast, TWO_PATHWAYS[3], threads=1)
+    network = open_network(slowfast.files_of(TWO_PATHWAYS[3]), threads=1)
     assert network.pathways == (Pathway((0, 4, 8, 12), 32), Pathway(tuple(range(16)), 32))
     source = video(17)
     stream = WindowStream(slowfast.sampling, slowfast.preprocessing, 4, network)

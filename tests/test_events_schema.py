@@ -11,27 +11,14 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from fixtures_bundle import CONFIGURATIONS, calibrated_checkpoint, main_here, shared_bundle, write_video
+from fixtures_bundle import CONFIGURATIONS, Here, calibrated_checkpoint, write_video
 from fixtures_events import kind_of, kinds, kinds_of, schema
 
 import a3d_edge
 
-Here = Callable[..., tuple[int, str, str]]
 Command = Callable[[Path], list[object]]
 
 TINY = [word for c in CONFIGURATIONS[:2] for word in ("--configuration", c)]
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny bundle."""
-    return shared_bundle(tmp_path_factory)
 
 
 def test_the_schema_is_a_schema() -> None:
@@ -56,12 +43,14 @@ def test_every_event_in_the_code_is_in_the_schema_and_no_other() -> None:
 @pytest.mark.parametrize(
     "change", [{"score": 2.0}, {"score": None}, {"label": 3}, {"extra": 1}, {"schema": 2}, {"time": "today"}]
 )
-def test_what_is_not_as_written_is_found(here: Here, bundle: Path, tmp_path: Path, change: object) -> None:
+def test_what_is_not_as_written_is_found(
+    here: Here, bundle_folder: Path, tmp_path: Path, change: object
+) -> None:
     """A good line with one mistake in it is refused: the checks here can fail."""
     import json
 
     clip = write_video(tmp_path / "clip.mp4", 20)
-    _, out, _ = here("run", "--source", clip, "--bundle", bundle, "--json", "--max-predictions", 1)
+    _, out, _ = here("run", "--source", clip, "--bundle", bundle_folder, "--json", "--max-predictions", 1)
     line = json.loads(out.splitlines()[0])
     assert kind_of(line) == "prediction"
     assert isinstance(change, dict)
@@ -69,17 +58,17 @@ def test_what_is_not_as_written_is_found(here: Here, bundle: Path, tmp_path: Pat
         kind_of({**line, **change})
 
 
-def test_the_runtime_s_commands(here: Here, bundle: Path, tmp_path: Path) -> None:
+def test_the_runtime_s_commands(here: Here, bundle_folder: Path, tmp_path: Path) -> None:
     """run, info, verify, bench and table show."""
     clip = write_video(tmp_path / "clip.mp4", 60)
     seen = set()
     for words in (
-        ["run", "--source", clip, "--bundle", bundle, "--switch-every", 9],
+        ["run", "--source", clip, "--bundle", bundle_folder, "--switch-every", 9],
         ["run", "--source", "demo", "--max-predictions", 1],
         ["info"],
-        ["info", bundle],
-        ["verify", bundle],
-        ["bench", bundle, *TINY[:2], "--windows", 2, "--seconds", 1, "--no-paced"],
+        ["info", bundle_folder],
+        ["verify", bundle_folder],
+        ["bench", bundle_folder, *TINY[:2], "--windows", 2, "--seconds", 1, "--no-paced"],
         ["table", "show"],
         ["table", "show", "a3d_slow_8x8_0.016"],
         ["table", "show", "--names"],

@@ -350,7 +350,7 @@ def test_an_operator_without_lowering_is_named(tiny_network: Slow) -> None:
     with pytest.raises(A3DEdgeError) as caught:
         lower(tiny_network, lambda x: torch.erfinv(x), torch.zeros(2, 3, 8, 8))
     assert str(caught.value) == (
-        "export: the operator aten::erfinv has no ONNX lowering; add it to exporters/onnx_graph.py"
+        "export: the operator aten::erfinv has no ONNX lowering; add it to exporters/onnx_operators.py"
     )
 
 

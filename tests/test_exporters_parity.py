@@ -21,7 +21,6 @@ from fixtures_bundle import (
     export,
     noise,
     parity_clips,
-    shared_slowfast,
     tiny_slow,
     tiny_slowfast,
     tiny_x3d,
@@ -29,6 +28,7 @@ from fixtures_bundle import (
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration, format_width
+from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.engine.session import BundleNetwork, open_network, relative_error
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.models.network import NetworkDescription, SlimNetwork
@@ -40,12 +40,6 @@ AT_224 = ("w0.50-s224-t2", "w0.50-s256-t2")
 
 def parse(names: Sequence[str]) -> tuple[Configuration, ...]:
     return tuple(Configuration.parse(name) for name in names)
-
-
-@pytest.fixture(scope="module")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported tiny SlowFast; not to be altered."""
-    return Bundle.load(shared_slowfast(tmp_path_factory))
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +56,11 @@ def assert_parity(bundle: Bundle, model: SlimNetwork) -> None:
         with torch.inference_mode():
             expected = model(clips, configuration)[0].numpy()
         fitted = model.fit(clips, configuration)
-        network = open_network(bundle, configuration, threads=1)
+        network = open_network(bundle.files_of(configuration), threads=1)
         pictures = [x[0].transpose(0, 1).contiguous().numpy() for x in _list(fitted)]
         got = network.logits(*network.encode_window(pictures))
         assert relative_error(got, expected) < 1e-4, configuration
-        assert bundle.manifest.configurations[str(configuration)].parity.relative_error < 1e-4
+        assert bundle.manifest.configurations[configuration].parity.relative_error < 1e-4
         assert np.abs(expected).max() > 0.1, "logits that say nothing"
 
 
@@ -133,8 +127,8 @@ class Swapped(BundleNetwork):
 
     opened = False
 
-    def __init__(self, bundle: Bundle, configuration: Configuration, threads: int) -> None:
-        super().__init__(bundle, configuration, threads)
+    def __init__(self, files: NetworkFiles, threads: int) -> None:
+        super().__init__(files, threads)
         self.opened = True
 
     def logits(self, *features: Any) -> Any:
@@ -235,7 +229,7 @@ def test_a_plain_session_opens_the_graph_of_a_width(slowfast: Bundle, model: Sli
 def test_only_one_of_several_pathways_is_not_enough(slowfast: Bundle, model: SlimNetwork) -> None:
     """The slow pathway alone gives other logits: the test above could not pass with a Fast one unused."""
     largest = TWO_PATHWAYS[-1]
-    network = open_network(slowfast, largest, threads=1)
+    network = open_network(slowfast.files_of(largest), threads=1)
     clips = noise(model.description, largest.size, 1)
     slow, fast = (x[0].transpose(0, 1).contiguous().numpy() for x in model.fit(clips, largest))
     logits = network.logits(slow, fast)

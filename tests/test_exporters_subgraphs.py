@@ -17,7 +17,7 @@ from a3d_edge.exporters.subgraphs import lower_width, write_width  # noqa: E402
 from a3d_edge.exporters.write_bundle import unmeasured_table  # noqa: E402
 from fixtures_bundle import CONFIGURATIONS, TWO_PATHWAYS, calibrated_checkpoint, tiny_slowfast  # noqa: E402
 
-from a3d_edge.bundle import NormEntry  # noqa: E402
+from a3d_edge.manifest import NormEntry  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint, norms  # noqa: E402
 
 TWO = (CONFIGURATIONS[1], CONFIGURATIONS[3])  # w0.50-s32-t2, w0.70-s23-t3

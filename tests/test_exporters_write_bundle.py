@@ -18,14 +18,13 @@ from fixtures_bundle import (
     copy_of,
     export,
     parity_clips,
-    shared_bundle,
-    shared_slowfast,
     tiny_slowfast,
 )
 
-from a3d_edge.bundle import Bundle, Manifest
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
+from a3d_edge.manifest import Manifest
 from a3d_edge.video.preprocess import OFFSETS, InputKind, Preprocessing
 
 torch = pytest.importorskip("torch")
@@ -33,35 +32,23 @@ torch = pytest.importorskip("torch")
 TWO = CONFIGURATIONS[:2]  # of one width: quickest to export
 
 
-@pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported bundle; not to be altered."""
-    return shared_bundle(tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported SlowFast; not to be altered."""
-    return shared_slowfast(tmp_path_factory)
-
-
 @pytest.fixture
-def old(tmp_path: Path, whole: Path) -> Path:
+def old(tmp_path: Path, bundle_folder: Path) -> Path:
     """A bundle of six configurations where the next export goes."""
-    return copy_of(whole, tmp_path / "place" / "bundle")
+    return copy_of(bundle_folder, tmp_path / "place" / "bundle")
 
 
-def assert_untouched(old: Path, whole: Path) -> None:
+def assert_untouched(old: Path, bundle_folder: Path) -> None:
     """The old bundle is whole, and nothing lies beside it."""
     assert [entry.name for entry in old.parent.iterdir()] == ["bundle"]
     assert {f.name: f.read_bytes() for f in old.iterdir()} == {
-        f.name: f.read_bytes() for f in whole.iterdir()
+        f.name: f.read_bytes() for f in bundle_folder.iterdir()
     }
     Bundle.load(old)
 
 
 def test_an_export_interrupted_at_any_step_leaves_the_old_bundle(
-    tmp_path: Path, old: Path, whole: Path
+    tmp_path: Path, old: Path, bundle_folder: Path
 ) -> None:
     """Ctrl-C at every report of progress: the old bundle stays, no temporary directory does."""
     steps: list[tuple[object, ...]] = []
@@ -75,7 +62,7 @@ def test_an_export_interrupted_at_any_step_leaves_the_old_bundle(
 
         with pytest.raises(KeyboardInterrupt):
             export(old, TWO, progress=interrupt)
-        assert_untouched(old, whole)
+        assert_untouched(old, bundle_folder)
 
 
 def test_a_new_export_takes_the_old_ones_place(old: Path) -> None:
@@ -88,7 +75,7 @@ def test_a_new_export_takes_the_old_ones_place(old: Path) -> None:
     assert [entry.name for entry in old.parent.iterdir()] == ["bundle"]
 
 
-def test_a_full_disk_leaves_the_old_bundle(tmp_path: Path, whole: Path) -> None:
+def test_a_full_disk_leaves_the_old_bundle(tmp_path: Path, bundle_folder: Path) -> None:
     """A real file system of 1 MB that holds the old bundle and not also the new one."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -96,22 +83,22 @@ def test_a_full_disk_leaves_the_old_bundle(tmp_path: Path, whole: Path) -> None:
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("only root may mount a small file system")
     try:
-        old = copy_of(whole, disk / "bundle")
+        old = copy_of(bundle_folder, disk / "bundle")
         with pytest.raises(ResourceError, match=r"No space left on device|requested and"):
             export(old, TWO)
-        assert_untouched(old, whole)
+        assert_untouched(old, bundle_folder)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_configuration_without_statistics_is_refused(tmp_path: Path) -> None:
     """Before anything is written, with its name and what to do."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint([SMALLEST])
     table = unmeasured_table(checkpoint, TWO)
-    with pytest.raises(UsageError, match=r"w0\.50-s32-t2 is not calibrated .*--calibration"):
-        export_bundle(checkpoint, table, parity_clips(TWO), tmp_path / "bundle")
+    with pytest.raises(UsageError, match=r"w0\.50-s32-t2 is not calibrated .*`calibration`"):
+        write_bundle(checkpoint, table, parity_clips(TWO), tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -120,10 +107,10 @@ def test_a_configuration_without_statistics_is_refused(tmp_path: Path) -> None:
     [(("subgraphs", 1, 1), "does not compute what was exported"), (("parity", 1, 2), "parity: w0.50-s32-t2")],
 )
 def test_a_network_that_is_not_what_was_written_is_refused(
-    old: Path, whole: Path, step: tuple[str, int, int], message: str
+    old: Path, bundle_folder: Path, step: tuple[str, int, int], message: str
 ) -> None:
     """A weight changes while the export runs: the parity step or the probe notices, nothing is written."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint(TWO)
 
@@ -132,46 +119,46 @@ def test_a_network_that_is_not_what_was_written_is_refused(
             checkpoint.model.stem.conv.weight.data *= -1.0
 
     with pytest.raises(A3DEdgeError, match=message):
-        export_bundle(checkpoint, unmeasured_table(checkpoint, TWO), parity_clips(TWO), old, corrupt)
-    assert_untouched(old, whole)
+        write_bundle(checkpoint, unmeasured_table(checkpoint, TWO), parity_clips(TWO), old, corrupt)
+    assert_untouched(old, bundle_folder)
 
 
-def test_statistics_that_are_not_numbers_are_refused(old: Path, whole: Path) -> None:
+def test_statistics_that_are_not_numbers_are_refused(old: Path, bundle_folder: Path) -> None:
     """A diverged network is not exported."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint(TWO)
     checkpoint.model.stem.norm.calibrated[str(TWO[1])][1][0] = float("nan")
     with pytest.raises(A3DEdgeError, match=r"w0\.50-s32-t2, stem\.norm: not finite"):
-        export_bundle(checkpoint, unmeasured_table(checkpoint, TWO), parity_clips(TWO), old)
-    assert_untouched(old, whole)
+        write_bundle(checkpoint, unmeasured_table(checkpoint, TWO), parity_clips(TWO), old)
+    assert_untouched(old, bundle_folder)
 
 
-def test_parity_figures_are_in_the_manifest(whole: Path) -> None:
+def test_parity_figures_are_in_the_manifest(bundle_folder: Path) -> None:
     """Of every configuration, on as many clips as were given, within 1e-3 and with the same top-1."""
-    for entry in Bundle.load(whole).manifest.configurations.values():
+    for entry in Bundle.load(bundle_folder).manifest.configurations.values():
         assert entry.parity.clips == 2
         assert 0.0 <= entry.parity.relative_error <= 1e-3
         assert entry.parity.same_top1
 
 
-def test_parity_figures_are_measured(tmp_path: Path, whole: Path) -> None:
+def test_parity_figures_are_measured(tmp_path: Path, bundle_folder: Path) -> None:
     """Against a network whose logits are off by half a percent, parity refuses and says by how much."""
     from a3d_edge.exporters.parity import check_parity
 
     model = calibrated_checkpoint().model
-    check_parity(model, Bundle.load(whole), parity_clips())
+    check_parity(model, Bundle.load(bundle_folder), parity_clips())
     model.head.weight.data *= 1.005
     model.head.bias.data *= 1.005
     with pytest.raises(A3DEdgeError, match=r"w0\.50-s18-t1 .*2 clips \(relative error 0\.005, same top-1\)"):
-        check_parity(model, Bundle.load(whole), parity_clips())
+        check_parity(model, Bundle.load(bundle_folder), parity_clips())
 
 
-@pytest.mark.parametrize("family", ["whole", "slowfast"])
+@pytest.mark.parametrize("family", ["bundle_folder", "slowfast_folder"])
 def test_every_full_width_tensor_is_stored_once(request: pytest.FixtureRequest, family: str) -> None:
     """weights.bin is the parameters and a little padding; the graphs hold no weight of their own."""
     bundle: Path = request.getfixturevalue(family)
-    model = calibrated_checkpoint((), tiny_slowfast() if family == "slowfast" else None).model
+    model = calibrated_checkpoint((), tiny_slowfast() if family == "slowfast_folder" else None).model
     parameters = [p.numel() * 4 for p in model.parameters()]
     size = (bundle / "weights.bin").stat().st_size
     assert sum(parameters) <= size < sum(parameters) + 64 * len(parameters)
@@ -179,16 +166,16 @@ def test_every_full_width_tensor_is_stored_once(request: pytest.FixtureRequest, 
     for parameter in model.parameters():
         assert stored.count(parameter.detach().numpy().tobytes()) >= 1
     for graph in bundle.glob("*.onnx"):
-        assert graph.stat().st_size < (16_000 if family == "whole" else 64_000)
+        assert graph.stat().st_size < (16_000 if family == "bundle_folder" else 64_000)
 
 
-def test_the_widths_of_two_pathways_share_every_weight(slowfast: Path) -> None:
+def test_the_widths_of_two_pathways_share_every_weight(slowfast_folder: Path) -> None:
     """Each tensor lies at one place of weights.bin, whole, whatever width's graph names it; each mean and
     variance at one of statistics.bin, those of the Fast pathway whole at every width."""
     import onnx
 
     places: dict[str, set[tuple[object, ...]]] = {}
-    graphs = sorted(slowfast.glob("*.onnx"))
+    graphs = sorted(slowfast_folder.glob("*.onnx"))
     assert [graph.name for graph in graphs] == ["w0.50.clip.onnx", "w0.70.clip.onnx", "w1.00.clip.onnx"]
     for graph in graphs:
         for tensor in onnx.load(graph, load_external_data=False).graph.initializer:
@@ -208,9 +195,9 @@ def test_the_widths_of_two_pathways_share_every_weight(slowfast: Path) -> None:
         assert (len(channels) == 1) == name.startswith(("fast.", "fuse_")), name
 
 
-def test_a_bundle_of_two_pathways_says_so(slowfast: Path) -> None:
+def test_a_bundle_of_two_pathways_says_so(slowfast_folder: Path) -> None:
     """What the runtime needs to know: no frame stage, and what the Fast pathway looks at."""
-    manifest = Bundle.load(slowfast).manifest
+    manifest = Bundle.load(slowfast_folder).manifest
     assert manifest.sampling == tiny_slowfast().sampling
     for width in manifest.widths.values():
         assert width.frame is None
@@ -220,15 +207,15 @@ def test_a_bundle_of_two_pathways_says_so(slowfast: Path) -> None:
     assert changed == {name for name in full if name.startswith("slow.")}
 
 
-def test_graphs_open_in_a_plain_session_and_equal_pytorch(whole: Path) -> None:
+def test_graphs_open_in_a_plain_session_and_equal_pytorch(bundle_folder: Path) -> None:
     """Without our code: the files as they lie compute each width's largest configuration."""
     import onnxruntime as ort
 
     model, clips = calibrated_checkpoint().model, parity_clips()
     for width in (0.5, 0.7, 1.0):
         largest = max(c for c in CONFIGURATIONS if c.width == width)
-        frame = ort.InferenceSession(str(whole / f"w{width:.2f}.frame.onnx"))
-        clip = ort.InferenceSession(str(whole / f"w{width:.2f}.clip.onnx"))
+        frame = ort.InferenceSession(str(bundle_folder / f"w{width:.2f}.frame.onnx"))
+        clip = ort.InferenceSession(str(bundle_folder / f"w{width:.2f}.clip.onnx"))
         batch = clips[largest.size]
         with torch.inference_mode():
             expected = model(batch, largest).numpy()
@@ -242,7 +229,7 @@ def test_graphs_open_in_a_plain_session_and_equal_pytorch(whole: Path) -> None:
 def test_a_bundle_is_hardly_larger_than_its_full_width_network(tmp_path: Path) -> None:
     """At most 1.05 times one full-width ONNX file and the batch-norm vectors, with three widths in it."""
     import onnx
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.training.calibrate import calibrate_one
@@ -254,7 +241,7 @@ def test_a_bundle_is_hardly_larger_than_its_full_width_network(tmp_path: Path) -
     for configuration in configurations:
         calibrate_one(model, configuration, [clips])
     checkpoint = Checkpoint(model, ("a", "b", "c"))
-    bundle = export_bundle(
+    bundle = write_bundle(
         checkpoint, unmeasured_table(checkpoint, configurations), {32: clips}, tmp_path / "bundle"
     )
     single = 0
@@ -267,13 +254,13 @@ def test_a_bundle_is_hardly_larger_than_its_full_width_network(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "foreign manifest", "no manifest", "bundle and more"])
-def test_what_is_not_a_bundle_alone_is_not_replaced(tmp_path: Path, whole: Path, kind: str) -> None:
+def test_what_is_not_a_bundle_alone_is_not_replaced(tmp_path: Path, bundle_folder: Path, kind: str) -> None:
     """An export deletes what it replaces, so it replaces nothing but a bundle: the rest stays as it was."""
     out = tmp_path / "place"
     if kind == "file":
         out.write_text("mine")
     elif kind == "bundle and more":
-        copy_of(whole, out)
+        copy_of(bundle_folder, out)
         (out / "notes.txt").write_text("mine")
     else:
         out.mkdir()
@@ -297,13 +284,13 @@ def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
 
 def test_the_table_and_the_origin_go_along(tmp_path: Path) -> None:
     """The table keeps its accuracy and what that was measured on, the manifest how the network was made."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint(TWO)
     table = unmeasured_table(checkpoint, TWO)
     rows = tuple(row.model_copy(update={"accuracy": 0.5 + row.gflops}) for row in table.rows)
     table = table.model_copy(update={"rows": rows, "measured_on": "12 clips"})
-    bundle = export_bundle(checkpoint, table, parity_clips(TWO), tmp_path / "bundle")
+    bundle = write_bundle(checkpoint, table, parity_clips(TWO), tmp_path / "bundle")
     assert bundle.table == table
     assert bundle.manifest.origin == {"data": "noise"}
     assert bundle.manifest.range == "0.016"
@@ -313,22 +300,22 @@ def test_the_table_and_the_origin_go_along(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["motion", "change"])
 def test_preprocessing_goes_along(tmp_path: Path, kind: InputKind) -> None:
     """What the network eats is a field of the bundle."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     spec = Preprocessing(kind, 1.5, OFFSETS[kind])
     checkpoint = replace(calibrated_checkpoint([SMALLEST]), preprocessing=spec)
     table = unmeasured_table(checkpoint, [SMALLEST])
-    export_bundle(checkpoint, table, parity_clips([SMALLEST]), tmp_path / "bundle")
+    write_bundle(checkpoint, table, parity_clips([SMALLEST]), tmp_path / "bundle")
     assert Bundle.load(tmp_path / "bundle").preprocessing == spec
 
 
-def test_files_have_the_user_s_modes_and_are_as_listed(whole: Path, tmp_path: Path) -> None:
+def test_files_have_the_user_s_modes_and_are_as_listed(bundle_folder: Path, tmp_path: Path) -> None:
     """All the same, as of anything that is made now; the manifest lists every other file."""
-    content: dict[str, Any] = json.loads((whole / "manifest.json").read_text())
+    content: dict[str, Any] = json.loads((bundle_folder / "manifest.json").read_text())
     assert Manifest.model_validate(content).files.keys() | {"manifest.json"} == {
-        file.name for file in whole.iterdir()
+        file.name for file in bundle_folder.iterdir()
     }
     (folder := tmp_path / "folder").mkdir()
     (file := folder / "file").touch()
-    assert whole.stat().st_mode == folder.stat().st_mode
-    assert {one.stat().st_mode for one in whole.iterdir()} == {file.stat().st_mode}
+    assert bundle_folder.stat().st_mode == folder.stat().st_mode
+    assert {one.stat().st_mode for one in bundle_folder.iterdir()} == {file.stat().st_mode}

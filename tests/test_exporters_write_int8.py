@@ -17,7 +17,7 @@ import onnx  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 from a3d_edge.exporters.int8_plan import quantize_weights  # noqa: E402
 from a3d_edge.exporters.onnx_graph import float32  # noqa: E402
-from a3d_edge.exporters.write_bundle import export_bundle, in_precisions, literal_logits  # noqa: E402
+from a3d_edge.exporters.write_bundle import in_precisions, literal_logits, write_bundle  # noqa: E402
 from fixtures_bundle import (  # noqa: E402
     CLASSES,
     calibrated_checkpoint,
@@ -32,10 +32,11 @@ from fixtures_bundle import (  # noqa: E402
 )
 from numpy.typing import NDArray  # noqa: E402
 
-from a3d_edge.bundle import Bundle, width_key  # noqa: E402
+from a3d_edge.bundle import Bundle  # noqa: E402
 from a3d_edge.configuration import Configuration, Precision  # noqa: E402
 from a3d_edge.engine.session import BundleNetwork, relative_error  # noqa: E402
 from a3d_edge.errors import A3DEdgeError, BundleError  # noqa: E402
+from a3d_edge.manifest import width_key  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint, norms  # noqa: E402
 from a3d_edge.models.from_bundle import checkpoint_of  # noqa: E402
 from a3d_edge.models.network import NetworkDescription  # noqa: E402
@@ -81,7 +82,7 @@ def built(family: str, factory: pytest.TempPathFactory) -> tuple[Checkpoint, Bun
         out = factory.mktemp(family) / "bundle"
         _BUILT[family] = (
             checkpoint,
-            export_bundle(checkpoint, table, clips, out, range_clips=seen, measured=measured_in(out)),
+            write_bundle(checkpoint, table, clips, out, range_clips=seen, measured=measured_in(out)),
         )
     return _BUILT[family]
 
@@ -146,7 +147,7 @@ def fp32_logits(checkpoint: Checkpoint, configuration: Configuration) -> NDArray
 
 def int8_logits(checkpoint: Checkpoint, bundle: Bundle, configuration: Configuration) -> NDArray[np.float32]:
     """The integer kernels' of the same windows."""
-    network = BundleNetwork(bundle, configuration, 1)
+    network = BundleNetwork(bundle.files_of(configuration), 1)
     given = windows(checkpoint, configuration)
     return np.stack([network.logits(*network.encode_window(one)) for one in given])
 
@@ -164,14 +165,14 @@ def test_logits_are_near_those_of_fp32(each: tuple[Checkpoint, Bundle]) -> None:
         got = int8_logits(checkpoint, bundle, configuration)
         assert relative_error(got, expected) < 0.25, configuration
         assert np.abs(got - expected).mean() < 0.08 * np.abs(expected).max(), configuration
-        assert bundle.manifest.configurations[str(configuration)].parity.relative_error < 0.25
+        assert bundle.manifest.configurations[configuration].parity.relative_error < 0.25
 
 
 def test_integer_kernels_compute_what_is_written(each: tuple[Checkpoint, Bundle]) -> None:
     """The optimizer's fusions against the graph run as it is, in float between the roundings."""
     checkpoint, bundle = each
     for configuration in int8_of(bundle):
-        network = BundleNetwork(bundle, configuration, 1)
+        network = BundleNetwork(bundle.files_of(configuration), 1)
         for window in windows(checkpoint, configuration)[:2]:
             literal = np.array(literal_logits(bundle, configuration, window))
             assert relative_error(network.logits(*network.encode_window(window)), literal) < 0.1
@@ -194,7 +195,7 @@ def test_every_quantized_convolution_is_an_integer_one(
     slower than fp32."""
     _, bundle = each
     for width in {c.width: c for c in int8_of(bundle)}.values():
-        for stage, graph in bundle.graphs_of(width).items():
+        for stage, graph in bundle.files_of(width).graphs().items():
             quantized = [t for t in bundle.width_of(width).tensors if t.name.endswith(".weight_scale")]
             wanted = sum(t.stage == stage for t in quantized)
             found = operators(optimized(bundle, width, stage, graph, tmp_path))
@@ -211,7 +212,7 @@ def optimized(bundle: Bundle, configuration: Configuration, stage: str, graph: P
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.optimized_model_filepath = str(to / "optimized.onnx")
-    replaced = bundle.replaced(configuration)[stage]
+    replaced = bundle.files_of(configuration).own.read()[stage]
     values = [ort.OrtValue.ortvalue_from_numpy(array) for array in replaced.values()]
     options.add_external_initializers(list(replaced), values)
     ort.InferenceSession(str(graph), options, ["CPUExecutionProvider"])
@@ -272,7 +273,7 @@ def test_scales_are_one_block_a_configuration(slow: tuple[Checkpoint, Bundle]) -
     _, bundle = slow
     content = (bundle.path / "scales.bin").read_bytes()
     entries = bundle.manifest.configurations
-    places = sorted((entries[str(c)].offset, bundle.width_of(c).block_bytes, c) for c in int8_of(bundle))
+    places = sorted((entries[c].offset, bundle.width_of(c).block_bytes, c) for c in int8_of(bundle))
     assert len(places) == 3
     assert places[0][0] == 0
     for (offset, length, _), (after, *_) in pairwise(places):
@@ -280,7 +281,7 @@ def test_scales_are_one_block_a_configuration(slow: tuple[Checkpoint, Bundle]) -
         assert after % 64 == 0
     assert places[-1][0] + places[-1][1] == len(content)
     for offset, _, configuration in places:
-        found = bundle.replaced(configuration)
+        found = bundle.files_of(configuration).own.read()
         for entry in bundle.width_of(configuration).tensors:
             array = found[entry.stage].pop(entry.name)
             assert (array.dtype.name, array.shape) == (entry.dtype, entry.shape)
@@ -294,8 +295,10 @@ def test_a_block_holds_batch_norm_of_its_configuration(slow: tuple[Checkpoint, B
     statistics calibrated at that configuration; the bias's steps are those of input times weight."""
     checkpoint, bundle = slow
     for configuration in int8_of(bundle):
-        own = {n: x for stage in bundle.replaced(configuration).values() for n, x in stage.items()}
-        inputs = {n: s for graph in bundle.graphs_of(configuration).values() for n, s in read_by(graph)}
+        own = {n: x for stage in bundle.files_of(configuration).own.read().values() for n, x in stage.items()}
+        inputs = {
+            n: s for graph in bundle.files_of(configuration).graphs().values() for n, s in read_by(graph)
+        }
         assert set(inputs) == {n.removesuffix(".weight_scale") for n in own if n.endswith(".weight_scale")}
         assert len(inputs) >= 15
         for name, norm in norms(checkpoint.model).items():
@@ -353,7 +356,7 @@ def test_int8_alone_needs_no_fp32_file(alone: tuple[Checkpoint, Bundle], tmp_pat
     for configuration in moved.configurations:
         got = int8_logits(checkpoint, moved, configuration)
         np.testing.assert_array_equal(got, int8_logits(checkpoint, bundle, configuration))
-    with pytest.raises(BundleError, match=r"holds int8 alone, .* name the checkpoint .* with --checkpoint$"):
+    with pytest.raises(BundleError, match=r"holds int8 alone, .* name the checkpoint .* with `checkpoint`$"):
         checkpoint_of(moved)
 
 
@@ -361,7 +364,9 @@ def test_graphs_open_as_they_lie(slow: tuple[Checkpoint, Bundle]) -> None:
     """Without our code, in a plain session, the files compute each width's largest configuration."""
     checkpoint, bundle = slow
     for configuration in (SLOW[1].at("int8"), SLOW[2].at("int8")):
-        frame, clip = (ort.InferenceSession(str(graph)) for graph in bundle.graphs_of(configuration).values())
+        frame, clip = (
+            ort.InferenceSession(str(graph)) for graph in bundle.files_of(configuration).graphs().values()
+        )
         for (pictures,), logits in zip(
             windows(checkpoint, configuration), int8_logits(checkpoint, bundle, configuration), strict=True
         ):
@@ -444,7 +449,7 @@ def test_a_range_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     table = in_precisions(table_of(SLOW[:1]), ("int8",))
     clips = {28: torch.full((1, 3, 4, 28, 28), float("inf"))}
     with pytest.raises(A3DEdgeError, match=r"int8: the range of .* at w0\.50-s28-t1 is not finite"):
-        export_bundle(checkpoint, table, parity_clips(SLOW[:1]), tmp_path / "bundle", range_clips=clips)
+        write_bundle(checkpoint, table, parity_clips(SLOW[:1]), tmp_path / "bundle", range_clips=clips)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -462,7 +467,7 @@ def row(name: str, accuracy: float | None = None) -> Row:
 def test_a_table_is_brought_to_the_precisions_asked_for() -> None:
     """A row's accuracy is its own precision's: its twin has its cost, and none of its accuracy."""
     table = rows_of(row("w0.50-s32-t2", 0.7), row("w1.00-s32-t4", 0.9), row("w1.00-s32-t4-int8", 0.8))
-    both = {r.configuration: r.accuracy for r in in_precisions(table, ("fp32", "int8")).rows}
+    both = {str(r.configuration): r.accuracy for r in in_precisions(table, ("fp32", "int8")).rows}
     assert both == {
         "w0.50-s32-t2": 0.7, "w0.50-s32-t2-int8": None, "w1.00-s32-t4": 0.9, "w1.00-s32-t4-int8": 0.8
     }  # fmt: skip
@@ -485,5 +490,5 @@ def test_measured_accuracies_are_written_into_the_bundle(slow: tuple[Checkpoint,
     _, bundle = slow
     assert [row.accuracy for row in bundle.table.rows] == [0.25] * len(bundle.table.rows)
     assert bundle.table.measured_on == "in place: False"
-    gains = {row.configuration: row.int8_cost for row in bundle.table.rows}
+    gains = {str(row.configuration): row.int8_cost for row in bundle.table.rows}
     assert {name for name, gain in gains.items() if gain} == {f"{c}-int8" for c in SLOW}

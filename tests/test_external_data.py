@@ -286,7 +286,7 @@ def altered(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
 def listed(path: Path, location: str) -> dict[str, dict[str, object]]:
     """A manifest of whoever made it may list a link as one of its files."""
-    from a3d_edge.bundle import digest
+    from a3d_edge.manifest import digest
 
     file = path / location
     return {location: {"bytes": 64, "sha256": digest(file)}} if location == "link.bin" else {}
@@ -310,9 +310,9 @@ def test_no_engine_opens_such_a_bundle(
     if stage == ("volume" if wanted.volumes else "clip") or stage == "frame":
         for kept in (None, cache):
             with pytest.raises(BundleError, match=r"would read .*, which is no file of its bundle"):
-                open_network(bundle, LARGEST, threads=1, engine=wanted, cache=kept)
+                open_network(bundle.files_of(LARGEST), threads=1, engine=wanted, cache=kept)
     else:  # another engine's form of the stage: the graphs that this one opens are sound
-        open_network(bundle, LARGEST, threads=1, engine=wanted)
+        open_network(bundle.files_of(LARGEST), threads=1, engine=wanted)
     assert not cache.folder.exists()
 
 
@@ -333,4 +333,4 @@ def test_what_is_exported_passes(tmp_path_factory: pytest.TempPathFactory) -> No
     """Every graph of the tiny bundle and of the built-in one."""
     for bundle in (Bundle.load(shared_bundle(tmp_path_factory)), Bundle.default()):
         for configuration in bundle.configurations:
-            assert bundle.graphs_of(configuration, volumes=True).keys() >= {"clip"}
+            assert bundle.files_of(configuration).graphs(volumes=True).keys() >= {"clip"}

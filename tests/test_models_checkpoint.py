@@ -245,7 +245,7 @@ def test_a_key_of_another_kind_is_refused(path: Path, key: str, value: object) -
             "the checkpoint does not hold together: Error(s) in loading state_dict",
         ),
         (("classes",), ["a", "b"], "the checkpoint does not hold together: classes: 2 names for 3 outputs"),
-        (("range",), "0.5", "the checkpoint does not hold together: unknown --range '0.5'"),
+        (("range",), "0.5", "the checkpoint does not hold together: unknown `range_name` '0.5'"),
         (
             ("preprocessing", "input"),
             "flow",

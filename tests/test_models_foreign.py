@@ -254,7 +254,7 @@ def test_alias_follows_the_lateral_kernel_and_says_so(arch: str, kernel: int, tm
 def test_alias_with_an_unknown_kernel_must_be_named(tmp_path: Path) -> None:
     plan = Plan(BLOCKS, 8, 11, frames=2, alpha=8, beta_inv=1, fusion_kernel=3)
     path = written(PyTorchVideo(plan), tmp_path / "net.pth")
-    with pytest.raises(UsageError, match="fits tiny_4x16, tiny_8x8 alike; name one with --arch"):
+    with pytest.raises(UsageError, match="fits tiny_4x16, tiny_8x8 alike; name one with `arch`"):
         foreign.read(path, "tiny_slowfast")
     checkpoint, _ = foreign.read(path, "tiny_4x16")
     assert checkpoint.description.fusion_kernel == 3
@@ -277,7 +277,7 @@ def test_arch_against_the_files_own_settings(tmp_path: Path) -> None:
     path = written(PySlowFast(NARROW["tiny_8x8"][1]), tmp_path / "net.pyth", cfg=CFG)
     assert refusal(path, "tiny_4x16") == (
         f"{path}: not tiny_4x16: its own settings say DATA.NUM_FRAMES is 8, not 16; "
-        "SLOWFAST.ALPHA is 4, not 8; try --arch tiny_8x8"
+        "SLOWFAST.ALPHA is 4, not 8; try `arch` tiny_8x8"
     )
 
 
@@ -322,14 +322,14 @@ def test_wrong_architecture_names_the_one_that_fits(tiny_file: Path) -> None:
     assert message.startswith(f"{tiny_file}: not slow_r50 as PySlowFast names it: 165 missing (s")
     assert ", …), 0 unexpected, " in message
     assert "s1.pathway0_stem.conv.weight is (8, 3, 1, 7, 7), not (64, 3, 1, 7, 7)" in message
-    assert message.endswith("; it fits tiny_slow: try that with --arch")
+    assert message.endswith("; it fits tiny_slow: try that with `arch`")
 
 
 def test_slowfast_read_as_slow_names_the_one_that_fits(tmp_path: Path) -> None:
     path = written(PyTorchVideo(NARROW["tiny_4x16"][1]), tmp_path / "net.pth")
     message = refusal(path, "tiny_slow")
     assert "unexpected (blocks." in message
-    assert message.endswith("; it fits tiny_4x16, tiny_8x8: try that with --arch")
+    assert message.endswith("; it fits tiny_4x16, tiny_8x8: try that with `arch`")
 
 
 def test_missing_unexpected_and_misshaped_tensors_are_listed(tiny_file: Path) -> None:
@@ -452,7 +452,7 @@ def test_aliases_are_of_registered_architectures() -> None:
 
 
 def test_class_names_must_be_as_many_as_classes(tiny_file: Path) -> None:
-    with pytest.raises(UsageError, match=r"--classes: 2 names; .* has 11 classes"):
+    with pytest.raises(UsageError, match=r"`classes`: 2 names; .* has 11 classes"):
         foreign.read(tiny_file, "tiny_slow", ["a", "b"])
     names = [f"n{k}" for k in range(11)]
     assert foreign.read(tiny_file, "tiny_slow", names)[0].classes == tuple(names)

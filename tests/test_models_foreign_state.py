@@ -83,17 +83,17 @@ def test_wrappers_inside_the_network_add_nothing() -> None:
 
 
 def test_several_networks_are_an_error_that_names_them() -> None:
-    """Their places are what --key takes."""
+    """Their places are what `key` takes."""
     ours, other = state(), state(seed=1)
     payload = {"state_dict": ours, "ema": {"shadow": behind("module.", other)}}
     with pytest.raises(CheckpointError) as caught:
         find_state(PATH, payload)
     assert str(caught.value) == (
-        "net.pth: holds 2 networks (state_dict, ema.shadow); say which with --key, such as --key state_dict"
+        "net.pth: holds 2 networks (state_dict, ema.shadow); say which with `key`, such as `key` state_dict"
     )
     assert_found(find_state(PATH, payload, "state_dict"), ours)
     assert_found(find_state(PATH, payload, "ema.shadow"), other)
-    with pytest.raises(CheckpointError, match="--key teacher: no network is there; there is state_dict, ema"):
+    with pytest.raises(CheckpointError, match="`key` teacher: no network is there; there is state_dict, ema"):
         find_state(PATH, payload, "teacher")
 
 

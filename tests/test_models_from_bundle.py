@@ -9,20 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures_bundle import calibrated_checkpoint, copy_of, shared_bundle
+from fixtures_bundle import calibrated_checkpoint, copy_of
 
-from a3d_edge.bundle import MANIFEST, STATISTICS, WEIGHTS, Bundle, digest, manifest_digest, manifest_text
+from a3d_edge.bundle import Bundle
 from a3d_edge.engine.session import relative_error
 from a3d_edge.errors import BundleError
+from a3d_edge.manifest import MANIFEST, STATISTICS, WEIGHTS, digest, manifest_digest, manifest_text
 from a3d_edge.models.checkpoint import statistics
 from a3d_edge.models.from_bundle import checkpoint_of
 from a3d_edge.models.registry import ARCHITECTURES
-
-
-@pytest.fixture
-def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported tiny bundle, whose architecture is not a registered one."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 def reseal(folder: Path, **changes: Any) -> Bundle:
@@ -35,11 +30,11 @@ def reseal(folder: Path, **changes: Any) -> Bundle:
     return Bundle.load(folder)
 
 
-def test_every_weight_and_statistic_comes_back(tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_weight_and_statistic_comes_back(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the bit what was exported, and all that belongs to the network."""
     original = calibrated_checkpoint()
     monkeypatch.setitem(ARCHITECTURES, "tiny", original.description)
-    rebuilt = checkpoint_of(tiny_bundle)
+    rebuilt = checkpoint_of(bundle)
     for name, parameter in original.model.named_parameters():
         assert torch.equal(rebuilt.model.get_parameter(name), parameter), name
     theirs, ours = statistics(original.model), statistics(rebuilt.model)
@@ -52,15 +47,13 @@ def test_every_weight_and_statistic_comes_back(tiny_bundle: Bundle, monkeypatch:
     assert not rebuilt.model.training
 
 
-def test_the_full_network_has_statistics_to_stand_in(
-    tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_full_network_has_statistics_to_stand_in(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """Called without a configuration it uses those of the dearest full-width one."""
     monkeypatch.setitem(ARCHITECTURES, "tiny", calibrated_checkpoint().description)
-    model = checkpoint_of(tiny_bundle).model
+    model = checkpoint_of(bundle).model
     clips = torch.randn(1, 3, 4, 37, 37, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        assert torch.equal(model(clips), model(clips, tiny_bundle.configurations[-1]))
+        assert torch.equal(model(clips), model(clips, bundle.configurations[-1]))
 
 
 def test_the_built_in_bundle_agrees_with_onnx_runtime() -> None:
@@ -78,15 +71,15 @@ def test_the_built_in_bundle_agrees_with_onnx_runtime() -> None:
         assert relative_error(got.softmax(0).numpy(), expected) < 1e-4, configuration
 
 
-def test_an_architecture_of_ones_own(tiny_bundle: Bundle) -> None:
+def test_an_architecture_of_ones_own(bundle: Bundle) -> None:
     """The manifest holds the description, so that a network which is not in the registry is rebuilt too."""
-    assert checkpoint_of(tiny_bundle).description.name == "tiny"
+    assert checkpoint_of(bundle).description.name == "tiny"
 
 
-def test_a_description_of_a_family_that_is_not_there(tmp_path: Path, tiny_bundle: Bundle) -> None:
+def test_a_description_of_a_family_that_is_not_there(tmp_path: Path, bundle: Bundle) -> None:
     """Says that the checkpoint is what is needed."""
-    folder = copy_of(tiny_bundle.path, tmp_path / "bundle")
-    with pytest.raises(BundleError, match=r"family 'transformer' is not one of slow.*with --checkpoint$"):
+    folder = copy_of(bundle.path, tmp_path / "bundle")
+    with pytest.raises(BundleError, match=r"family 'transformer' is not one of slow.*with `checkpoint`$"):
         checkpoint_of(reseal(folder, description={"family": "transformer"}))
 
 
@@ -115,7 +108,7 @@ def test_statistics_of_one_configuration_only_concern_it(tmp_path: Path) -> None
     folder = copy_of(Bundle.default().path, tmp_path / "bundle")
     bundle = Bundle.default()
     largest = bundle.configurations[-1]
-    at = bundle.manifest.configurations[str(largest)].offset
+    at = bundle.manifest.configurations[largest].offset
     content = bytearray((folder / STATISTICS).read_bytes())
     content[at : at + 64] = np.full(16, 3.0, "<f4").tobytes()
     (folder / STATISTICS).write_bytes(content)

@@ -76,4 +76,4 @@ def test_an_unknown_range_is_refused_with_those_there_are() -> None:
     assert find_range("0.06") is RANGES["0.06"]
     with pytest.raises(UsageError) as caught:
         find_range("0.5")
-    assert str(caught.value) == "unknown --range '0.5'; there are 0.016, 0.06"
+    assert str(caught.value) == "unknown `range_name` '0.5'; there are 0.016, 0.06"

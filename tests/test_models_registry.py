@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 import torch
 import torch.nn.functional as F
-from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 from fixtures_bundle import main_here
 from torch import Tensor, nn
 
@@ -99,7 +99,7 @@ def test_an_unknown_architecture_is_answered_with_those_there_are() -> None:
     """One line with every name."""
     with pytest.raises(UsageError) as caught:
         describe("slow_r18")
-    assert str(caught.value) == f"unknown --arch 'slow_r18'; there are {', '.join(ARCHITECTURES)}"
+    assert str(caught.value) == f"unknown `arch` 'slow_r18'; there are {', '.join(ARCHITECTURES)}"
     for name in ("slow_r50", "slow_r101", "slowfast_r50_4x16", "slowfast_r50_8x8", "x3d_m"):
         assert name in str(caught.value)
 
@@ -180,7 +180,7 @@ def test_a_new_family_is_one_file_and_one_line(
         calibrate_one(checkpoint.model, configuration, [windows(toy, configuration, count=4)])
     clips = {c.size: windows(toy, Configuration(1.0, c.size, 4), count=2) for c in (narrow, full)}
     table = unmeasured_table(checkpoint, [narrow, full])
-    export_bundle(checkpoint, table, clips, tmp_path / "bundle")
+    write_bundle(checkpoint, table, clips, tmp_path / "bundle")
 
     bundle = Bundle.load(tmp_path / "bundle")
     assert bundle.manifest.architecture == "toy"

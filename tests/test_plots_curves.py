@@ -15,10 +15,8 @@ from a3d_edge.plots.curves import (
     COLOURS,
     Curve,
     Deadline,
-    Point,
     curve,
     figure,
-    front,
     given_up,
     save,
     short_name,
@@ -73,7 +71,7 @@ def test_a_grid_joins_its_front() -> None:
 
 def test_latency_replaces_gflops() -> None:
     """The order may be another one then."""
-    latency = {"w0.50-s128-t2": 4.0, "w0.50-s224-t2": 2.0, "w0.50-s224-t4": 9.0}
+    latency = {Configuration(0.5, s, t): ms for s, t, ms in ((128, 2, 4.0), (224, 2, 2.0), (224, 4, 9.0))}
     drawn = curve("mine", THREE, latency, pareto=False)
     assert [(str(point.configuration), point.cost) for point in drawn.joined] == [
         ("w0.50-s224-t2", 2.0),
@@ -87,16 +85,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(UsageError, match=r"mine: w0\.50-s64-t2 has no accuracy; build the table"):
         curve("mine", table(("w0.50-s64-t2", 1.0, None)), pareto=False)
     with pytest.raises(UsageError, match=r"mine: w0\.50-s224-t2 has no measured latency"):
-        curve("mine", THREE, {"w0.50-s128-t2": 4.0}, pareto=False)
-
-
-def test_of_equal_cost_the_better_is_on_the_front() -> None:
-    """And of equal accuracy the cheaper."""
-    a, b, c = (
-        Point(Configuration(0.5, s, 2), cost, 0.6 + extra)
-        for s, cost, extra in ((32, 2.0, 0), (48, 2.0, 0.1), (64, 3.0, 0.1))
-    )
-    assert front([c, a, b]) == (b,)
+        curve("mine", THREE, {Configuration(0.5, 128, 2): 4.0}, pareto=False)
 
 
 def texts(drawing: Any) -> list[Any]:

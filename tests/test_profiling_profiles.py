@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ import pytest
 from fixtures_bundle import (
     LARGEST,
     SMALLEST,
+    Here,
     ListSource,
     Recorder,
-    main_here,
-    shared_bundle,
     write_video,
 )
 
@@ -25,6 +23,7 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.control import controller
 from a3d_edge.device.cores import available_threads
+from a3d_edge.device.machine import describe_machine
 from a3d_edge.device.signals import Signals
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 from a3d_edge.folders import user_folder
@@ -41,20 +40,12 @@ from a3d_edge.profiling.profiles import (
 from a3d_edge.runtime import Runtime
 from a3d_edge.table import DeviceProfile, Latency, ProfileRow
 
-Here = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture(autouse=True)
 def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Profiles of these tests are not the user's."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return tmp_path / "data" / "a3d-edge" / "profiles"
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The tiny bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 def another(bundle: Bundle) -> Bundle:
@@ -87,36 +78,12 @@ def profile(bundle: Bundle, *rows: ProfileRow, **changes: Any) -> DeviceProfile:
 # Which device
 
 
-def test_a_device_is_described_from_its_files(tmp_path: Path) -> None:
-    """A board with a cgroup v2 that allows 1.5 cores and 2 GB of its 8 GB."""
-    (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nmodel name\t: Board  CPU\n\nmodel name\t: no\n")
-    (tmp_path / "proc/meminfo").write_text("MemTotal:        8000000 kB\nMemFree: 1 kB\n")
-    (tmp_path / "proc/self/cgroup").write_text("0::/box\n")
-    group = tmp_path / "sys/fs/cgroup/box"
-    group.mkdir(parents=True)
-    (group / "cpu.max").write_text("150000 100000\n")
-    (group / "memory.max").write_text("2000000000\n")
-    device = describe_device("ort:CPU", 3, tmp_path)
-    assert device["cpu"] == "Board CPU"
-    assert device["name"].startswith("Board CPU, ")
-    assert (device["quota"], device["memory_gb"], device["threads"]) == ("1.5 cores", "2.0", "3")
-    (group / "memory.max").write_text("max\n")
-    assert describe_device("ort:CPU", 3, tmp_path)["memory_gb"] == "8.2"
-
-
-def test_a_board_that_tells_no_model_is_named_by_its_device_tree(tmp_path: Path) -> None:
-    """As ARM kernels do."""
-    (tmp_path / "proc/device-tree").mkdir(parents=True)
-    (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nCPU implementer\t: 0x41\n")
-    (tmp_path / "proc/device-tree/model").write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
-    assert describe_device("ort:CPU", 1, tmp_path)["cpu"] == "Raspberry Pi 5 Model B Rev 1.0"
-
-
-def test_what_cannot_be_read_is_unknown(tmp_path: Path) -> None:
-    """Never empty, never 0."""
-    device = describe_device("ort:CPU", 1, tmp_path)
-    assert device["memory_gb"] == "unknown"
+def test_a_device_is_its_machine_with_an_engine_on_it() -> None:
+    """The keys that stored profiles have, in their order; nothing is empty."""
+    device = describe_device("ort:CPU", 3)
+    assert dict(list(device.items())[:-3]) == describe_machine()
+    assert list(device)[-3:] == ["engine", "engine_version", "threads"]
+    assert (device["engine"], device["threads"]) == ("ort:CPU", "3")
     assert all(device.values())
 
 
@@ -246,7 +213,7 @@ def test_a_named_profile_of_another_bundle_is_refused(bundle: Bundle, tmp_path: 
     with pytest.raises(UsageError) as caught:
         choose(str(path), bundle, {})
     assert str(caught.value) == (
-        f"--profile {path} is of another bundle than {bundle.path}; measure this one with "
+        f"`profile` {path} is of another bundle than {bundle.path}; measure this one with "
         f"'a3d-edge bench {bundle.path} --save-profile'"
     )
     with pytest.raises(BundleError, match=r"none\.json: cannot read the profile"):
@@ -260,7 +227,7 @@ def test_a_named_profile_of_another_device_is_taken_with_a_warning(bundle: Bundl
     chosen = choose(str(path), bundle, describe_device("ort:CPU", 1))
     assert chosen.profile is not None
     assert chosen.note == (
-        f"warning: --profile {path} was measured elsewhere or otherwise (cpu Z80, threads 64)"
+        f"warning: `profile` {path} was measured elsewhere or otherwise (cpu Z80, threads 64)"
     )
 
 
@@ -317,12 +284,6 @@ def test_a_run_starts_with_the_largest_that_is_known_to_fit(
 
 
 # The command line
-
-
-@pytest.fixture
-def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Runs a command line inside this process: (exit code, stdout, stderr)."""
-    return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures_bundle import LARGEST, SMALLEST, copy_of, pictures, shared_bundle, shared_slowfast
+from fixtures_bundle import LARGEST, SMALLEST, copy_of, pictures, shared_slowfast
 from numpy.typing import NDArray
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.device.energy import Reading
-from a3d_edge.engine.memory import anonymous_bytes
+from a3d_edge.device.memory import anonymous_bytes
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 from a3d_edge.profiling import apart
 from a3d_edge.profiling.apart import Measurement, Task
@@ -61,7 +61,7 @@ class Counting:
 def test_a_window_is_every_picture_of_every_pathway_then_the_scores() -> None:
     """And one window more than is counted."""
     network = Counting()
-    taken = window_latencies_ms(network, windows=3)
+    (taken,) = window_latencies_ms(network, windows=3)
     assert len(taken) == 3
     assert all(value > 0 for value in taken)
     assert network.encoded == [(0, (2, 3, 32, 32)), (1, (3, 3, 48, 48))] * 4
@@ -71,15 +71,9 @@ def test_a_window_is_every_picture_of_every_pathway_then_the_scores() -> None:
 def test_a_real_network_is_measured() -> None:
     """In milliseconds: the smallest configuration of the built-in bundle takes less than a second."""
     bundle = Bundle.default()
-    taken = window_latencies_ms(bundle.open(bundle.configurations[0], threads=1))
+    (taken,) = window_latencies_ms(bundle.open(bundle.configurations[0], threads=1))
     assert len(taken) == 5
     assert 0 < min(taken) < 1000
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The tiny bundle: windows of 4 frames, 2 apart; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 class Noting:

@@ -9,21 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixtures_bundle import CONFIGURATIONS, LARGEST, SMALLEST, ListSource, Recorder, pictures, shared_bundle
+from fixtures_bundle import CONFIGURATIONS, LARGEST, SMALLEST, ListSource, Recorder, pictures
 
 import a3d_edge.engine.pool as pool_module
 from a3d_edge import Bundle, Configuration, Prediction, Recognizer, Runtime, UsageError
 from a3d_edge.control.cycle import Cycle
 from a3d_edge.control.policy import Decision
+from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.errors import BundleError
 
 PINNED = "w0.50-s32-t4"
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 class Wanting:
@@ -82,10 +77,10 @@ def test_a_switch_is_prepared_beside_it(bundle: Bundle, monkeypatch: pytest.Monk
     release = threading.Event()
     real = pool_module.open_network
 
-    def held_up(bundle: Bundle, configuration: Configuration, **options: Any) -> Any:
-        if configuration == LARGEST:
+    def held_up(files: NetworkFiles, **options: Any) -> Any:
+        if files.configuration == LARGEST:
             assert release.wait(10)
-        return real(bundle, configuration, **options)
+        return real(files, **options)
 
     monkeypatch.setattr(pool_module, "open_network", held_up)
     told, controller = Recorder(), Wanting(SMALLEST)
@@ -112,10 +107,10 @@ def test_what_cannot_be_loaded_is_refused(bundle: Bundle, monkeypatch: pytest.Mo
     """The old one runs on and the sinks hear why; the first one cannot do without, and is raised."""
     real = pool_module.open_network
 
-    def failing(bundle: Bundle, configuration: Configuration, **options: Any) -> Any:
-        if configuration == LARGEST:
+    def failing(files: NetworkFiles, **options: Any) -> Any:
+        if files.configuration == LARGEST:
             raise BundleError("damaged")
-        return real(bundle, configuration, **options)
+        return real(files, **options)
 
     monkeypatch.setattr(pool_module, "open_network", failing)
     told, controller = Recorder(), Wanting(SMALLEST)

@@ -23,13 +23,13 @@ from fixtures_bundle import (
     copy_of,
     pictures,
     shared_bundle,
-    shared_slowfast,
     write_video,
 )
 
 import a3d_edge.engine.pool as pool_module
 from a3d_edge import Bundle, Configuration, Runtime
 from a3d_edge.control.policy import Decision
+from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.engine.stream import WindowStream
 from a3d_edge.errors import BundleError, ResourceError, SourceError, UsageError
 from a3d_edge.events import Prediction
@@ -38,12 +38,6 @@ from a3d_edge.video.frame import Frame
 from a3d_edge.video.source import open_source
 
 PINNED = "w0.50-s32-t4"
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
 
 
 @pytest.fixture(scope="session")
@@ -600,10 +594,10 @@ def test_a_live_switch_is_prepared_beside_the_run(bundle: Bundle, monkeypatch: p
     slow = threading.Event()
     real = pool_module.open_network
 
-    def held_up(bundle: Bundle, configuration: Configuration, **options: Any) -> Any:
-        if configuration == LARGEST:
+    def held_up(files: NetworkFiles, **options: Any) -> Any:
+        if files.configuration == LARGEST:
             assert slow.wait(10)
-        return real(bundle, configuration, **options)
+        return real(files, **options)
 
     monkeypatch.setattr(pool_module, "open_network", held_up)
     ahead: list[int] = []
@@ -754,7 +748,7 @@ def test_wrong_options_are_refused(bundle: Bundle) -> None:
     for options in ({"hop": 0}, {"budget": "cheap"}, {"budget": "w0.60-s32-t4"}):
         with pytest.raises(UsageError):
             Runtime(bundle, ListSource(1), **options)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="--switch-every 0 is below 1"):
+    with pytest.raises(UsageError, match="`every` 0 is below 1"):
         Cycle(CONFIGURATIONS, 0)
 
 
@@ -775,12 +769,6 @@ def _no_thread_is_left() -> Iterator[None]:
 
 
 # Two pathways
-
-
-@pytest.fixture(scope="session")
-def slowfast(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported SlowFast: windows of 16 model frames, the slow pathway's 4 apart; not to be altered."""
-    return Bundle.load(shared_slowfast(tmp_path_factory))
 
 
 @pytest.fixture(scope="session")

@@ -9,25 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_bundle import ListSource, Recorder, copy_of, shared_bundle, write_video
+from fixtures_bundle import ListSource, Recorder, copy_of
 
 from a3d_edge import Bundle, Prediction, Runtime, SourceError, Summary, UsageError, open_source, stream
 from a3d_edge.runtime import RunOptions
 from a3d_edge.video.reader import FILE_CAPACITY
 
 PINNED = "w0.50-s32-t4"
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The exported bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
-
-
-@pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real video of 60 frames."""
-    return write_video(tmp_path_factory.mktemp("videos") / "clip.mp4", 60)
 
 
 class Reported(Recorder):

@@ -76,7 +76,7 @@ def test_without_a_display_that_answers_there_is_a_resource_error(
         monkeypatch.delenv("DISPLAY", raising=False)
     else:
         monkeypatch.setenv("DISPLAY", display)
-    with pytest.raises(ResourceError, match="use --save FILE or --json"):
+    with pytest.raises(ResourceError, match="use `save` FILE or `json`"):
         Window()
 
 
@@ -102,7 +102,7 @@ def test_an_opencv_without_windows_says_what_to_install(
             Window()
         assert str(caught.value) == (
             f"this OpenCV has no windows: {first}pip install opencv-python; "
-            "or use --save FILE or --json instead of --show"
+            "or use `save` FILE or `json` instead of `show`"
         )
 
 

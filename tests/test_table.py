@@ -62,7 +62,7 @@ def test_a_table_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_names_are_brought_to_one_form() -> None:
     """``w0.5`` and ``w0.50`` are one configuration, so both in one table are refused."""
-    assert row("w0.5-s224-t4", 5.3).configuration == "w0.50-s224-t4"
+    assert str(row("w0.5-s224-t4", 5.3).configuration) == "w0.50-s224-t4"
     with pytest.raises(ValueError, match="a configuration appears twice"):
         table(row("w0.5-s224-t4", 5.3), row("w0.50-s224-t4", 5.3))
 
@@ -78,6 +78,14 @@ def test_a_row_is_found_by_its_configuration() -> None:
     )
 
 
+def test_weights_take_four_bytes_a_parameter_or_one() -> None:
+    """In fp32 and in int8."""
+    rows = [
+        Row(configuration=name, gflops=1.0, params_m=32.5) for name in ("w1.00-s64-t4", "w1.00-s64-t4-int8")
+    ]
+    assert [row.weight_bytes for row in rows] == [130_000_000, 32_500_000]
+
+
 def test_the_pareto_front_drops_what_another_row_beats() -> None:
     """A dearer row stays only if it is more accurate than every cheaper one; of equal cost the better."""
     beaten = row("w0.90-s128-t8", 8.0, 0.69)
@@ -88,16 +96,23 @@ def test_the_pareto_front_drops_what_another_row_beats() -> None:
     assert (front.architecture, front.measured_on) == ("tiny", "squares")
 
 
+def test_of_equal_cost_the_better_is_on_the_front() -> None:
+    """And of equal accuracy the cheaper, whatever the order and whatever they are."""
+    a, b, c = (2.0, 0.6), (2.0, 0.7), (3.0, 0.7)
+    for given in ([a, b, c], [c, a, b], [b, c, a]):
+        assert pareto_front(given, lambda one: one) == (b,)
+
+
 def test_a_row_of_accuracy_zero_can_be_on_the_front() -> None:
     """The cheapest row is never beaten by a dearer one, however bad it is."""
     worst = row("w0.50-s64-t1", 0.1, 0.0)
-    assert pareto_front([SMALL, worst]) == (worst, SMALL)
+    assert table(SMALL, worst).pareto().rows == (worst, SMALL)
 
 
 def test_the_front_of_unmeasured_rows_is_refused() -> None:
     """No accuracy, no selection; the message names the row."""
     with pytest.raises(A3DEdgeError, match=r"w1\.00-s224-t8 has no accuracy; build the table"):
-        pareto_front([row("w1.00-s224-t8", 41.7)])
+        table(row("w1.00-s224-t8", 41.7)).pareto()
 
 
 # --- precision
@@ -106,7 +121,7 @@ def test_the_front_of_unmeasured_rows_is_refused() -> None:
 def test_the_precision_of_a_row_is_that_of_its_name() -> None:
     """As a column too, also where it was left out: tables from before there was one load as they are."""
     assert [row(name, 1.0).precision for name in ("w0.50-s128-t2", "w0.50-s128-t2-int8")] == ["fp32", "int8"]
-    assert row("w0.5-s128-t2-int8", 1.0).configuration == "w0.50-s128-t2-int8"
+    assert str(row("w0.5-s128-t2-int8", 1.0).configuration) == "w0.50-s128-t2-int8"
     said = Row(configuration="w0.50-s128-t2-int8", precision="int8", gflops=1.0, params_m=1.0)
     assert said == row("w0.50-s128-t2-int8", 1.0)
 
@@ -158,12 +173,12 @@ def test_int8_is_ordered_by_what_it_costs() -> None:
     assert (int8.gflops, int8.cost) == (41.7, pytest.approx(0.3 * 41.7))
     assert (middle.gflops, middle.cost) == (13.4, 13.4)
     ordered = table(LARGE, middle, int8, SMALL)
-    assert [r.configuration for r in ordered.rows] == [
+    assert [str(r.configuration) for r in ordered.rows] == [
         "w0.50-s128-t2", "w1.00-s224-t8-int8", "w0.80-s224-t4", "w1.00-s256-t8"
     ]  # fmt: skip
     slow_int8 = measured("w1.00-s224-t8-int8", 41.7, 0.7, 0.9)
     assert slow_int8.cost == pytest.approx(0.9 * 41.7)
-    assert [r.configuration for r in table(LARGE, middle, slow_int8).rows][1] == "w1.00-s224-t8-int8"
+    assert [str(r.configuration) for r in table(LARGE, middle, slow_int8).rows][1] == "w1.00-s224-t8-int8"
 
 
 def test_twins_are_two_rows() -> None:
@@ -183,7 +198,7 @@ def test_the_front_mixes_precisions() -> None:
     small8 = measured("w0.50-s128-t2-int8", 0.9, 0.63, 1.1)  # 0.99: dearer than its twin, and no better
     beaten = row("w0.90-s224-t8", 33.6, 0.74)
     front = table(LARGE, MIDDLE, SMALL, beaten, large8, middle8, small8).pareto()
-    assert [r.configuration for r in front.rows] == [
+    assert [str(r.configuration) for r in front.rows] == [
         "w0.50-s128-t2", "w0.50-s224-t4-int8", "w1.00-s256-t8-int8", "w1.00-s256-t8"
     ]  # fmt: skip
 
@@ -230,3 +245,33 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.json"):
         with pytest.raises(BundleError, match="cannot read the table"):
             ConfigurationBudgetTable.load(path)
+
+
+def test_other_rows_are_put_in_order() -> None:
+    """With all else as it was, and what is worth running found anew."""
+    one = table(SMALL, LARGE)
+    assert [share for _, share in one.worthwhile] == [SMALL.cost / LARGE.cost, 1.0]
+    more = one.with_rows((LARGE, MIDDLE, SMALL), measured_on="here")
+    assert more.configurations == tuple(row.configuration for row in (SMALL, MIDDLE, LARGE))
+    assert (more.architecture, more.measured_on, one.measured_on) == (one.architecture, "here", "squares")
+    assert [one for one, _ in more.worthwhile] == list(more.configurations)
+
+
+def test_what_is_worth_running() -> None:
+    """The front where every accuracy is known; else every row."""
+    beaten = row("w0.90-s224-t8", 33.6, 0.1)
+    assert [one for one, _ in table(SMALL, beaten, LARGE).worthwhile] == [
+        SMALL.configuration,
+        LARGE.configuration,
+    ]
+    unknown = row("w0.90-s224-t8", 33.6, None)
+    assert len(table(SMALL, unknown, LARGE).worthwhile) == 3
+
+
+def test_a_row_holds_a_configuration_and_a_file_its_name() -> None:
+    """Given either way; nothing else is one."""
+    one = row("w0.5-s128-t2", 1.0)
+    assert one.configuration == Configuration(0.5, 128, 2)
+    assert one.model_dump(mode="json")["configuration"] == f"{one.configuration:s}" == "w0.50-s128-t2"
+    with pytest.raises(ValueError, match="a configuration is written as a string, not as int"):
+        Row.model_validate({"configuration": 5, "gflops": 1.0, "params_m": 1.0})

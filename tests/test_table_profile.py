@@ -73,7 +73,7 @@ def test_rows_are_ordered_by_what_they_took_here() -> None:
         row("w0.80-s128-t2", 1.5, 40.0),
         row("w0.50-s128-t2", 1.0, 40.0),
     )
-    assert [one.configuration for one in found.rows] == [
+    assert [str(one.configuration) for one in found.rows] == [
         "w1.00-s224-t8-int8",
         "w0.50-s128-t2",
         "w0.80-s128-t2",

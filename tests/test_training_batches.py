@@ -139,7 +139,7 @@ def test_a_share_outside_its_range_is_refused(make: Callable[..., Batches], shar
     """Before anything is drawn; all of an epoch cannot be added to its real clips."""
     with pytest.raises(UsageError) as caught:
         make(rendered_share=share)
-    assert str(caught.value) == f"--rendered-share {share} is outside [0, 1)"
+    assert str(caught.value) == f"`rendered_share` {share} is outside [0, 1)"
 
 
 @pytest.mark.parametrize("kind", ["real", "rendered"])

@@ -20,7 +20,6 @@ from fixtures_bundle import (  # noqa: E402
     copy_of,
     noise,
     parity_clips,
-    shared_bundle,
     shared_slowfast,
     tiny_slow,
     tiny_slowfast,
@@ -35,19 +34,13 @@ INT8 = Configuration(0.5, 32, 2, "int8")
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The tiny bundle; not to be altered."""
-    return Bundle.load(shared_bundle(tmp_path_factory))
-
-
-@pytest.fixture(scope="module")
 def int8(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """One configuration in int8."""
-    from a3d_edge.exporters.write_bundle import export_bundle, unmeasured_table
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
     checkpoint = calibrated_checkpoint([INT8.at("fp32")])
     out = tmp_path_factory.mktemp("int8") / "bundle"
-    return export_bundle(checkpoint, unmeasured_table(checkpoint, [INT8]), parity_clips([INT8]), out)
+    return write_bundle(checkpoint, unmeasured_table(checkpoint, [INT8]), parity_clips([INT8]), out)
 
 
 def clips_of(size: int, count: int = 3) -> Any:

@@ -197,7 +197,7 @@ def test_no_clip_is_refused(tiny_network: Slow) -> None:
     """The message names the flag; no statistics appear."""
     with pytest.raises(UsageError) as caught:
         calibrate_one(tiny_network, FULL, [])
-    assert str(caught.value) == "no clip to calibrate on; name training clips with --calibration"
+    assert str(caught.value) == "no clip to calibrate on; name training clips with `calibration`"
     assert tiny_network.stem.norm.calibrated == {}
 
 

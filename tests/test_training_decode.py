@@ -229,7 +229,7 @@ def test_a_clip_that_is_gone_is_a_source_error(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_is_a_resource_error(tmp_path: Path) -> None:
     """The message names the folder and the flag."""
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(ResourceError, match=r"file/cache: cannot keep decoded frames here .*; see --cache"):
+    with pytest.raises(ResourceError, match=r"file/cache: cannot keep decoded frames here .*; see `cache`"):
         FrameCache(tmp_path / "file" / "cache")
 
 

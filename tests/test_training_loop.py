@@ -222,7 +222,7 @@ def test_another_run_s_checkpoint_is_not_resumed(
     with pytest.raises(UsageError) as caught:
         train(load(out), batches, replace(SETTINGS, lr=0.5, seed=4), out)
     assert str(caught.value) == (
-        "--resume: the checkpoint was trained with other settings (lr 0.02, now 0.5; seed 3, now 4)"
+        "`resume`: the checkpoint was trained with other settings (lr 0.02, now 0.5; seed 3, now 4)"
     )
 
 
@@ -317,7 +317,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
         checkpoint.model.head.weight.fill_(math.inf)
     with pytest.raises(A3DEdgeError) as caught:
         train(checkpoint, batches, SETTINGS, out)
-    assert str(caught.value) == "the loss of step 0 is not finite; lower --lr (now 0.02)"
+    assert str(caught.value) == "the loss of step 0 is not finite; lower `lr` (now 0.02)"
     assert out.read_bytes() == before
 
 
@@ -352,13 +352,13 @@ def test_every_step_runs_at_the_rate_it_reports(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epochs": -1}, "--epochs -1 is below 0"),
-        ({"lr": 0.0}, "--lr 0.0 is out of range"),
-        ({"lr": math.nan}, "--lr nan is out of range"),
-        ({"optimizer": "adam"}, "unknown --optimizer 'adam'; there are sgd and adamw"),
+        ({"epochs": -1}, "`epochs` -1 is below 0"),
+        ({"lr": 0.0}, "`lr` 0.0 is out of range"),
+        ({"lr": math.nan}, "`lr` nan is out of range"),
+        ({"optimizer": "adam"}, "unknown `optimizer` 'adam'; there are sgd and adamw"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused_by_their_flag(
+def test_settings_that_cannot_be_meant_are_refused_by_their_name(
     change: dict[str, Any], message: str
 ) -> None:
     """Before anything is decoded."""

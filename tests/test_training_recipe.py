@@ -1,52 +1,121 @@
-"""Which recipe suits which clips, and that the small one learns what it is for."""
+"""A run that goes on: what of its recipe does, which are refused, and what older checkpoints tell."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from a3d_edge.errors import UsageError
-from a3d_edge.training.loop import Settings
-from a3d_edge.training.recipe import named_recipe, recipe_for
+torch = pytest.importorskip("torch")
 
-CLASSES = ("stop", "come", "none")
+from a3d_edge.cli.flags import as_flags  # noqa: E402
+from a3d_edge.errors import UsageError  # noqa: E402
+from a3d_edge.models.checkpoint import Checkpoint  # noqa: E402
+from a3d_edge.training.clips import Clip  # noqa: E402
+from a3d_edge.training.recipe import Recipe, check_same_clips, clips_digest, continued, recorded  # noqa: E402
+from a3d_edge.video.preprocess import Preprocessing  # noqa: E402
 
-
-@pytest.mark.parametrize(("clips", "name"), [(30, "small"), (19_999, "small"), (240_000, "kinetics")])
-def test_the_number_of_clips_chooses_the_recipe(clips: int, name: str) -> None:
-    """Unless it is named."""
-    assert recipe_for(CLASSES, clips).name == name
-    assert recipe_for(CLASSES, clips, "kinetics").name == "kinetics"
-    assert recipe_for(CLASSES, clips, "small").name == "small"
-
-
-def test_kinetics_is_the_paper_s_recipe_whatever_the_set() -> None:
-    """As the loop's own defaults, in batches of 64."""
-    recipe = recipe_for(CLASSES, 30, "kinetics")
-    assert (recipe.settings, recipe.batch, recipe.input) == (Settings(), 64, "rgb")
-    assert (recipe.awake, recipe.balanced, recipe.busy) == (False, False, False)
+OUT = Path("net.pth")
+GIVEN = Recipe()
+BEGUN = replace(
+    GIVEN, arch="tiny", classes=("right", "down", "still"), input_kind="motion", aspect=1.5, fold=2, batch=4,
+    balanced=True, rendered=3, epochs=7, optimizer="adamw", mutual=False, range_name="0.06", smoothing=0.1,
+)  # fmt: skip
 
 
-@pytest.mark.parametrize(("clips", "epochs"), [(10, 200), (235, 72), (360, 46), (3000, 10)])
-def test_a_small_set_is_seen_for_as_many_steps_whatever_its_size(clips: int, epochs: int) -> None:
-    """About a thousand; a handful of clips not for ever, and thousands ten times."""
-    assert recipe_for(CLASSES, clips).settings.epochs == epochs
+def checkpoint_of(run: Recipe, tiny: Checkpoint) -> Checkpoint:
+    """What a run leaves behind when it is interrupted."""
+    tiny.preprocessing = Preprocessing("motion", run.aspect, (0, 2, 6))
+    tiny.range_name = run.range_name
+    tiny.origin = run.origin()
+    tiny.resume = {"step": 3, "settings": asdict(run.settings()), "optimizer": {}}
+    return tiny
 
 
-def test_sides_are_never_mirrored() -> None:
-    """Where a class names one."""
-    assert recipe_for(CLASSES, 100).mirror
-    assert not recipe_for((*CLASSES, "left"), 100).mirror
-    assert not recipe_for((*CLASSES, "left"), 10, "kinetics").mirror
+def test_without_options_a_run_goes_on_as_it_began(tiny_checkpoint: Checkpoint) -> None:
+    """Every value is the checkpoint's, whatever the defaults are."""
+    there = recorded(checkpoint_of(BEGUN, tiny_checkpoint))
+    assert continued(GIVEN, set(), there, OUT) == BEGUN
+    assert continued(BEGUN, set(asdict(BEGUN)), there, OUT) == BEGUN
+    assert continued(replace(BEGUN, optimizer="AdamW"), {"optimizer"}, there, OUT) == BEGUN
 
 
-def test_precision_is_the_caller_s() -> None:
-    """Nothing else of the settings changes."""
-    low, full = recipe_for(CLASSES, 100, precision="bf16").settings, recipe_for(CLASSES, 100).settings
-    assert (low.precision, full.precision) == ("bf16", "fp32")
-    assert low.lr == full.lr == 2e-3
+@pytest.mark.parametrize(
+    ("name", "value", "were", "now"),
+    [
+        ("arch", "slow_r50", "--arch tiny", "--arch slow_r50"),
+        ("classes", ("down", "right", "still"), "--classes right,down,still", "--classes down,right,still"),
+        ("range_name", "0.016", "--range 0.06", "--range 0.016"),
+        ("input_kind", "rgb", "--input motion", "--input rgb"),
+        ("aspect", 1.0, "--aspect 1.5", "--aspect 1.0"),
+        ("fold", 1, "--fold 2", "--fold 1"),
+        ("batch", 8, "--batch 4", "--batch 8"),
+        ("balanced", False, "with --balanced", "without --balanced"),
+        ("rendered", 5, "--rendered 3", "--rendered 5"),
+        ("rendered_share", 0.5, "--rendered-share 0.3", "--rendered-share 0.5"),
+        ("epochs", 8, "--epochs 7", "--epochs 8"),
+        ("lr", 0.2, "--lr 0.1", "--lr 0.2"),
+        ("warmup", 0.2, "--warmup 0.17", "--warmup 0.2"),
+        ("weight_decay", 0.0, "--weight-decay 0.0001", "--weight-decay 0.0"),
+        ("optimizer", "sgd", "--optimizer adamw", "--optimizer sgd"),
+        ("smoothing", 0.2, "--label-smoothing 0.1", "--label-smoothing 0.2"),
+        ("seed", 4, "--seed 0", "--seed 4"),
+        ("mutual", True, "with --no-mutual", "without --no-mutual"),
+    ],
+)
+def test_every_option_that_differs_is_refused(
+    tiny_checkpoint: Checkpoint, name: str, value: Any, were: str, now: str
+) -> None:
+    """With both values, in the words of the command line; an option that was not named is not compared."""
+    there = recorded(checkpoint_of(BEGUN, tiny_checkpoint))
+    given = replace(BEGUN, **{name: value})
+    with pytest.raises(UsageError) as caught:
+        continued(given, {name}, there, OUT)
+    assert as_flags(str(caught.value)) == (
+        f"--resume: net.pth was begun with {were}, now with {now}; leave what differs out, or begin anew "
+        "with another --out"
+    )
+    assert continued(given, set(), there, OUT) == BEGUN
 
 
-def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:
-    """By name."""
-    with pytest.raises(UsageError, match="'imagenet'; there are kinetics, small"):
-        named_recipe("imagenet")
+def test_all_that_differ_are_told_at_once(tiny_checkpoint: Checkpoint) -> None:
+    """Not one after the other."""
+    there = recorded(checkpoint_of(replace(BEGUN, fold=None), tiny_checkpoint))
+    given = replace(BEGUN, arch="slow_r50", batch=1)
+    with pytest.raises(
+        UsageError, match="with `arch` tiny, without `fold`, `batch` 4, now with `arch` slow_r50"
+    ):
+        continued(given, {"arch", "batch", "fold"}, there, OUT)
+
+
+def test_a_finished_run_is_compared_too(tiny_checkpoint: Checkpoint) -> None:
+    """Its settings are in its origin."""
+    finished = checkpoint_of(BEGUN, tiny_checkpoint)
+    assert finished.resume is not None
+    finished.origin["settings"], finished.resume = finished.resume["settings"], None
+    assert continued(GIVEN, set(), recorded(finished), OUT) == BEGUN
+
+
+def test_an_older_checkpoint_tells_less(tiny_checkpoint: Checkpoint) -> None:
+    """What it does not say is taken as given, and not compared."""
+    old = checkpoint_of(BEGUN, tiny_checkpoint)
+    old.origin = {"data": ["clips.csv"], "fold": 2, "rendered": 3, "batch": 4}
+    there = recorded(old)
+    given = replace(GIVEN, balanced=True, rendered_share=0.5)
+    went_on = continued(given, {"balanced", "rendered_share"}, there, OUT)
+    assert went_on == replace(BEGUN, rendered_share=0.5)
+    check_same_clips(old, [Clip("a", Path("x.mp4"))], OUT)
+
+
+def test_other_clips_are_refused(tiny_checkpoint: Checkpoint) -> None:
+    """By names and labels, in order; another folder is the same data, moved."""
+    clips = [Clip("a", Path("here/x.mp4")), Clip("b", Path("here/y.mp4"))]
+    tiny_checkpoint.origin = {"clips": clips_digest(clips)}
+    check_same_clips(tiny_checkpoint, [replace(c, path=Path("there") / str(c.path)) for c in clips], OUT)
+    for other in (clips[:1], clips[::-1], [clips[0], replace(clips[1], label="a")]):
+        with pytest.raises(
+            UsageError, match=r"`resume`: net\.pth was begun with other `data` \(2 clips, sha256"
+        ):
+            check_same_clips(tiny_checkpoint, other, OUT)

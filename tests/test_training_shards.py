@@ -203,7 +203,7 @@ def test_the_shares_are_all_clips_once() -> None:
 @pytest.mark.parametrize("name", ["tpu", "cuda:99", ""])
 def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     """One line that names the option."""
-    with pytest.raises(UsageError, match=f"--device {name}: PyTorch cannot use it here"):
+    with pytest.raises(UsageError, match=f"`device` {name}: PyTorch cannot use it here"):
         device_of(name, Share())
     assert device_of("cpu", Share(1, 2, 1)).type == "cpu"
 

@@ -241,7 +241,7 @@ def test_the_centre_of_the_paper_is_the_runtime_s_picture() -> None:
 @pytest.mark.parametrize("views", [2, 3, 4, 29])
 def test_the_paper_has_1_10_or_30_views(views: int) -> None:
     """Others are refused, in one line."""
-    with pytest.raises(UsageError, match=f"--views {views}: the paper's protocol has 1, 10 or 30"):
+    with pytest.raises(UsageError, match=f"`views` {views}: the paper's protocol has 1, 10 or 30"):
         paper_views(noise_clip(20, 30.0), SAMPLING, RGB, views)
 
 

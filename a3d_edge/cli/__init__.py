@@ -8,13 +8,14 @@ import signal
 import sys
 from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from a3d_edge.cli import bench, explain, export, flops, import_, info, run, table, train, verify
 from a3d_edge.cli import eval as eval_command
+from a3d_edge.cli.flags import as_flags
 from a3d_edge.cli.help import Command
 from a3d_edge.cli.notices import warnings_as_lines
 from a3d_edge.cli.streams import drop_unwritten, prepare_streams
@@ -102,7 +103,7 @@ def _code() -> int:
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except A3DEdgeError as error:
-        return _failed(f"error: {error}", error.exit_code)
+        return _failed(f"error: {as_flags(str(error))}", error.exit_code)
     except MemoryError:
         return _failed("error: out of memory; use a smaller configuration or batch", 5)
     except (_Ended, KeyboardInterrupt, BrokenPipeError) as error:
@@ -114,7 +115,7 @@ def _code() -> int:
 
 def _explained(error: Exception) -> int:
     """What is not ours, but has a cause that can be told in one line; anything else is a fault."""
-    if isinstance(error, _CLICK_ERRORS):
+    if hasattr(error, "format_message"):  # a refusal of click, or of typer's own copy of it
         return _refused(error)
     from a3d_edge.libraries import why_not_loaded
 
@@ -131,14 +132,11 @@ _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EBADF)
 """What writing to stdout says; all else that is written names its file, in an error of ours."""
 
 
-_CLICK_ERRORS = typer.BadParameter.__mro__[2]  # ClickException, of click or of typer's own copy of it
-
-
-def _refused(error: Exception) -> int:
+def _refused(error: Any) -> int:
     """Options that cannot be parsed, in one line like every other error."""
-    message = str(error.format_message())  # type: ignore[attr-defined]
+    message = str(error.format_message())
     if "\n" in message:  # no command was given: the message is the help
-        error.show()  # type: ignore[attr-defined]
+        error.show()
         return 2
     context = getattr(error, "ctx", None)
     hint = f" (try '{context.command_path} --help')" if context is not None else ""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a3d_edge.cli.common import load_bundle, progress, require, step
+from a3d_edge.cli.common import load_bundle, progress, require
+from a3d_edge.cli.notices import say
 from a3d_edge.errors import ResourceError, UsageError
+from a3d_edge.training.reports import step
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
     from a3d_edge.cli.bench_output import Conditions
-    from a3d_edge.profiling.bench import Result
+    from a3d_edge.profiling.bench import Failure, Result
     from a3d_edge.table import Row
 
 
@@ -52,9 +54,10 @@ def bench(
 
     Two passes; where they differ by more than 10 %, the figures are marked noisy and no profile keeps them.
     """
+    places = [None] * save_profile + [save_profile_as] * (save_profile_as is not None)
     if not seconds > 0:
         raise UsageError(f"--seconds {seconds} is not above 0")
-    if keep_noisy and not (save_profile or save_profile_as):
+    if keep_noisy and not places:
         raise UsageError(
             "--keep-noisy says what a profile keeps; add --save-profile or --save-profile-as FILE"
         )
@@ -67,14 +70,12 @@ def bench(
     from a3d_edge.profiling.apart import Task
     from a3d_edge.profiling.bench import Failure, Result, left_out_note, measure_all
 
-    threads = checked_threads(threads)
-    name, loaded = find_engine(engine).name, load_bundle(bundle)
-    rows = _rows(loaded, configuration)
-    told = _conditions(loaded, name, threads, windows, seconds)
+    threads, name, loaded = checked_threads(threads), find_engine(engine).name, load_bundle(bundle)
+    rows, told = _rows(loaded, configuration), _conditions(loaded, name, threads, windows, seconds)
 
     def task(row: Row) -> Task:
         path = str(loaded.path.absolute())
-        return Task(path, row.configuration, name, threads, windows, seconds, paced)
+        return Task(path, str(row.configuration), name, threads, windows, seconds, paced)
 
     output: Output = JsonOutput() if json_lines else TextOutput()
     output.begin(told)
@@ -85,13 +86,16 @@ def bench(
             measured.append(one)
     results = [one for one in measured if isinstance(one, Result)]
     failed = [one for one in measured if isinstance(one, Failure)]
-    places = [None] * save_profile + [save_profile_as] * (save_profile_as is not None)
     kept = [one for one in results if keep_noisy or not one.row.noisy]
     written = ([_draw(out, results, told)] if out and results else []) + _save(kept, loaded, told, places)
     output.end(told, results, failed, written)
-    left_out = left_out_note(results, kept) if places else None
+    _conclude(failed, left_out_note(results, kept) if places else None, kept)
+
+
+def _conclude(failed: Sequence[Failure], left_out: str | None, kept: Sequence[Result]) -> None:
+    """What is left out of a profile is said; what failed, and a profile that would be empty, is an error."""
     if left_out and kept:
-        typer.echo(left_out, err=True)
+        say(left_out)
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise ResourceError(f"{failed[0].why}{more}")

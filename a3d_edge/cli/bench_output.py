@@ -10,6 +10,7 @@ from typing import Protocol
 import typer
 
 from a3d_edge.cli.common import emit
+from a3d_edge.cli.flags import as_flags
 from a3d_edge.profiling.bench import Failure, Result, noise_note
 from a3d_edge.table import Latency
 
@@ -61,7 +62,7 @@ class JsonOutput:
     def found(self, one: Result | Failure) -> None:
         """One event."""
         if isinstance(one, Failure):
-            emit("failure", asdict(one))
+            emit("failure", {**asdict(one), "why": as_flags(one.why)})
         else:
             emit("configuration", one.fields())
 
@@ -78,8 +79,8 @@ class JsonOutput:
             {
                 **asdict(conditions),
                 "configurations": len(results),
-                "failed": [one.configuration for one in failed],
-                "noisy": [one.row.configuration for one in results if one.row.noisy],
+                "failed": [str(one.configuration) for one in failed],
+                "noisy": [str(one.row.configuration) for one in results if one.row.noisy],
                 "note": noise_note(results),
                 "meter": _meter(results),
                 "files": [str(path) for path in files],
@@ -170,7 +171,7 @@ def _how(told: Conditions) -> str:
 def _line(found: Result) -> str:
     row = found.row
     cells = (
-        row.configuration,
+        str(row.configuration),
         _three(row.latency_ms),
         _one(row.other_ms.p50 if row.other_ms else None, 2),
         _three(row.streaming_ms),

@@ -1,15 +1,14 @@
-"""Class names as an option gives them, and whether data and classes go together."""
+"""Class names as an option gives them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from a3d_edge.cli.notices import say
 from a3d_edge.errors import UsageError
 from a3d_edge.labels import label_of, look_alikes, same_labels
 
-__all__ = ["class_names", "warn_of_classes_without_clips"]
+__all__ = ["class_names"]
 
 
 def class_names(text: str) -> tuple[str, ...]:
@@ -40,13 +39,3 @@ def _lines(text: str) -> list[str]:
             "commas between"
         ) from error
     return [line for line in lines if line.strip()]
-
-
-def warn_of_classes_without_clips(classes: Sequence[str], labels: Iterable[str]) -> None:
-    """A class that nothing is trained on is never learnt: a line that names all of them."""
-    there = set(labels)
-    if bare := [name for name in classes if name not in there]:
-        word, have = ("classes", "have") if len(bare) > 1 else ("class", "has")
-        it = "them" if len(bare) > 1 else "it"
-        names = ", ".join(bare)
-        say(f"warning: the {word} {names} {have} no training clip, so the network cannot learn {it}")

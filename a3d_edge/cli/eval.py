@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from a3d_edge.cli.common import emit, require
 from a3d_edge.cli.measuring import (
-    Measuring,
-    chosen,
-    load_subject,
-    measure,
-    takes_measuring,
+    CacheOption,
+    CalibrationClipsOption,
+    CalibrationOption,
+    DataOption,
+    DeviceOption,
+    FoldOption,
+    NoCalibrationOption,
+    ProtocolOption,
+    ScoresOption,
+    ViewsOption,
+    measuring_progress,
 )
+from a3d_edge.cli.notices import say
+
+if TYPE_CHECKING:
+    from a3d_edge.training import Accuracies, Measuring
 
 
-@takes_measuring
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint (.pth) or bundle directory.")],
-    options: Measuring,
+    data: DataOption,
+    fold: FoldOption = None,
+    calibration: CalibrationOption = None,
+    calibration_clips: CalibrationClipsOption = 256,
+    no_calibration: NoCalibrationOption = False,
+    views: ViewsOption = 4,
+    protocol: ProtocolOption = None,
+    scores: ScoresOption = None,
+    device: DeviceOption = "cpu",
+    cache: CacheOption = None,
     configuration: Annotated[
         list[str] | None,
         typer.Option("--configuration", help="Such as w0.50-s112-t4; repeatable; default all."),
@@ -33,26 +50,34 @@ def evaluate(
     Under torchrun (``torchrun --nproc-per-node 4 -m a3d_edge eval …``) the processes share the clips.
     """
     require("train", "torch", "av")
+    from a3d_edge import training
     from a3d_edge.configuration import Configuration
 
-    wanted: Sequence[Configuration] = [Configuration.parse(name) for name in configuration or []]
-    loaded = load_subject(checkpoint)
-    wanted = chosen(checkpoint, loaded, wanted)
-    found = measure(checkpoint, loaded, wanted, options, log=not json_lines)
-    for c, of in (found or {}).items():
+    how = training.Measuring(
+        fold, calibration or [], calibration_clips, no_calibration, views, protocol, scores, device, cache
+    )
+    wanted = [Configuration.parse(name) for name in configuration or []]
+    with measuring_progress(log=not json_lines) as report:
+        found = training.evaluate(checkpoint, data, how, configurations=wanted, report=report, note=say)
+    if found is not None:  # under torchrun the first process prints
+        _tell(found, how, json_lines)
+
+
+def _tell(found: Accuracies, how: Measuring, json_lines: bool) -> None:
+    for c, of in found.scores.items():
         fields = {
             "configuration": str(c),
             "top1": of.accuracy,
             "top5": of.top(5),
             "clips": len(of.truth),
-            "views": options.views,
-            "protocol": options.chosen_protocol,
-            "per_class": of.per_class(loaded.classes),
+            "views": how.views,
+            "protocol": how.chosen_protocol,
+            "per_class": of.per_class(found.checkpoint.classes),
         }
         if json_lines:
             emit("accuracy", fields)
         else:
             typer.echo(
                 f"{c!s:20} top-1 {of.accuracy:6.1%}  top-5 {of.top(5):6.1%}  {len(of.truth)} clips, "
-                f"{options.views_in_words}"
+                f"{how.views_in_words}"
             )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from a3d_edge.cli.common import emit, load_bundle, require
-from a3d_edge.cli.outputs import OverwriteOption, claim
+from a3d_edge.cli.common import OverwriteOption, emit, load_bundle, require
 from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.errors import UsageError
 from a3d_edge.labels import label_of
+from a3d_edge.outputs import claim
 
 if TYPE_CHECKING:
     import numpy as np
@@ -188,7 +188,7 @@ def _row(loaded: Checkpoint, window: Clips, configuration: Configuration, label:
     found = class_activation(loaded.model, window, configuration, index)
     best = int(found.scores.argmax())
     return Explained(
-        configuration=str(configuration),
+        configuration=configuration,
         gflops=count(loaded.description, configuration).gflops,
         prediction=loaded.classes[best],
         score=float(found.scores[best]),
@@ -241,7 +241,7 @@ def _fields(row: Explained, times: Sequence[float]) -> dict[str, Any]:
         for slot, share in zip(row.slots, row.shares, strict=True)
     ]
     return {
-        "configuration": row.configuration,
+        "configuration": str(row.configuration),
         "gflops": row.gflops,
         "label": row.prediction,
         "score": row.score,

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from a3d_edge.cli.common import (
-    Report,
-    choose,
-    emit,
-    progress,
-    require,
-    spread,
-    step,
-    unlabelled_set,
-    warn_if_untrained,
-    window_set,
-)
-from a3d_edge.cli.outputs import claim_folder
+from a3d_edge.cli.common import emit, progress, require
+from a3d_edge.cli.notices import say
+from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
-    from a3d_edge.configuration import Configuration, Precision
-    from a3d_edge.models.checkpoint import Checkpoint
-    from a3d_edge.models.network import Clips
-    from a3d_edge.table import ConfigurationBudgetTable
-    from a3d_edge.training.clips import Clip
-    from a3d_edge.training.evaluation import WindowSet
+    from a3d_edge.configuration import Precision
+
+PRECISIONS: dict[str, tuple[Precision, ...]] = {
+    "fp32": ("fp32",), "int8": ("int8",), "both": ("fp32", "int8"), "fp32,int8": ("fp32", "int8"),
+}  # fmt: skip
 
 
 def export(
@@ -66,148 +53,52 @@ def export(
     json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
 ) -> None:
     """Write one bundle: a subgraph per width over one weights file, calibrated and proved on real clips."""
-    precisions = _precisions(precision, configuration)
+    precisions = () if precision is None else _precisions(precision)
     require("export", "torch", "onnx_ir")
-    from a3d_edge.exporters.parity import sizes_of
-    from a3d_edge.exporters.write_bundle import (
-        export_bundle,
-        in_precisions,
-        require_calibrated,
-        require_replaceable,
-    )
-    from a3d_edge.models.checkpoint import load
-    from a3d_edge.models.ranges import find_range
-    from a3d_edge.training.calibrate import calibrate
-    from a3d_edge.training.clips import list_clips
+    from a3d_edge.exporters import Exporting, export_bundle
 
-    if range_name is not None:
-        find_range(range_name)
-    require_replaceable(out)
-    claim_folder(out, inputs=[checkpoint, *(calibration or []), *(validation or [])], overwrite=overwrite)
-    loaded = load(checkpoint)
-    warn_if_untrained(loaded)
-    loaded.range_name = range_name or loaded.range_name
-    clips = (
-        spread(choose(list_clips(calibration), fold, held_out=False), calibration_clips)
-        if calibration
-        else []
+    what = Exporting(
+        table=table,
+        configurations=[Configuration.parse(name) for name in configuration or []],
+        precisions=precisions,
+        range_name=range_name,
+        calibration=calibration or [],
+        validation=validation or [],
+        fold=fold,
+        calibration_clips=calibration_clips,
+        parity_clips=parity_clips,
+        range_clips=range_clips,
+        cache=cache,
     )
-    rows = _rows(loaded, table, configuration)
-    if not _names_precision(precision, configuration):
-        rows = in_precisions(rows, precisions)
-    fp32 = sorted({c.at("fp32") for c in rows.configurations})
-    labelled = choose(list_clips(validation), fold, held_out=True) if validation else []
-    if not clips:
-        require_calibrated(loaded, rows)
-    windows = window_set(loaded, labelled, cache, 4) if labelled else None  # refuses unknown labels
     with progress() as report:
-        if clips:
-            training = unlabelled_set(loaded, clips, cache, 1)
-            clips = list(training.clips)
-            calibrate(loaded.model, fp32, training, step(report, "calibrate"))
-        sizes = sizes_of(rows.configurations)
-        few = _windows(loaded, clips[:parity_clips] or _rendered(parity_clips), sizes, cache)
-        more = {}
-        if "int8" in precisions:
-            more = _windows(loaded, clips[:range_clips] or _rendered(range_clips), sizes, cache)
-        measured = _measured(loaded, rows, windows, validation, report) if windows else None
-        bundle = export_bundle(loaded, rows, few, out, report, range_clips=more, measured=measured)
-    entries = bundle.manifest.configurations
-    for name, entry in entries.items():
-        if json_lines:
-            emit("parity", {"configuration": name, **entry.parity.model_dump()})
-    total = sum(entry.bytes for entry in bundle.manifest.files.values())
-    errors = {
-        kind: max(
-            e.parity.relative_error for n, e in entries.items() if n.endswith("-int8") == (kind == "int8")
-        )
-        for kind in precisions
-    }
-    worst = " and ".join(f"{error:.1e} ({kind})" for kind, error in errors.items())
-    fields = {
-        "path": str(bundle.path),
-        "configurations": len(entries),
-        "bytes": total,
-        "relative_error": max(errors.values()),
-        "relative_error_by_precision": errors,
-    }
-    if json_lines:
-        emit("exported", fields)
-    else:
-        typer.echo(
-            f"{bundle.path}: {len(entries)} configurations, {total / 1e6:.2f} MB, parity within {worst}"
-        )
+        bundle = export_bundle(checkpoint, out, what, overwrite=overwrite, report=report, note=say)
+    _tell(bundle, json_lines)
 
 
-def _names_precision(text: str | None, names: list[str] | None) -> bool:
-    """Whether the configurations themselves say in which precision they are wanted."""
-    return text is None and bool(names)
-
-
-def _precisions(text: str | None, names: list[str] | None) -> tuple[Precision, ...]:
-    """Those of ``--precision``; without it, those of the configurations that are named, else fp32."""
-    if text is None:
-        named = {"int8" if name.endswith("-int8") else "fp32" for name in names or ("",)}
-        text = "both" if len(named) == 2 else named.pop()
-    known: dict[str, tuple[Precision, ...]] = {
-        "fp32": ("fp32",), "int8": ("int8",), "both": ("fp32", "int8"), "fp32,int8": ("fp32", "int8"),
-    }  # fmt: skip
-    if text.lower() not in known:
+def _precisions(text: str) -> tuple[Precision, ...]:
+    if text.lower() not in PRECISIONS:
         raise UsageError(f"unknown --precision '{text}'; there are fp32, int8 and both")
-    return known[text.lower()]
+    return PRECISIONS[text.lower()]
 
 
-def _windows(loaded: Checkpoint, clips: list[Clip], sizes: list[int], cache: Path | None) -> dict[int, Clips]:
-    """The most central window of every clip, at every size; fewer where memory allows no larger batch."""
-    few = replace(unlabelled_set(loaded, clips, cache, 1), batch_size=len(clips))
-    return {size: next(iter(few.at_size(size)))[1] for size in sizes}
-
-
-def _measured(
-    loaded: Checkpoint,
-    rows: ConfigurationBudgetTable,
-    windows: WindowSet,
-    places: list[Path],
-    report: Report,
-) -> Callable[[Bundle], ConfigurationBudgetTable]:
-    """The table with the accuracy of every row as its own graphs compute it, in both precisions alike."""
-    from a3d_edge.training.bundle_model import BundleModel
-    from a3d_edge.training.evaluation import evaluate
-
-    def measure(bundle: Bundle) -> ConfigurationBudgetTable:
-        model = BundleModel(bundle)
-        scores = evaluate(model, rows.configurations, windows, loaded.classes, step(report, "accuracy"))
-        measured = tuple(
-            row.model_copy(update={"accuracy": round(scores[row.parsed].accuracy, 6)}) for row in rows.rows
-        )
-        where = (
-            f"{len(windows.clips)} clips of {', '.join(str(place) for place in places)}, 4 views (runtime)"
-        )
-        return rows.model_copy(update={"rows": measured, "measured_on": where})
-
-    return measure
-
-
-def _rows(loaded: Checkpoint, table: str | None, names: list[str] | None) -> ConfigurationBudgetTable:
-    """The table to export: the named one, else the whole grid without accuracy; or a part of either."""
-    from a3d_edge.configuration import Configuration
-    from a3d_edge.exporters.write_bundle import unmeasured_table
-    from a3d_edge.table import find_table
-
-    wanted: list[Configuration] = [Configuration.parse(name) for name in names or []]
-    if table is None:
-        return unmeasured_table(loaded, wanted or loaded.grid())
-    rows = find_table(table)
-    if rows.architecture != loaded.description.name:
-        raise UsageError(
-            f"--table {table} is of {rows.architecture}, the checkpoint is {loaded.description.name}"
-        )
-    return rows.model_copy(update={"rows": tuple(rows.row(c) for c in wanted)}) if wanted else rows
-
-
-def _rendered(count: int) -> list[Clip]:
-    """Without clips of the user's, parity is shown on rendered ones, whatever the network's classes are."""
-    from a3d_edge.demo.rendered import CLASSES
-    from a3d_edge.training.clips import Clip
-
-    return [Clip(CLASSES[i % len(CLASSES)], None, seed=i) for i in range(count)]
+def _tell(bundle: Bundle, json_lines: bool) -> None:
+    entries = bundle.manifest.configurations
+    errors: dict[str, float] = {}
+    for one, entry in entries.items():
+        if json_lines:
+            emit("parity", {"configuration": str(one), **entry.parity.model_dump()})
+        errors[one.precision] = max(entry.parity.relative_error, errors.get(one.precision, 0.0))
+    errors = dict(sorted(errors.items()))
+    total = sum(entry.bytes for entry in bundle.manifest.files.values())
+    if json_lines:
+        fields = {
+            "path": str(bundle.path),
+            "configurations": len(entries),
+            "bytes": total,
+            "relative_error": max(errors.values()),
+            "relative_error_by_precision": errors,
+        }
+        emit("exported", fields)
+        return
+    worst = " and ".join(f"{error:.1e} ({kind})" for kind, error in errors.items())
+    typer.echo(f"{bundle.path}: {len(entries)} configurations, {total / 1e6:.2f} MB, parity within {worst}")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from a3d_edge.cli.class_names import class_names
-from a3d_edge.cli.common import emit, require, warn_if_untrained
+from a3d_edge.cli.common import OverwriteOption, emit, require
+from a3d_edge.cli.flags import as_flags
 from a3d_edge.cli.notices import say
-from a3d_edge.cli.outputs import OverwriteOption, claim, refuse_existing
 from a3d_edge.errors import CheckpointError
+from a3d_edge.outputs import claim, refuse_existing
 
 if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
@@ -37,7 +38,7 @@ def import_checkpoint(
     require("export", "torch")
     claim(out, inputs=[file], overwrite=True)
     names = None if classes is None else class_names(classes)
-    from a3d_edge.models.checkpoint import save
+    from a3d_edge.models.checkpoint import save, untrained_note
     from a3d_edge.models.foreign import read
 
     checkpoint, report = read(file, arch, names, key)
@@ -46,7 +47,8 @@ def import_checkpoint(
     save(checkpoint, out)
     for note in report.notes:
         say(f"note: {note}")
-    warn_if_untrained(checkpoint)
+    if untrained := untrained_note(checkpoint):
+        say(untrained)
     _tell(out, checkpoint, report, json_lines)
 
 
@@ -77,7 +79,7 @@ def _tell(out: Path, checkpoint: Checkpoint, report: ImportReport, json_lines: b
         "params_m": round(sum(p.numel() for p in checkpoint.model.parameters()) / 1e6, 4),
         "head": description.head,
         "mutually_trained": False,
-        "notes": list(report.notes),
+        "notes": [as_flags(note) for note in report.notes],
     }
     if json_lines:
         emit("imported", fields)

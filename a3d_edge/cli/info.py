@@ -44,7 +44,7 @@ def _of_bundle(path: Path | None) -> dict[str, Any]:
             "rate": bundle.sampling.rate,
         },
         "input": manifest.preprocessing.input,
-        "configurations": [row.configuration for row in bundle.table.rows],
+        "configurations": [str(row.configuration) for row in bundle.table.rows],
         "accuracy_on": bundle.table.measured_on,
         "bytes": sum(entry.bytes for entry in manifest.files.values()),
         "parity": max(entry.parity.relative_error for entry in manifest.configurations.values()),

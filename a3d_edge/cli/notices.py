@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from a3d_edge.cli.flags import as_flags
 from a3d_edge.errors import DataWarning
 
 __all__ = ["detail", "say", "told_in_detail", "warnings_as_lines"]
 
 
 def say(line: str) -> None:
-    """One line on stderr, if it can be written."""
+    """One line on stderr, if it can be written; parameters that it names are shown as options."""
     if sys.stderr is None:
         return
     try:
-        print(" ".join(line.split("\n")), file=sys.stderr, flush=True)  # noqa: T201 - prints for the commands
+        print(" ".join(as_flags(line).split("\n")), file=sys.stderr, flush=True)  # noqa: T201 - prints for the commands
     except OSError:  # its reader has left, or its disk is full
         return
 

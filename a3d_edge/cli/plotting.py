@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a3d_edge.cli.common import load_bundle, progress, require, step
-from a3d_edge.cli.outputs import OverwriteOption, claim
+from a3d_edge.cli.common import OverwriteOption, load_bundle, progress, require
 from a3d_edge.errors import UsageError
+from a3d_edge.outputs import claim
+from a3d_edge.training.reports import step
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
+    from a3d_edge.configuration import Configuration
     from a3d_edge.plots.curves import Deadline
     from a3d_edge.table import ConfigurationBudgetTable, DeviceProfile
 
@@ -35,7 +37,7 @@ class Device:
     """Measured latencies: p50 in ms of every configuration, and the device's ms a GFLOP."""
 
     name: str
-    latency_ms: Mapping[str, float]
+    latency_ms: Mapping[Configuration, float]
     ms_per_gflop: float
 
 
@@ -181,7 +183,7 @@ def measured(bundle: Bundle, report: Callable[[int, int], None]) -> Device:
 
     rows, latencies = bundle.table.rows, {}
     for done, row in enumerate(rows, start=1):
-        latencies[row.configuration] = median(window_latencies_ms(bundle.open(row.parsed)))
+        latencies[row.configuration] = median(*window_latencies_ms(bundle.open(row.configuration)))
         report(done, len(rows))
     rate = slope([(row.gflops, latencies[row.configuration]) for row in rows])
     return Device("this device", latencies, rate)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from a3d_edge.cli.common import load_bundle
-from a3d_edge.cli.outputs import claim
+from a3d_edge.cli.notices import say
 from a3d_edge.errors import UsageError
+from a3d_edge.outputs import claim
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
@@ -67,7 +68,7 @@ def run(
     if seconds is not None and not seconds > 0:
         raise UsageError(f"--seconds {seconds} is not above 0")
     if save is not None:
-        claim(save, flag="--save", inputs=[_file_of(source)], overwrite=overwrite)
+        claim(save, name="save", inputs=[_file_of(source)], overwrite=overwrite)
     from a3d_edge.configuration import Budget
     from a3d_edge.device.cores import checked_threads
     from a3d_edge.engine.cache.prepared import cache_of
@@ -118,7 +119,7 @@ def _latencies(
     device = describe_device(find_engine(engine).name, threads)
     chosen = choose(word, bundle, device)
     if chosen.note:
-        typer.echo(chosen.note, err=True)
+        say(chosen.note)
     return None if chosen.profile is None else latencies(chosen.profile, bundle, hop)
 
 

@@ -8,10 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a3d_edge.cli import plotting
-from a3d_edge.cli.common import emit, require
+from a3d_edge.cli.common import OverwriteOption, emit, require
 from a3d_edge.cli.help import Command
-from a3d_edge.cli.measuring import Measuring, measure, takes_measuring
-from a3d_edge.cli.outputs import OverwriteOption, claim
+from a3d_edge.cli.measuring import (
+    CacheOption,
+    CalibrationClipsOption,
+    CalibrationOption,
+    DataOption,
+    DeviceOption,
+    FoldOption,
+    NoCalibrationOption,
+    ProtocolOption,
+    ScoresOption,
+    ViewsOption,
+    measuring_progress,
+)
+from a3d_edge.cli.notices import say
+from a3d_edge.outputs import claim
 
 if TYPE_CHECKING:
     from a3d_edge.table import ConfigurationBudgetTable
@@ -20,11 +33,19 @@ app = typer.Typer(help="Configuration–budget tables.", no_args_is_help=True, r
 
 
 @app.command("build", cls=Command)
-@takes_measuring
 def build(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint (.pth).")],
-    options: Measuring,
+    data: DataOption,
     out: Annotated[Path, typer.Option("--out", help="Table to write (.json).")],
+    fold: FoldOption = None,
+    calibration: CalibrationOption = None,
+    calibration_clips: CalibrationClipsOption = 256,
+    no_calibration: NoCalibrationOption = False,
+    views: ViewsOption = 4,
+    protocol: ProtocolOption = None,
+    scores: ScoresOption = None,
+    device: DeviceOption = "cpu",
+    cache: CacheOption = None,
     all_rows: Annotated[
         bool, typer.Option("--all-rows", help="Keep every configuration, not only the Pareto front.")
     ] = False,
@@ -34,18 +55,16 @@ def build(
     """Measure the accuracy of every configuration, add its cost, select the Pareto front."""
     require("train", "torch", "av")
     from a3d_edge.files import write_atomically
-    from a3d_edge.models.checkpoint import load
-    from a3d_edge.training.build_table import build_table
+    from a3d_edge.training import Measuring, build_table
 
-    claim(out, inputs=[options.scores, *options.inputs(checkpoint)], overwrite=overwrite)
-    loaded = load(checkpoint)
-    found = measure(checkpoint, loaded, loaded.grid(), options, log=not json_lines)
-    if found is None:  # under torchrun the first process writes
+    claim(out, inputs=[scores, checkpoint, *data, *(calibration or [])], overwrite=overwrite)
+    how = Measuring(
+        fold, calibration or [], calibration_clips, no_calibration, views, protocol, scores, device, cache
+    )
+    with measuring_progress(log=not json_lines) as report:
+        table = build_table(checkpoint, data, how, report=report, note=say)
+    if table is None:  # under torchrun the first process writes
         return
-    where = ", ".join(str(place) for place in options.data)
-    where += f", fold {options.fold}" if options.fold is not None else ""
-    count = len(next(iter(found.values())).truth)
-    table = build_table(loaded, found, f"{count} clips of {where}, {options.views_in_words}")
     kept = table if all_rows else table.pareto()
     write_atomically(out, lambda temporary: _write(kept, temporary))
     _print(kept, json_lines)

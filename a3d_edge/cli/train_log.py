@@ -7,12 +7,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from a3d_edge.cli.common import Report, emit
+from a3d_edge.cli.common import emit
 from a3d_edge.cli.notices import detail, say
 from a3d_edge.errors import ResourceError
 
 if TYPE_CHECKING:
     from a3d_edge.training.loop import StepReport
+    from a3d_edge.training.reports import Report
 
 __all__ = ["TrainLog"]
 

@@ -33,7 +33,7 @@ network, whose int8 is 0.04 to 0.16 from its fp32); scales of another configurat
 class EngineParity:
     """How a configuration on an engine compares with ``ort:CPU``, on the probe and on rendered windows."""
 
-    configuration: str
+    configuration: Configuration
     windows: int
     same_label: int
     relative_error: float
@@ -59,7 +59,7 @@ def verify(
     parities = []
     with progress() as report:
         for done, configuration in enumerate(loaded.configurations, start=1):
-            loaded.graphs_of(configuration, volumes=True)  # also what only other engines open
+            loaded.files_of(configuration).graphs(volumes=True)  # also what only other engines open
             if found.name == DEFAULT:
                 loaded.open(configuration)
             else:
@@ -74,38 +74,29 @@ def engine_parity(bundle: Bundle, configuration: Configuration, engine: Engine) 
     """Compare an engine with ``ort:CPU``. Raises `BundleError` when the probe is off, as `Bundle.open`."""
     from a3d_edge.engine.session import open_network, relative_error
 
-    ours, other = (open_network(bundle, configuration, engine=one) for one in (None, engine))
+    files = bundle.files_of(configuration)
+    ours, other = (open_network(files, engine=one) for one in (None, engine))
     same, error, count = 0, 0.0, 0
     for window in _windows(bundle, configuration):
         expected, got = (network.logits(*network.encode_window(window)) for network in (ours, other))
         same += int(expected.argmax() == got.argmax())
         error = max(error, relative_error(got, expected))
         count += 1
-    return EngineParity(str(configuration), count, same, float(f"{error:.3g}"))
+    return EngineParity(configuration, count, same, float(f"{error:.3g}"))
 
 
 def _windows(bundle: Bundle, configuration: Configuration) -> Iterator[Window]:
     """The probe, then a window of every action that can be rendered."""
-    import numpy as np
-
     from a3d_edge.demo.rendered import CLASSES
     from a3d_edge.engine.session import probe_pictures
-    from a3d_edge.video.preprocess import preprocess
+    from a3d_edge.video.pictures import window_pictures
     from a3d_edge.video.sampler import pathways
 
     found, spec = pathways(bundle.sampling, configuration), bundle.preprocessing
     yield [probe_pictures(pathway) for pathway in found]
     for label in CLASSES:
         images = _rendered(label, bundle.sampling.frames * bundle.sampling.stride, bundle.sampling.rate)
-        yield [
-            np.stack(
-                [
-                    preprocess([images[max(0, i - offset)] for offset in spec.offsets], pathway.size, spec)
-                    for i in pathway.instants
-                ]
-            )
-            for pathway in found
-        ]
+        yield window_pictures(found, spec, images.__getitem__)
 
 
 _RENDERED: dict[tuple[str, int, float], Any] = {}  # drawn once for all configurations
@@ -128,7 +119,15 @@ def _tell(bundle: Bundle, engine: str, parities: Sequence[EngineParity], json_li
         "engine": engine,
     }
     if json_lines:
-        emit("verified", {**fields, "parity": [asdict(parity) for parity in parities]})
+        emit(
+            "verified",
+            {
+                **fields,
+                "parity": [
+                    {**asdict(parity), "configuration": str(parity.configuration)} for parity in parities
+                ],
+            },
+        )
         return
     for parity in parities:
         typer.echo(f"{engine} {parity}")
@@ -141,7 +140,7 @@ def _require_same(bundle: Bundle, engine: str, parity: EngineParity) -> None:
 
     In int8 two classes may be closer than its own error, and then either engine may be right.
     """
-    precision = "int8" if parity.configuration.endswith("int8") else "fp32"
+    precision = parity.configuration.precision
     other_label = precision == "fp32" and parity.same_label < parity.windows
     if other_label or not parity.relative_error <= TOLERANCE[precision]:
         raise BundleError(f"{bundle.path}: {engine} differs from ort:CPU at {parity}; use another engine")

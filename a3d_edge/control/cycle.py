@@ -17,7 +17,7 @@ class Cycle:
 
     def __init__(self, configurations: Sequence[Configuration], every: int = 1) -> None:
         if every < 1:
-            raise UsageError(f"--switch-every {every} is below 1")
+            raise UsageError(f"`every` {every} is below 1")
         self._order = cycle(c for c in configurations for _ in range(every))
         self._before: Configuration | None = None
 

@@ -83,7 +83,7 @@ class LatencyModel:
 
         Raises `UsageError` for a configuration that the table lacks, or a latency that is not positive.
         """
-        model = cls({row.parsed: row.cost for row in table.rows})
+        model = cls({row.configuration: row.cost for row in table.rows})
         for configuration, ms in (latencies or {}).items():
             model._check(configuration, ms)
         settled = {one: _Measured(ms, (ms,) * SETTLED) for one, ms in (latencies or {}).items()}

@@ -13,13 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from a3d_edge.configuration import Budget, BudgetKind, Configuration
 from a3d_edge.control.caps import Cap, Settings, caps
 from a3d_edge.control.latency import LatencyModel
 from a3d_edge.device.signals import Signals
-from a3d_edge.table import ConfigurationBudgetTable, pareto_front
+from a3d_edge.table import ConfigurationBudgetTable
 
 __all__ = ["Bar", "Cap", "Decision", "LatencyModel", "PolicyState", "Settings", "caps", "decide", "refuse"]
 
@@ -157,7 +156,7 @@ def _options(
     bars = {bar.configuration: bar for bar in reversed(state.bars) if bar.until > now}
     hope = latency.scaling_from(state.current, caution) if state.current else None
     options = []
-    for one, share in _worthwhile(_Same(table)):
+    for one, share in table.worthwhile:
         expected, gflops, measured = latency.outlook(one)
         hopeful = hope(gflops) if hope else None
         if expected is not None and hopeful is not None:
@@ -167,27 +166,6 @@ def _options(
         barred = bars.get(one) if bars else None
         options.append(_Option(one, share, expected, hopeful, measured, barred))
     return tuple(options)
-
-
-class _Same:
-    """A table told apart by identity: to hash one takes all its rows."""
-
-    def __init__(self, table: ConfigurationBudgetTable) -> None:
-        self.table = table
-
-    def __hash__(self) -> int:
-        return id(self.table)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.table is self.table
-
-
-@lru_cache(maxsize=8)  # parsing and comparing a hundred rows costs more than the whole decision
-def _worthwhile(same: _Same) -> tuple[tuple[Configuration, float], ...]:
-    table = same.table
-    known = all(row.accuracy is not None for row in table.rows)
-    rows = pareto_front(table.rows) if known else table.rows
-    return tuple((row.parsed, row.cost / table.rows[-1].cost) for row in rows)
 
 
 def _start(at: _Moment, *, small: bool) -> Step:

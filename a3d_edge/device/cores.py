@@ -35,7 +35,7 @@ def checked_threads(threads: int | None, root: Path = Path("/")) -> int:
     cores = len(affinity(os.cpu_count() or 1))
     if not 1 <= threads <= MOST_A_CORE * cores:
         raise UsageError(
-            f"--threads {threads} is not from 1 to {MOST_A_CORE * cores}, {MOST_A_CORE} for each core here; "
+            f"`threads` {threads} is not from 1 to {MOST_A_CORE * cores}, {MOST_A_CORE} for each core here; "
             f"the default is {available_threads(root)}"
         )
     return threads

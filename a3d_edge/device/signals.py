@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import psutil
 
-from a3d_edge.device.cgroups import cpu_quota, group_directories, memory_free
+from a3d_edge.device.cgroups import cpu_quota, group_directories
 from a3d_edge.device.cores import affinity
+from a3d_edge.device.memory import memory_rooms
 
 __all__ = ["DeviceSensors", "Signals"]
 
@@ -100,13 +101,8 @@ class DeviceSensors:
 
     def _memory(self) -> float | None:
         """The tightest share: the machine's, or that of any memory cgroup we live in."""
-        machine = self._source.virtual_memory()
-        shares = [float(machine.available / machine.total)]
-        for directory in self._memory_groups:
-            if (found := memory_free(directory, machine.total)) is not None:
-                free, limit = found
-                shares.append(free / limit)
-        return min(1.0, max(0.0, min(shares)))
+        rooms = memory_rooms(self._source.virtual_memory(), self._memory_groups)
+        return min(1.0, max(0.0, min(free / limit for free, limit in rooms)))
 
     def _read_cpu_others(self) -> float | None:
         if self._before is not None and self._clock() - self._before.at < SHORTEST_CPU_INTERVAL_S:

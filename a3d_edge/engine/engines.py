@@ -48,8 +48,8 @@ def find_engine(name: str) -> Engine:
         return OrtEngine.of(device or "CPU")
     if family.lower() == "openvino":
         if importlib.util.find_spec("openvino") is None:
-            raise UsageError(f"--engine {name}: OpenVINO is not installed; pip install 'a3d-edge[openvino]'")
+            raise UsageError(f"`engine` {name}: OpenVINO is not installed; pip install 'a3d-edge[openvino]'")
         from a3d_edge.engine.openvino import OpenVinoEngine
 
         return OpenVinoEngine.of(device or "CPU")
-    raise UsageError(f"unknown --engine '{name}'; there are ort:CPU, ort:<execution provider> and openvino")
+    raise UsageError(f"unknown `engine` '{name}'; there are ort:CPU, ort:<execution provider> and openvino")

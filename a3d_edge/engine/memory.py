@@ -8,32 +8,25 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from a3d_edge.configuration import Configuration
-from a3d_edge.device.cgroups import group_directories, memory_free
+from a3d_edge.device.memory import anonymous_bytes, free_bytes
 from a3d_edge.engine.engines import trim_heap
 from a3d_edge.errors import UsageError
-from a3d_edge.table import ConfigurationBudgetTable, Row
 
 __all__ = [
     "Footprints",
-    "anonymous_bytes",
-    "anonymous_mb",
     "default_memory",
     "parse_memory",
     "tidy_heap",
-    "weight_bytes",
 ]
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 SHARE_OF_FREE = 0.25
 """Of the memory that is free at the start, for loaded networks: a guest on the device, not its owner."""
-WEIGHT_BYTES = {"fp32": 4, "int8": 1}
 MAPPED_BYTES = 3_000_000
 """Graph and buffers of a network whose weights are mapped. Those of int8 are not: they are packed."""
 
@@ -42,71 +35,42 @@ LOADING_BYTES = 64 * 2**10
 RUNNING_BYTES = 32 * 2**20  # the most that glibc takes, and where its own moving threshold ends up
 
 
-def parse_memory(text: str, option: str = "--memory", otherwise: str = "") -> int:
+def parse_memory(text: str, name: str = "memory", otherwise: str = "") -> int:
     """Bytes of ``200MB``, ``1.5GB`` or ``256MiB``. Raises `UsageError` for anything else, or nothing.
 
-    ``option``, ``otherwise``: what the message names, and what else it may be.
+    ``name``, ``otherwise``: the parameter that the message names, and what else it may be.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B)\s*", text, re.IGNORECASE)
     size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
     if size < 1:
-        kind = "an amount of memory" if option == "--memory" else "a size"
-        raise UsageError(f"{option} '{text}' is not {kind}; write it like 200MB, 256MiB or 1GB{otherwise}")
+        kind = "an amount of memory" if name == "memory" else "a size"
+        raise UsageError(f"`{name}` '{text}' is not {kind}; write it like 200MB, 256MiB or 1GB{otherwise}")
     return size
 
 
-def weight_bytes(row: Row) -> int:
-    """What the weights of a configuration take."""
-    return int(row.params_m * 1e6) * WEIGHT_BYTES[row.precision]
-
-
 def default_memory(root: Path = Path("/")) -> int:
-    """A quarter of the memory that is free now: the machine's, or what a tighter cgroup leaves us.
-
-    ``root`` holds ``proc`` and ``sys``.
-    """
-    machine = psutil.virtual_memory()
-    free = [float(machine.available)]
-    for directory in group_directories(root, "memory"):
-        if (found := memory_free(directory, machine.total)) is not None:
-            free.append(found[0])
-    return max(0, int(SHARE_OF_FREE * min(free)))
-
-
-def anonymous_bytes() -> int | None:
-    """Anonymous memory of this process that is resident; None where the kernel does not tell (not Linux)."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    found = re.search(r"^RssAnon:\s*(\d+) kB", status, re.MULTILINE)
-    return 1024 * int(found[1]) if found else None
-
-
-def anonymous_mb() -> float | None:
-    """The same in MB, 1e6 bytes."""
-    now = anonymous_bytes()
-    return None if now is None else now / 1e6
+    """A quarter of the memory that is free now; ``root`` as in `a3d_edge.device.memory.free_bytes`."""
+    return max(0, int(SHARE_OF_FREE * free_bytes(root)))
 
 
 class Footprints:
-    """Bytes that each configuration of a table takes when loaded: as measured, else the least it can be.
+    """Bytes that each configuration takes when loaded: as measured, else the least it can be.
 
-    That is its weights, or what is left of a network whose weights are ``mapped`` from a file.
+    That is its ``weights`` (bytes), or what is left of a network whose weights are ``mapped`` from a file.
     """
 
     def __init__(
         self,
-        table: ConfigurationBudgetTable,
+        weights: Mapping[Configuration, int],
         measure: Callable[[], int | None] = anonymous_bytes,
         mapped: Callable[[Configuration], bool] = lambda configuration: False,
     ) -> None:
         self._measure, self._mapped = measure, mapped
-        self._rows = {row.parsed: row for row in table.rows}
+        self._weights = weights
         self._measured: dict[Configuration, int] = {}
 
     def of(self, configuration: Configuration) -> int:
-        """What to expect; 0 for a configuration that is not in the table."""
+        """What to expect; 0 for a configuration that is not among them."""
         return self._measured.get(configuration, self._least(configuration))
 
     @contextmanager
@@ -123,13 +87,10 @@ class Footprints:
             self._measured[configuration] = max(after - before, self._least(configuration))
 
     def _least(self, configuration: Configuration) -> int:
-        row = self._rows.get(configuration)
-        if row is None:
-            return 0
-        weights = weight_bytes(row)
-        if not self._mapped(configuration):
+        weights = self._weights.get(configuration, 0)
+        if configuration not in self._weights or not self._mapped(configuration):
             return weights
-        return MAPPED_BYTES + (weights if row.precision == "int8" else 0)
+        return MAPPED_BYTES + (weights if configuration.precision == "int8" else 0)
 
 
 @contextmanager

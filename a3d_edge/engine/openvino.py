@@ -48,7 +48,7 @@ class OpenVinoEngine:
         if wanted not in {*available, *(name.partition(".")[0] for name in available)}:
             here = ", ".join(f"openvino:{name}" for name in available)
             raise UsageError(
-                f"--engine openvino:{device}: no such device found; install its driver, or take one of {here}"
+                f"`engine` openvino:{device}: no such device found; install its driver, or take one of {here}"
             )
         return cls("openvino" if wanted == "CPU" else f"openvino:{wanted}", wanted, core)
 

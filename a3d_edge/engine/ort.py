@@ -66,7 +66,7 @@ class OrtEngine:
         package = {name.lower(): package for name, package in PACKAGES.items()}.get(device.lower())
         here = ", ".join(f"ort:{name.removesuffix(SUFFIX)}" for name in built)
         advice = f"pip install {package} in the place of onnxruntime" if package else f"it has {here}"
-        raise UsageError(f"--engine ort:{device}: this ONNX Runtime has no such execution provider; {advice}")
+        raise UsageError(f"`engine` ort:{device}: this ONNX Runtime has no such execution provider; {advice}")
 
     def open(
         self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int

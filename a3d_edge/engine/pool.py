@@ -15,15 +15,17 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.device.cores import checked_threads
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import DEFAULT, Engine, find_engine, trim_heap
 from a3d_edge.engine.memory import Footprints, default_memory
+from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.engine.session import Network, open_network
+from a3d_edge.errors import UsageError
 
 __all__ = ["SessionPool"]
 
@@ -31,7 +33,7 @@ LOG = logging.getLogger("a3d_edge")
 
 
 class SessionPool:
-    """Networks of one bundle by configuration. Called from one thread; loads in one background thread.
+    """Loads ``networks``, those of one bundle. Called from one thread; loads in one background thread.
 
     ``memory``: bytes that loaded networks may take together, from the device if not given (`default_memory`).
     What each takes is learned when it is loaded, and is its weights until then. ``engine``: of all of them,
@@ -42,7 +44,7 @@ class SessionPool:
 
     def __init__(
         self,
-        bundle: Bundle,
+        networks: Mapping[Configuration, NetworkFiles],
         *,
         memory: int | None = None,
         threads: int | None = None,
@@ -50,11 +52,13 @@ class SessionPool:
         cache: PreparedNetworks | None = None,
         footprints: Footprints | None = None,
     ) -> None:
-        self._bundle = bundle
+        self._networks = networks
         self._memory = default_memory() if memory is None else memory
         self._threads, self._cache = checked_threads(threads), cache
         self._engine = engine or find_engine(DEFAULT)
-        self._footprints = footprints or Footprints(bundle.table, mapped=self._is_mapped)
+        self._footprints = footprints or Footprints(
+            {key: files.weight_bytes for key, files in networks.items()}, mapped=self._is_mapped
+        )
         self._stop = threading.Event()
         self._loading: OrderedDict[Configuration, Future[Network]] = OrderedDict()
         self._in_use: Configuration | None = None
@@ -111,22 +115,25 @@ class SessionPool:
         self._loading.clear()
 
     def _load(self, configuration: Configuration) -> Network:
+        if configuration not in self._networks:
+            known = ", ".join(str(one) for one in self._networks)
+            raise UsageError(f"configuration {configuration} is not in the table; it has {known}")
+        files = self._networks[configuration]
         if self._cache is not None:
             # First, so that its waiting for a helper is not in what loading is measured to take.
-            self._cache.get(self._bundle, configuration, self._engine, self._stop)
+            self._cache.get(files, self._engine, self._stop)
         # What was let go for it lies on the heap, and must not be counted as room that it found.
         trim_heap()
         begun = time.monotonic()
         with self._footprints.measuring(configuration):
             network = open_network(
-                self._bundle, configuration, threads=self._threads, engine=self._engine, cache=self._cache,
-                stop=self._stop,
-            )  # fmt: skip
+                files, threads=self._threads, engine=self._engine, cache=self._cache, stop=self._stop
+            )
         LOG.debug("%s loaded in %.0f ms", configuration, 1e3 * (time.monotonic() - begun))
         return network
 
     def _is_mapped(self, configuration: Configuration) -> bool:
-        return self._cache is not None and self._cache.serves(self._bundle, configuration, self._engine)
+        return self._cache is not None and self._cache.serves(self._networks[configuration], self._engine)
 
     def _make_room(self, wanted: Configuration) -> None:
         """Let go what was asked for least recently, until the rest fits beside what is wanted."""

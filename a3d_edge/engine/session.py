@@ -1,4 +1,4 @@
-"""One configuration of a bundle, loaded and ready to run."""
+"""One configuration of a network, loaded and ready to run."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.device.cores import available_threads, checked_threads
 from a3d_edge.engine.engines import DEFAULT, Engine, Stage, find_engine
 from a3d_edge.engine.memory import tidy_heap
+from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.errors import BundleError, ResourceError, UsageError
-from a3d_edge.video.preprocess import preprocess
-from a3d_edge.video.sampler import Pathway, pathways
+from a3d_edge.video.pictures import window_pictures
+from a3d_edge.video.sampler import Pathway
 
 if TYPE_CHECKING:
-    from a3d_edge.bundle import Bundle
     from a3d_edge.engine.cache.prepared import PreparedNetworks
 
 __all__ = [
@@ -69,24 +69,22 @@ class BundleNetwork:
     logits that were computed at export. Raises `BundleError` otherwise.
     """
 
-    def __init__(
-        self, bundle: Bundle, configuration: Configuration, threads: int, engine: Engine | None = None
-    ) -> None:
-        self.configuration = configuration
-        self.pathways = pathways(bundle.sampling, configuration)
-        self._bundle = bundle
+    def __init__(self, files: NetworkFiles, threads: int, engine: Engine | None = None) -> None:
+        self.configuration = files.configuration
+        self.pathways = files.pathways
+        self._files = files
         self._engine = engine or find_engine(DEFAULT)
-        files = bundle.graphs_of(configuration, volumes=self._engine.volumes)
-        replaced = bundle.replaced(configuration)
+        graphs = files.graphs(volumes=self._engine.volumes)
+        replaced = files.own.read()
         probe = [probe_pictures(pathway) for pathway in self.pathways]
         self._frame: Stage | None = None
         self._names: tuple[str, ...] = ("slow", "fast")
-        if "frame" in files:
+        if "frame" in graphs:
             self._names, shapes = ("features",), {"pictures": probe[0].shape}
-            self._frame = self._engine.open(files["frame"], replaced["frame"], shapes, threads)
+            self._frame = self._engine.open(graphs["frame"], replaced["frame"], shapes, threads)
             probe = self.encode_window(probe)
         shapes = {name: given.shape for name, given in zip(self._names, probe, strict=True)}
-        self._clip = self._engine.open(files["clip"], replaced["clip"], shapes, threads)
+        self._clip = self._engine.open(graphs["clip"], replaced["clip"], shapes, threads)
         self._prove(self.logits(*probe))
 
     def encode(self, pictures: NDArray[np.float32], pathway: int = 0) -> Features:
@@ -119,7 +117,7 @@ class BundleNetwork:
         are too few to tell the frames apart that the network looks at, or not (H, W, 3) uint8.
         """
         _check_clip(images)
-        sampling, spec = self._bundle.sampling, self._bundle.preprocessing
+        sampling, spec = self._files.sampling, self._files.preprocessing
         instants = sampling.frames * sampling.stride
         finest = min([sampling.spacing, *(offset for offset in spec.offsets if offset)])
         if len(images) * finest < instants:
@@ -127,55 +125,47 @@ class BundleNetwork:
             raise UsageError(
                 f"{len(images)} frames are too few for a window of {sampling.span_s:.2f} s; give {needed}"
             )
-        window = []
-        for pathway in self.pathways:
-            pictures = []
-            for instant in pathway.instants:
-                places = [max(0, instant - offset) * len(images) // instants for offset in spec.offsets]
-                pictures.append(preprocess([images[i] for i in places], pathway.size, spec))
-            window.append(np.stack(pictures))
+        window = window_pictures(self.pathways, spec, lambda m: images[m * len(images) // instants])
         scores = self.classify(*self.encode_window(window))
         best = int(scores.argmax())
-        return self._bundle.classes[best], float(scores[best])
+        return self._files.classes[best], float(scores[best])
 
     def _prove(self, got: NDArray[np.float32]) -> None:
-        expected = np.array(self._bundle.manifest.configurations[str(self.configuration)].probe)
-        error = relative_error(got, expected)
+        error = relative_error(got, np.array(self._files.probe))
         if not error <= PROBE_TOLERANCE[self.configuration.precision]:
             raise BundleError(
-                f"{self._bundle.path}: {self.configuration} does not compute what was exported on "
+                f"{self._files.folder}: {self.configuration} does not compute what was exported on "
                 f"{self._engine.name} (relative error {error:.2g}); export again, or try another engine"
             )
 
 
 def open_network(
-    bundle: Bundle,
-    configuration: Configuration,
+    files: NetworkFiles,
     *,
     threads: int | None = None,
     engine: Engine | None = None,
     cache: PreparedNetworks | None = None,
     stop: threading.Event | None = None,
 ) -> BundleNetwork:
-    """Load a configuration; ``cache``: mapped from there, if it serves it (`a3d_edge.engine.cache.prepared`).
+    """Load a network; ``cache``: mapped from there, if it serves it (`a3d_edge.engine.cache.prepared`).
 
-    Raises `UsageError` when the bundle lacks it or the threads are too many, `BundleError` when it does not
-    compute what was exported, `ResourceError` when the device cannot run it, or it is told to ``stop`` while
-    the cache prepares it.
+    Raises `UsageError` when the threads are too many, `BundleError` when it does not compute what was
+    exported, `ResourceError` when the device cannot run it, or it is told to ``stop`` while the cache
+    prepares it.
     """
     threads, engine = checked_threads(threads), engine or find_engine(DEFAULT)
     for _ in range(PREPARED_TRIES if cache else 0):
         assert cache is not None
-        prepared = cache.get(bundle, configuration, engine, stop)
+        prepared = cache.get(files, engine, stop)
         if prepared is None:
             break
         try:
             with tidy_heap():
-                return BundleNetwork(bundle, configuration, threads, prepared)
+                return BundleNetwork(files, threads, prepared)
         except (BundleError, ResourceError):
-            cache.discard(bundle, configuration, engine)
+            cache.discard(files, engine)
     with tidy_heap():
-        return BundleNetwork(bundle, configuration, threads, engine)
+        return BundleNetwork(files, threads, engine)
 
 
 def _check_clip(images: Any) -> None:

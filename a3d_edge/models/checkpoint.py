@@ -164,6 +164,17 @@ def statistics(model: SlimNetwork) -> dict[str, dict[str, list[Tensor]]]:
     return found
 
 
+def untrained_note(checkpoint: Checkpoint) -> str | None:
+    """What is to be known of a checkpoint whose narrow widths were never trained (an imported one)."""
+    if checkpoint.origin.get("mutually_trained") is not False:
+        return None
+    source = checkpoint.origin.get("imported_from", "elsewhere")
+    return (
+        f"note: imported from {source} and never mutually trained: only width 1.00 is as trained, narrower "
+        "ones are not; train it ('a3d-edge train --init'), or pin a w1.00 configuration"
+    )
+
+
 def forget_statistics(model: SlimNetwork) -> None:
     """Drop all calibrated statistics: every configuration then runs with slices of the full network's own."""
     for norm in norms(model).values():

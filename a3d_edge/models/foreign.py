@@ -112,7 +112,7 @@ def _class_names(path: Path, count: int, names: Sequence[str] | None) -> tuple[s
     if names is None:
         return tuple(f"class {k}" for k in range(count))
     if len(names) != count:
-        raise UsageError(f"--classes: {len(names)} names; {path} has {count} classes")
+        raise UsageError(f"`classes`: {len(names)} names; {path} has {count} classes")
     return tuple(names)
 
 
@@ -124,7 +124,7 @@ def _note_of(beside: Sequence[str]) -> tuple[str, ...]:
 def _candidates(arch: str | None) -> list[NetworkDescription]:
     known = importable()
     if arch is not None and arch not in known:
-        raise UsageError(f"--arch '{arch}' cannot be imported; there are {', '.join(known)}")
+        raise UsageError(f"`arch` '{arch}' cannot be imported; there are {', '.join(known)}")
     names = known if arch is None else ALIASES.get(arch, (arch,))
     return [ARCHITECTURES[name] for name in names if name in ARCHITECTURES]
 
@@ -174,10 +174,10 @@ def _by_kernel(
     chosen = [d for d in fitting if d.sampling.alpha == ALPHA_OF_KERNEL.get(kernel)]
     names = ", ".join(d.name for d in fitting)
     if len(chosen) != 1:
-        raise UsageError(f"{file.path} fits {names} alike; name one with --arch")
+        raise UsageError(f"{file.path} fits {names} alike; name one with `arch`")
     note = (
         f"the file does not say how many Fast frames there are to a slow one; its {kernel}×1×1 lateral "
-        f"convolutions are those of {chosen[0].name}; if that is wrong, name another with --arch ({names})"
+        f"convolutions are those of {chosen[0].name}; if that is wrong, name another with `arch` ({names})"
     )
     return chosen[0], (note,)
 
@@ -263,7 +263,7 @@ def _preprocessing(file: ForeignFile) -> Preprocessing:
 def _misfit(file: ForeignFile, assumed: NetworkDescription) -> CheckpointError:
     every = [_as_in(file, ARCHITECTURES[name]) for name in importable() if name in ARCHITECTURES]
     others = [d.name for d in every if compare(file, d).count == 0]
-    advice = f"it fits {', '.join(others)}: try that with --arch" if others else "no architecture here fits"
+    advice = f"it fits {', '.join(others)}: try that with `arch`" if others else "no architecture here fits"
     found = compare(file, assumed)
     return CheckpointError(f"{file.path}: not {assumed.name} as {file.library} names it: {found}; {advice}")
 
@@ -271,7 +271,7 @@ def _misfit(file: ForeignFile, assumed: NetworkDescription) -> CheckpointError:
 def _contradiction(file: ForeignFile, assumed: NetworkDescription) -> CheckpointError:
     every = [_as_in(file, ARCHITECTURES[name]) for name in importable() if name in ARCHITECTURES]
     others = [d.name for d in every if not compare(file, d).count and not file.settings.contradictions(d)]
-    advice = f"try --arch {others[0]}" if others else "no architecture here agrees"
+    advice = f"try `arch` {others[0]}" if others else "no architecture here agrees"
     said = "; ".join(file.settings.contradictions(assumed))
     return CheckpointError(f"{file.path}: not {assumed.name}: its own settings say {said}; {advice}")
 

@@ -54,7 +54,7 @@ class ForeignState:
 
     @property
     def place(self) -> str:
-        """How ``--key`` names it."""
+        """How `key` names it."""
         return ".".join((*self.keys, self.prefix.rstrip("."))).strip(".")
 
 
@@ -68,14 +68,14 @@ def find_state(path: Path, payload: Mapping[Any, Any], key: str | None = None) -
         chosen = [state for state in found if state.place == key.strip(".")]
         if not chosen:
             there = ", ".join(places) or "none"
-            raise CheckpointError(f"{path}: --key {key}: no network is there; there is {there}")
+            raise CheckpointError(f"{path}: `key` {key}: no network is there; there is {there}")
         return chosen[0]
     if not found:
         raise _unknown(path, payload)
     if len(found) > 1 and not all(_equal(found[0], other) for other in found[1:]):
         raise CheckpointError(
-            f"{path}: holds {len(found)} networks ({', '.join(places)}); say which with --key, such as "
-            f"--key {found[0].place or places[-1]}"
+            f"{path}: holds {len(found)} networks ({', '.join(places)}); say which with `key`, such as "
+            f"`key` {found[0].place or places[-1]}"
         )
     return found[0]
 

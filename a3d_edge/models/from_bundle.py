@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from a3d_edge.bundle import STATISTICS, WEIGHTS, Bundle
+from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.session import probe_pictures, relative_error
 from a3d_edge.errors import BundleError
 from a3d_edge.labels import labels_of
+from a3d_edge.manifest import STATISTICS, WEIGHTS
 from a3d_edge.models.checkpoint import Checkpoint, norms, set_statistics
 from a3d_edge.models.network import NetworkDescription, SlimNetwork
 from a3d_edge.models.registry import describe, read_description
@@ -38,12 +39,12 @@ def checkpoint_of(bundle: Bundle, proved: Sequence[Configuration] | None = None)
     if description.sampling != bundle.sampling:
         raise BundleError(
             f"{bundle.path}: {bundle.sampling} is not that of {description.name}; "
-            "name the checkpoint it was exported from with --checkpoint"
+            "name the checkpoint it was exported from with `checkpoint`"
         )
     if not _fp32(bundle):
         raise BundleError(
             f"{bundle.path}: holds int8 alone, whose weights are rounded; "
-            "name the checkpoint it was exported from with --checkpoint"
+            "name the checkpoint it was exported from with `checkpoint`"
         )
     model = description.build().eval()
     _read_weights(bundle, model)
@@ -70,7 +71,7 @@ def description_of(bundle: Bundle) -> NetworkDescription:
         reason = " ".join(str(error).split())[:200]
         raise BundleError(
             f"{bundle.path}: its description does not fit this version ({reason}); "
-            "name the checkpoint it was exported from with --checkpoint"
+            "name the checkpoint it was exported from with `checkpoint`"
         ) from error
 
 
@@ -94,7 +95,7 @@ def _read_weights(bundle: Bundle, model: SlimNetwork) -> None:
             return
     raise BundleError(
         f"{bundle.path / WEIGHTS}: does not hold the parameters of {bundle.manifest.architecture}; "
-        "name the checkpoint it was exported from with --checkpoint"
+        "name the checkpoint it was exported from with `checkpoint`"
     )
 
 
@@ -128,10 +129,10 @@ def _prove(bundle: Bundle, model: SlimNetwork, configuration: Configuration) -> 
     ]
     with torch.inference_mode():
         got = model(clips[0] if len(clips) == 1 else clips, configuration)[0].numpy()
-    expected = np.array(bundle.manifest.configurations[str(configuration)].probe)
+    expected = np.array(bundle.manifest.configurations[configuration].probe)
     error = relative_error(got, expected)
     if not error <= TOLERANCE:
         raise BundleError(
             f"{bundle.path}: the network rebuilt from it does not compute what was exported at "
-            f"{configuration} (relative error {error:.2g}); name its checkpoint with --checkpoint"
+            f"{configuration} (relative error {error:.2g}); name its checkpoint with `checkpoint`"
         )

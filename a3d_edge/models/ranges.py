@@ -71,5 +71,5 @@ RANGES = {
 def find_range(name: str) -> Range:
     """A range by its name. Raises `UsageError` that lists them."""
     if name not in RANGES:
-        raise UsageError(f"unknown --range '{name}'; there are {', '.join(RANGES)}")
+        raise UsageError(f"unknown `range_name` '{name}'; there are {', '.join(RANGES)}")
     return RANGES[name]

@@ -44,7 +44,7 @@ FAMILIES = {description.family: type(description) for description in ARCHITECTUR
 def describe(name: str, classes: int | None = None) -> NetworkDescription:
     """The description of an architecture, with another number of classes where given. Raises `UsageError`."""
     if name not in ARCHITECTURES:
-        raise UsageError(f"unknown --arch '{name}'; there are {', '.join(ARCHITECTURES)}")
+        raise UsageError(f"unknown `arch` '{name}'; there are {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name].model_copy(update={} if classes is None else {"classes": classes})
 
 

@@ -2,7 +2,7 @@
 
 PyTorch's tracer records the numbers it saw: a resize to 28×28, the frames 0 and 2 of 4. Exported so, a graph
 would serve one size and one frame count. In the rank-4 layout (export only, no gradients) these three are
-therefore recorded as operators of their own, which `exporters/onnx_graph.py` writes as ONNX that computes
+therefore recorded as operators of their own, which `exporters/onnx_operators.py` has as ONNX that computes
 the sizes where it runs. In the rank-5 layout they are plain PyTorch.
 """
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from a3d_edge.configuration import Configuration
+
 __all__ = ["Explained", "draw", "overlay", "save", "upsampled"]
 
 Image = NDArray[np.uint8]
@@ -55,7 +57,7 @@ class Explained:
     ``score`` is the prediction's, ``label_score`` that of the explained class.
     """
 
-    configuration: str
+    configuration: Configuration
     gflops: float
     prediction: str
     score: float

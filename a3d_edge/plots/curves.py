@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,8 +18,7 @@ from typing import Any, Literal
 from a3d_edge.child import forget_working_folder
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
-from a3d_edge.plots.labels import Box, Segment, place
-from a3d_edge.table import ConfigurationBudgetTable
+from a3d_edge.table import ConfigurationBudgetTable, pareto_front
 
 __all__ = [
     "FORMATS",
@@ -28,7 +27,6 @@ __all__ = [
     "Point",
     "curve",
     "figure",
-    "front",
     "given_up",
     "load_matplotlib",
     "save",
@@ -54,8 +52,15 @@ LIST_ROWS = 16
 LABELLED = 48
 """Up to so many joined points carry their configuration."""
 
-LEADER_FROM = 12
-"""Pixels between a point and its label from which on a thin line joins them."""
+SPOTS = (
+    ("left", "top", 4, -3), ("right", "bottom", -4, 3), ("left", "bottom", 4, 3), ("right", "top", -4, -3),
+    ("center", "top", 0, -6), ("center", "bottom", 0, 6), ("left", "center", 7, 0),
+    ("right", "center", -7, 0), ("center", "top", 0, -14), ("center", "bottom", 0, 14),
+)  # fmt: skip
+"""Where a label may lie, the best first: its side next to the point, and how far off, in points."""
+
+MARKER = 5
+"""Pixels around a point that its marker covers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,11 @@ class Deadline:
 
 
 def curve(
-    name: str, table: ConfigurationBudgetTable, latency_ms: Mapping[str, float] | None = None, *, pareto: bool
+    name: str,
+    table: ConfigurationBudgetTable,
+    latency_ms: Mapping[Configuration, float] | None = None,
+    *,
+    pareto: bool,
 ) -> Curve:
     """A table as a curve over GFLOPs, or over latency where that is given by configuration.
 
@@ -100,20 +109,11 @@ def curve(
         if latency_ms is not None and row.configuration not in latency_ms:
             raise UsageError(f"{name}: {row.configuration} has no measured latency; profile this bundle anew")
         cost = row.gflops if latency_ms is None else latency_ms[row.configuration]
-        points.append(Point(row.parsed, cost, row.accuracy))
-    best = front(points)
+        points.append(Point(row.configuration, cost, row.accuracy))
+    best = pareto_front(points, lambda point: (point.cost, point.accuracy))
     if pareto or len(points) <= LIST_ROWS:
         return Curve(name, best if pareto else tuple(sorted(points, key=lambda point: point.cost)))
     return Curve(name, best, tuple(point for point in points if point not in best))
-
-
-def front(points: Iterable[Point]) -> tuple[Point, ...]:
-    """The points that none of lower or equal cost matches in accuracy, cheapest first."""
-    best: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
-        if not best or point.accuracy > best[-1].accuracy:
-            best.append(point)
-    return tuple(best)
 
 
 def given_up(one: Configuration, other: Configuration) -> Dimension:
@@ -162,7 +162,7 @@ def _elsewhere() -> Iterator[None]:
 def figure(
     curves: Sequence[Curve], *, x_label: str, title: str = "", deadline: Deadline | None = None
 ) -> Any:
-    """A matplotlib `Figure` of the curves over a logarithmic cost axis, every joined point labelled."""
+    """A matplotlib `Figure` of the curves over a logarithmic cost axis, joined points labelled."""
     matplotlib = load_matplotlib()
     with matplotlib.rc_context({"text.parse_math": False}):  # a $ in a file's name is a $
         return _figure(curves, x_label, title, deadline)
@@ -262,48 +262,38 @@ def _legends(drawing: Any, curves: Sequence[Curve]) -> None:
 
 
 def _label(axes: Any, curves: Sequence[Curve], deadline: Any | None) -> None:
+    """Each point's configuration beside it, where it covers no other text and no marker and the fewest lines;
+    a point with no such place has none."""
+    from matplotlib.transforms import Bbox
+
+    lines = [line.get_path().transformed(line.get_transform()) for line in axes.lines if _is_drawn(line)]
     points = [point for one in curves for point in one.joined]
-    labels = [_text(axes, point) for point in points]
-    pixels = [tuple(axes.transData.transform((p.cost, 100 * p.accuracy))) for p in points]
-    sizes = [(box.width + 4, box.height + 3) for box in (text.get_window_extent() for text in labels)]
-    bounds, lines, taken = _box(axes.get_window_extent()), _segments(axes, curves), []
-    if deadline is not None:
-        across = float(axes.transData.transform((deadline.xy[0], 0))[0])
-        lines.append(((across, bounds.bottom), (across, bounds.top)))
-        taken.append(_box(deadline.get_window_extent()))
-    boxes = place(pixels, sizes, bounds, lines, taken)
-    scale = 72 / axes.figure.dpi
-    for text, pixel, box in zip(labels, pixels, boxes, strict=True):
-        if box is None:
+    pixels = axes.transData.transform([(point.cost, 100 * point.accuracy) for point in points])
+    taken = [Bbox.from_extents(x - MARKER, y - MARKER, x + MARKER, y + MARKER) for x, y in pixels]
+    taken += [] if deadline is None else [deadline.get_window_extent()]
+    for point in points:
+        text = axes.annotate(
+            short_name(point.configuration), (point.cost, 100 * point.accuracy), (0, 0),
+            textcoords="offset points", fontsize=7, color="0.15", zorder=4,
+        )  # fmt: skip
+        boxes = {spot: _put(text, spot) for spot in SPOTS}
+        free = [
+            spot for spot, box in boxes.items()
+            if not box.count_overlaps(taken) and axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)
+        ]  # fmt: skip
+        if free:
+            best = min(free, key=lambda spot: sum(line.intersects_bbox(boxes[spot]) for line in lines))
+            taken.append(_put(text, best))
+        else:
             text.remove()
-            continue
-        text.set_position(_offset(box.centre, pixel, scale))
-        near = box.nearest(pixel)
-        if math.dist(near, pixel) > LEADER_FROM:
-            line = {"arrowstyle": "-", "color": "0.5", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
-            ends = {"xy": text.xy, "xytext": _offset(near, pixel, scale), "textcoords": "offset points"}
-            axes.annotate("", **ends, arrowprops=line, zorder=1)
 
 
-def _offset(place_at: tuple[float, float], pixel: tuple[float, float], scale: float) -> tuple[float, float]:
-    return (place_at[0] - pixel[0]) * scale, (place_at[1] - pixel[1]) * scale
+def _is_drawn(line: Any) -> bool:
+    return bool(line.get_linestyle() != "None")
 
 
-def _text(axes: Any, point: Point) -> Any:
-    """A label, on its point for now."""
-    return axes.annotate(
-        short_name(point.configuration), (point.cost, 100 * point.accuracy), (0, 0),
-        textcoords="offset points", ha="center", va="center", fontsize=7, color="0.15", zorder=4,
-    )  # fmt: skip
-
-
-def _segments(axes: Any, curves: Sequence[Curve]) -> list[Segment]:
-    found = []
-    for one in curves:
-        ends = [tuple(axes.transData.transform((p.cost, 100 * p.accuracy))) for p in one.joined]
-        found += [(ends[i], ends[i + 1]) for i in range(len(ends) - 1)]
-    return found
-
-
-def _box(extent: Any) -> Box:
-    return Box(extent.x0, extent.y0, extent.x1, extent.y1)
+def _put(text: Any, spot: tuple[str, str, float, float]) -> Any:
+    """Move a text beside its point; what it covers there, in pixels."""
+    across, up, right, above = spot
+    text.set(ha=across, va=up, position=(right, above))
+    return text.get_window_extent()

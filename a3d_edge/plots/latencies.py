@@ -68,7 +68,7 @@ def _dress(axes: Any, rows: Sequence[ProfileRow], title: str) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_xscale("log")
-    axes.set_yticks(range(len(rows)), [row.configuration for row in reversed(rows)], fontsize=9)
+    axes.set_yticks(range(len(rows)), [str(row.configuration) for row in reversed(rows)], fontsize=9)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("latency (ms): median, and a whisker to the 95th percentile")
     axes.set_title(title, fontsize=10)

@@ -54,8 +54,8 @@ def measure(task: Task) -> Measurement:
     from a3d_edge.bundle import Bundle
     from a3d_edge.configuration import Configuration
     from a3d_edge.device.energy import find_meter
+    from a3d_edge.device.memory import anonymous_mb
     from a3d_edge.engine.engines import find_engine, trim_heap
-    from a3d_edge.engine.memory import anonymous_mb
     from a3d_edge.engine.session import open_network
     from a3d_edge.profiling import windows as measuring
     from a3d_edge.profiling.paced import paced
@@ -66,8 +66,8 @@ def measure(task: Task) -> Measurement:
     trim_heap()  # what drawing them left behind is not the network's
     before = anonymous_mb()
     with peak.watching():
-        network = open_network(bundle, configuration, threads=task.threads, engine=engine)
-        measuring.window_latencies_ms(network, 1)
+        network = open_network(bundle.files_of(configuration), threads=task.threads, engine=engine)
+        measuring.window_latencies_ms(network, windows=1)
     network_ms, other_ms = measuring.whole_windows_ms(network, bundle, images, limit)
     streaming_ms = measuring.streaming_ms(network, bundle, images, limit)
     steady = anonymous_mb()
@@ -110,7 +110,7 @@ def _answer(configuration: str, code: int, out: str, err: str) -> Measurement:
         said = err.strip().splitlines()[-1:] if code > 0 else ["memory may be short"]
         raise ResourceError(
             f"{configuration}: its process {why} ({' '.join(said) or 'without a word'}); "
-            "leave it out with --configuration"
+            "leave it out with `configuration`"
         ) from None
     if "error" in content:
         kind: type[A3DEdgeError] = getattr(errors, content["error"], A3DEdgeError)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from a3d_edge.configuration import Configuration
 from a3d_edge.errors import ResourceError
 from a3d_edge.profiling.apart import Measurement, Task, measure_apart
 from a3d_edge.table import DeviceProfile, Latency, ProfileRow, Row
@@ -63,14 +64,14 @@ class Result:
         values = self.row.model_dump(mode="json")
         values["network_ms"] = values.pop("latency_ms")
         rest = {"noise": self.noise, "counts": self.counts, "before_mb": self.before_mb, "meter": self.meter}
-        return {**values, "precision": self.row.parsed.precision, **rest}
+        return {**values, "precision": self.row.configuration.precision, **rest}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A configuration that this device cannot run, and why."""
 
-    configuration: str
+    configuration: Configuration
     why: str
 
 
@@ -86,8 +87,8 @@ def measure_all(
     A row that the device has not enough for is a `Failure`, and not tried again; every other error is raised.
     """
     measure = apart or measure_apart
-    found: dict[str, list[Measurement]] = {row.configuration: [] for row in rows}
-    failed: set[str] = set()
+    found: dict[Configuration, list[Measurement]] = {row.configuration: [] for row in rows}
+    failed: set[Configuration] = set()
     for number in range(PASSES):
         for place, row in enumerate(rows, start=1):
             if row.configuration not in failed:
@@ -144,12 +145,12 @@ def noise_note(results: Sequence[Result]) -> str | None:
 
 def left_out_note(results: Sequence[Result], kept: Sequence[Result]) -> str | None:
     """One sentence about the results that a profile does not keep; None when it keeps all."""
-    names = ", ".join(one.row.configuration for one in results if one not in kept)
+    names = ", ".join(str(one.row.configuration) for one in results if one not in kept)
     if not names:
         return None
     return (
         f"left out of the profile as noisy: {names}; measure again when the device does nothing else, or "
-        "keep them with --keep-noisy"
+        "keep them with `keep_noisy`"
     )
 
 

@@ -9,16 +9,13 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
-from a3d_edge.device.cgroups import cpu_quota, group_directories, memory_limit
-from a3d_edge.device.cores import affinity
+from a3d_edge.device.machine import UNKNOWN, describe_machine
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 from a3d_edge.files import write_atomically
 from a3d_edge.folders import usable_folder, user_folder
@@ -41,8 +38,6 @@ __all__ = [
 IDENTITY = ("cpu", "cores", "quota", "memory_gb", "engine", "engine_version", "threads")
 """What latency depends on. Kernel and Python are told to people, but change too often to measure anew."""
 
-UNKNOWN = "unknown"
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -53,17 +48,9 @@ class Choice:
 
 
 def describe_device(engine: str, threads: int, root: Path = Path("/")) -> dict[str, str]:
-    """This device as a profile names it. ``root`` holds ``proc`` and ``sys``."""
-    cpu, cores = _processor(root), len(affinity(os.cpu_count() or 1))
-    quota, _ = cpu_quota(group_directories(root, "cpu"))
+    """This machine with an engine on it, as a profile names it. ``root`` holds ``proc`` and ``sys``."""
     return {
-        "name": f"{cpu}, {cores} core{'s' if cores > 1 else ''}",
-        "cpu": cpu,
-        "cores": str(cores),
-        "quota": "none" if quota is None else f"{quota:g} cores",
-        "memory_gb": _memory_gb(root),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
+        **describe_machine(root),
         "engine": engine,
         "engine_version": _engine_version(engine),
         "threads": str(threads),
@@ -99,7 +86,7 @@ def save_profile(profile: DeviceProfile, path: Path | None = None) -> Path:
 
 
 def choose(word: str, bundle: Bundle, device: Mapping[str, str]) -> Choice:
-    """The profile that ``--profile`` means: ``auto`` (a stored one, if it fits), ``none``, or a file.
+    """The profile that `profile` means: ``auto`` (a stored one, if it fits), ``none``, or a file.
 
     A stored one that cannot be read is only worth a note. Raises `BundleError` for a named file that is no
     profile, `UsageError` for one of another bundle.
@@ -112,13 +99,13 @@ def choose(word: str, bundle: Bundle, device: Mapping[str, str]) -> Choice:
     profile = DeviceProfile.load(path)
     if profile.bundle_sha256 != bundle.manifest.sha256:
         raise UsageError(
-            f"--profile {path} is of another bundle than {bundle.path}; measure this one with "
+            f"`profile` {path} is of another bundle than {bundle.path}; measure this one with "
             f"'a3d-edge bench {bundle.path} --save-profile'"
         )
     differing = [key for key in IDENTITY if profile.device.get(key) != device.get(key)]
     if differing:
         there = ", ".join(f"{key} {profile.device.get(key, UNKNOWN)}" for key in differing)
-        return Choice(profile, f"warning: --profile {path} was measured elsewhere or otherwise ({there})")
+        return Choice(profile, f"warning: `profile` {path} was measured elsewhere or otherwise ({there})")
     return Choice(profile, _told(profile, path))
 
 
@@ -131,8 +118,8 @@ def latencies(profile: DeviceProfile, bundle: Bundle, hop: int | None = None) ->
     hop = hop or bundle.sampling.stride
     found = {}
     for row in profile.rows:
-        bundle.table.row(row.parsed)
-        found[row.parsed] = _work_ms(row, bundle, profile.hop or bundle.sampling.stride, hop)
+        bundle.table.row(row.configuration)
+        found[row.configuration] = _work_ms(row, bundle, profile.hop or bundle.sampling.stride, hop)
     return found
 
 
@@ -140,8 +127,8 @@ def _work_ms(row: ProfileRow, bundle: Bundle, measured_hop: int, hop: int) -> fl
     whole = row.latency_ms.p50 + (row.other_ms.p50 if row.other_ms else 0.0)
     if row.streaming_ms is None:
         return whole
-    streaming, every = row.streaming_ms.p50, _pictures(row.parsed, bundle, None)
-    then, now = (_pictures(row.parsed, bundle, one) for one in (measured_hop, hop))
+    streaming, every = row.streaming_ms.p50, _pictures(row.configuration, bundle, None)
+    then, now = (_pictures(row.configuration, bundle, one) for one in (measured_hop, hop))
     if now <= then or every == then:
         return streaming
     return streaming + max(0.0, whole - streaming) * (now - then) / (every - then)
@@ -184,26 +171,6 @@ def _told(profile: DeviceProfile, path: Path) -> str:
     return f"device profile: {path} ({len(profile.rows)} configurations{when}{noisy})"
 
 
-def _processor(root: Path) -> str:
-    """The processor's name: from x86 kernels its model, from a board its device tree."""
-    for line in _text(root / "proc/cpuinfo").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("model name", "Model", "Hardware") and value.strip():
-            return " ".join(value.split())
-    board = _text(root / "proc/device-tree/model").strip("\0 \n")
-    return board or platform.processor() or platform.machine() or UNKNOWN
-
-
-def _memory_gb(root: Path) -> str:
-    """The machine's memory or the container's limit, in GB to a tenth: kernels reserve some of it."""
-    lines = (line.split() for line in _text(root / "proc/meminfo").splitlines())
-    total = next((1024.0 * float(words[1]) for words in lines if words[:1] == ["MemTotal:"]), None)
-    if total is None:
-        return UNKNOWN
-    limits = [memory_limit(group) for group in group_directories(root, "memory")]
-    return f"{min([total, *(limit for limit in limits if limit is not None)]) / 1e9:.1f}"
-
-
 def _engine_version(engine: str) -> str:
     """The version of the library behind an engine, whichever of its distributions is installed."""
     if engine.lower().startswith("ort"):
@@ -214,13 +181,6 @@ def _engine_version(engine: str) -> str:
         return importlib.metadata.version(engine.partition(":")[0].lower())
     except importlib.metadata.PackageNotFoundError:
         return UNKNOWN
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,16 +10,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.engine.memory import anonymous_bytes
+from a3d_edge.device.memory import anonymous_mb
 from a3d_edge.engine.stream import WindowStream
+from a3d_edge.profiling.turns import in_turns, timed_ms
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.preprocess import preprocess
+from a3d_edge.video.pictures import window_pictures
+from a3d_edge.video.preprocess import Picture
 from a3d_edge.video.sampler import Sample
 
 if TYPE_CHECKING:
@@ -58,22 +61,17 @@ class Limit:
         return done >= self.windows or late
 
 
-def window_latencies_ms(network: Network, windows: int = 5) -> list[float]:
-    """Milliseconds of ``windows`` windows: every picture encoded anew, then classified.
+def window_latencies_ms(*networks: Network, windows: int = 5) -> list[list[float]]:
+    """Milliseconds of ``windows`` windows of each network, in turns: every picture encoded, then classified.
 
     One window before them is not counted: the first run allocates. The pictures are zeros, of the sizes and
     numbers that the configuration looks at; what they show makes no difference to the work.
     """
-    pictures = [
-        np.zeros((len(pathway.instants), 3, pathway.size, pathway.size), np.float32)
-        for pathway in network.pathways
-    ]
-    taken = []
-    for _ in range(windows + 1):
-        start = time.perf_counter()
-        network.classify(*[network.encode(given, place) for place, given in enumerate(pictures)])
-        taken.append(1e3 * (time.perf_counter() - start))
-    return taken[1:]
+    sides = {
+        place: partial(timed_ms, partial(_run, network, _blank(network)))
+        for place, network in enumerate(networks)
+    }
+    return list(in_turns(sides, windows, warm_up=1).values())
 
 
 def camera_pictures(size: tuple[int, int] = SIDES) -> list[Image]:
@@ -93,15 +91,14 @@ def whole_windows_ms(
     begun = time.perf_counter()
     for number in count(-WARM_UP):
         start = time.perf_counter()
-        pictures = _window(network, bundle, images)
-        ready = time.perf_counter()
-        network.classify(*[network.encode(given, place) for place, given in enumerate(pictures)])
-        end = time.perf_counter()
+        pictures = window_pictures(network.pathways, bundle.preprocessing, lambda m: images[m % len(images)])
+        made_ms = 1e3 * (time.perf_counter() - start)
+        taken_ms = timed_ms(partial(_run, network, pictures))
         if number < 0:
-            begun = end
+            begun = time.perf_counter()
             continue
-        network_ms.append(1e3 * (end - ready))
-        other_ms.append(1e3 * (ready - start))
+        network_ms.append(taken_ms)
+        other_ms.append(made_ms)
         if limit.reached(len(network_ms), begun):
             break
     return network_ms, other_ms
@@ -154,29 +151,23 @@ class PeakMemory:
             self._look()
 
     def _look(self) -> None:
-        now = anonymous_bytes()
+        now = anonymous_mb()
         if now is not None:
-            self.mb = max(self.mb or 0.0, now / 1e6)
+            self.mb = max(self.mb or 0.0, now)
 
 
-def _window(network: Network, bundle: Bundle, images: Sequence[Image]) -> list[NDArray[np.float32]]:
-    """Pictures ``(T, 3, S, S)`` of a window, for every pathway."""
-    spec = bundle.preprocessing
-    return [
-        np.stack([preprocess(_shown(images, m, spec.offsets), pathway.size, spec) for m in pathway.instants])
-        for pathway in network.pathways
-    ]
+def _run(network: Network, pictures: Sequence[Picture]) -> Picture:
+    """Scores of a whole window: pictures ``(T, 3, S, S)`` of every pathway."""
+    return network.classify(*[network.encode(given, place) for place, given in enumerate(pictures)])
 
 
-def _shown(images: Sequence[Image], instant: int, offsets: Sequence[int]) -> list[Image]:
-    """The frames of a sampled instant; frames come in turn."""
-    return [images[max(0, instant - offset) % len(images)] for offset in offsets]
+def _blank(network: Network) -> list[Picture]:
+    return [np.zeros((len(one.instants), 3, one.size, one.size), np.float32) for one in network.pathways]
 
 
 def _samples(bundle: Bundle, images: Sequence[Image]) -> Iterator[Sample]:
-    """Sampled instants without end."""
+    """Sampled instants without end, of frames in turn."""
     sampling, offsets = bundle.sampling, bundle.preprocessing.offsets
     for instant in count(0, sampling.spacing):
-        shown = _shown(images, instant, offsets)
-        frames = (Frame(instant, instant / sampling.rate, image, 0.0) for image in shown)
-        yield Sample(instant, tuple(frames))
+        shown = (images[max(0, instant - offset) % len(images)] for offset in offsets)
+        yield Sample(instant, tuple(Frame(instant, instant / sampling.rate, image, 0.0) for image in shown))

@@ -22,7 +22,7 @@ SMALLEST_CAPITAL = 7.0
 SMALLEST_SCALE = 0.2
 WHITE, GREY, GREEN, DARK = (255, 255, 255), (205, 205, 205), (120, 220, 120), 0.3
 QUIT_KEYS = (ord("q"), 27)
-INSTEAD = "use --save FILE or --json instead of --show"
+INSTEAD = "use `save` FILE or `json` instead of `show`"
 
 
 def draw_overlay(

@@ -49,7 +49,7 @@ class Batches:
 
     def __post_init__(self) -> None:
         if not 0 <= self.rendered_share < 1:
-            raise UsageError(f"--rendered-share {self.rendered_share} is outside [0, 1)")
+            raise UsageError(f"`rendered_share` {self.rendered_share} is outside [0, 1)")
 
     @property
     def per_epoch(self) -> int:

@@ -56,5 +56,7 @@ class BundleModel(nn.Module):
     def _network(self, configuration: Configuration) -> BundleNetwork:
         if configuration not in self._networks:
             threads = available_threads()
-            self._networks[configuration] = BundleNetwork(self._bundle, configuration, threads, self._engine)
+            self._networks[configuration] = BundleNetwork(
+                self._bundle.files_of(configuration), threads, self._engine
+            )
         return self._networks[configuration]

@@ -75,7 +75,7 @@ def calibrate_together(
                     run = Run(configuration.width, str(configuration), collect=True)
                     model.run(model.fit(clips, configuration), run)
         if any(str(c) not in norm.collected for norm in layers.values() for c in configurations):
-            raise UsageError("no clip to calibrate on; name training clips with --calibration")
+            raise UsageError("no clip to calibrate on; name training clips with `calibration`")
         for norm in layers.values():
             for name, moments in norm.collected.items():
                 norm.calibrated[str(name)] = moments.mean_and_variance()

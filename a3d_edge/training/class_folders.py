@@ -38,7 +38,7 @@ def clips_in(root: Path) -> list[tuple[str, Path]]:
         found = {folder: _clips(folder) for folder in _folders(root)}
         if nested := [folder for folder in found if any(_holds_clip(sub) for sub in _folders(folder))]:
             raise SourceError(
-                f"{nested[0]}: has folders with clips itself, so it is no class; name it with --data if its "
+                f"{nested[0]}: has folders with clips itself, so it is no class; name it with `data` if its "
                 "folders are the classes, or put all clips of a class into one folder"
             )
         loose = _clips(root)

@@ -213,7 +213,7 @@ class FrameCache:
         write_atomically(index, lambda temporary: _write_index(temporary, times, takes, shapes))
         made = _mapped(index, pixels)
         if made is None:
-            raise ResourceError(f"{self.folder}: what was written there cannot be read; name another --cache")
+            raise ResourceError(f"{self.folder}: what was written there cannot be read; name another `cache`")
         return made
 
     def _make_folder(self) -> None:
@@ -221,7 +221,7 @@ class FrameCache:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ResourceError(
-                f"{self.folder}: cannot keep decoded frames here ({error.strerror}); see --cache"
+                f"{self.folder}: cannot keep decoded frames here ({error.strerror}); see `cache`"
             ) from error
 
     def _key(self, clip: Clip) -> str:

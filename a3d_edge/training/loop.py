@@ -46,15 +46,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
-            raise UsageError(f"--epochs {self.epochs} is below 0")
+            raise UsageError(f"`epochs` {self.epochs} is below 0")
         if not 0 < self.lr < 100:
-            raise UsageError(f"--lr {self.lr} is out of range")
+            raise UsageError(f"`lr` {self.lr} is out of range")
         if self.optimizer not in ("sgd", "adamw"):
-            raise UsageError(f"unknown --optimizer '{self.optimizer}'; there are sgd and adamw")
+            raise UsageError(f"unknown `optimizer` '{self.optimizer}'; there are sgd and adamw")
         if not 0 <= self.students_from < 1:
-            raise UsageError(f"students_from {self.students_from} is outside [0, 1)")
+            raise UsageError(f"`students_from` {self.students_from} is outside [0, 1)")
         if self.precision not in ("fp32", "bf16"):
-            raise UsageError(f"unknown --precision '{self.precision}'; there are fp32 and bf16")
+            raise UsageError(f"unknown `precision` '{self.precision}'; there are fp32 and bf16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def train(
                     settings.precision,
                 )
             if not math.isfinite(losses.cross_entropy + losses.distillation):
-                raise A3DEdgeError(f"the loss of step {step} is not finite; lower --lr (now {settings.lr})")
+                raise A3DEdgeError(f"the loss of step {step} is not finite; lower `lr` (now {settings.lr})")
             whole = False  # from here the weights change one by one
             optimizer.step()
             done, whole = step + 1, True
@@ -184,6 +184,6 @@ def _resume(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer, settings: 
     there = asdict(Settings()) | state["settings"]  # an older checkpoint's run had what is the default now
     if there != asdict(settings):
         changed = [f"{k} {there[k]}, now {v}" for k, v in asdict(settings).items() if there[k] != v]
-        raise UsageError(f"--resume: the checkpoint was trained with other settings ({'; '.join(changed)})")
+        raise UsageError(f"`resume`: the checkpoint was trained with other settings ({'; '.join(changed)})")
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])

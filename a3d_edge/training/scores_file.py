@@ -93,7 +93,7 @@ class ScoresFile:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise UsageError(f"--scores {path}: cannot be read ({error.strerror}); name a file") from error
+            raise UsageError(f"`scores` {path}: cannot be read ({error.strerror}); name a file") from error
         if lines == [b""]:
             return {}
         self._check_header(path, lines[0] if len(lines) > 1 else b"")
@@ -103,12 +103,12 @@ class ScoresFile:
     def _check_header(self, path: Path, line: bytes) -> None:
         header = _parsed(line)
         if header is None or header.pop("format", None) != FORMAT or header.pop("schema", None) != SCHEMA:
-            raise UsageError(f"--scores {path}: is not a scores file of this version; name another file")
+            raise UsageError(f"`scores` {path}: is not a scores file of this version; name another file")
         other = [key for key in {**self.header, **header} if header.get(key) != self.header.get(key)]
         if other:
             there, here = (json.dumps(values.get(other[0])) for values in (header, self.header))
             raise UsageError(
-                f"--scores {path}: holds another measurement, it differs in {', '.join(other)} "
+                f"`scores` {path}: holds another measurement, it differs in {', '.join(other)} "
                 f"({other[0]} is {_short(there)} there, {_short(here)} now); name another file, or delete it"
             )
 
@@ -121,7 +121,7 @@ class ScoresFile:
                 raise ValueError("not of this measurement")
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(
-                f"--scores {path}:{number}: is not the scores of a clip; delete the line, or the file"
+                f"`scores` {path}:{number}: is not the scores of a clip; delete the line, or the file"
             ) from error
         return clip, summed
 
@@ -142,7 +142,7 @@ def _append(file: FileIO, path: Path, line: str) -> None:
             rest = rest[file.write(rest) :]
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ResourceError(f"--scores {path}: {reason}; make room and run again, it continues") from error
+        raise ResourceError(f"`scores` {path}: {reason}; make room and run again, it continues") from error
 
 
 def _cut_torn_line(file: FileIO) -> None:

@@ -72,7 +72,7 @@ def device_of(name: str, share: Share) -> torch.device:
         torch.zeros(1, device=device).cpu()  # back again: some kinds of device hold no numbers
     except (RuntimeError, AssertionError, ImportError) as error:  # PyTorch without CUDA asserts
         raise UsageError(
-            f"--device {name}: PyTorch cannot use it here; write cpu, or a device there is, such as cuda:0"
+            f"`device` {name}: PyTorch cannot use it here; write cpu, or a device there is, such as cuda:0"
         ) from error
     return device
 

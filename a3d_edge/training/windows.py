@@ -112,7 +112,7 @@ def paper_views(clip: DecodedClip, sampling: Sampling, spec: Preprocessing, view
     bottom of a tall one. Raises `UsageError` for another number than 1, 10 or 30.
     """
     if views not in PAPER_VIEWS:
-        raise UsageError(f"--views {views}: the paper's protocol has 1, 10 or 30; or use --protocol runtime")
+        raise UsageError(f"`views` {views}: the paper's protocol has 1, 10 or 30; or use `protocol` runtime")
     starts, places = PAPER_VIEWS[views]
     slow = tuple(_evenly(sampling.samples, sampling.frames))
     whole = _longest(clip.stretches(sampling.span_s))  # the protocol knows of no cuts

@@ -1,17 +1,41 @@
-"""Pictures of samples in order, each frame fitted once though it may belong to several samples."""
+"""Pictures that a network looks at: of a whole window, or of samples in order, as a run makes them."""
 
 from __future__ import annotations
 
-from a3d_edge.video.frame import Frame
-from a3d_edge.video.preprocess import Fitted, Picture, Preprocessing, fit, picture_of
-from a3d_edge.video.sampler import Sample
+from collections.abc import Callable, Sequence
 
-__all__ = ["Pictures"]
+import numpy as np
+
+from a3d_edge.video.frame import Frame
+from a3d_edge.video.preprocess import Fitted, Image, Picture, Preprocessing, fit, picture_of, preprocess
+from a3d_edge.video.sampler import Pathway, Sample
+
+__all__ = ["Pictures", "window_pictures"]
+
+
+def window_pictures(
+    pathways: Sequence[Pathway], spec: Preprocessing, image: Callable[[int], Image]
+) -> list[Picture]:
+    """Pictures ``(T, 3, S, S)`` of one whole window, for every pathway.
+
+    ``image``: the BGR frame of an instant, from 0 on; what lies before the window is its first frame.
+    Raises `UsageError` when a frame is not (H, W, 3) uint8.
+    """
+    return [
+        np.stack(
+            [
+                preprocess([image(max(0, instant - offset)) for offset in spec.offsets], pathway.size, spec)
+                for instant in pathway.instants
+            ]
+        )
+        for pathway in pathways
+    ]
 
 
 class Pictures:
-    """Makes the pictures of samples. Holds the fitted frames that later samples may share, and no others.
+    """Makes the pictures of samples in order, each frame fitted once though it may belong to several samples.
 
+    Holds the fitted frames that later samples may share, and no others.
     A frame belongs to two samples where one looks back at what another stands for (motion at hops below τ),
     and where a slow source's frame stands for two instants.
     """

@@ -14,27 +14,21 @@ so once.
 from __future__ import annotations
 
 import os
-import platform
-import re
 import shutil
 import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from a3d_edge.configuration import Configuration
+from a3d_edge.device.machine import processor
 from a3d_edge.engine.cache.apart import NotPreparedError, StageTask, Task, prepare_apart
 from a3d_edge.engine.cache.store import Store, folder_bytes, own_entries
 from a3d_edge.engine.engines import Engine, PreparingEngine, Stage, Tensors
-from a3d_edge.engine.memory import parse_memory, weight_bytes
+from a3d_edge.engine.memory import parse_memory
+from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.errors import ResourceError
 from a3d_edge.folders import user_folder
-from a3d_edge.video.sampler import pathways
-
-if TYPE_CHECKING:
-    from a3d_edge.bundle import Bundle
 
 __all__ = [
     "PreparedGraphs",
@@ -42,7 +36,6 @@ __all__ = [
     "cache_of",
     "default_limit",
     "prepared_folder",
-    "processor",
     "stages_of",
 ]
 
@@ -58,7 +51,7 @@ ROOM = 1.1
 
 
 class PreparedNetworks:
-    """Networks in a folder, for bundles whose weights are at least ``least`` bytes at a configuration.
+    """Networks in a folder: those whose weights are at least ``least`` bytes.
 
     ``limit``: bytes of all together, from the disk if not given; those used least recently make room.
     The folder may be deleted at any time; several processes may use it.
@@ -78,57 +71,51 @@ class PreparedNetworks:
         """What went wrong since this was asked last, a line each, for people."""
         return [self._notes.popleft() for _ in range(len(self._notes))]
 
-    def serves(self, bundle: Bundle, configuration: Configuration, engine: Engine) -> bool:
+    def serves(self, files: NetworkFiles, engine: Engine) -> bool:
         """Whether a network is to be mapped from here; small ones, and other engines, are opened directly."""
         if _form(engine) is None:
             return False
-        weights = weight_bytes(bundle.table.row(configuration))
-        return weights >= self._least and ROOM * weights <= self._store.limit
+        return files.weight_bytes >= self._least and ROOM * files.weight_bytes <= self._store.limit
 
     def get(
-        self,
-        bundle: Bundle,
-        configuration: Configuration,
-        engine: Engine,
-        stop: threading.Event | None = None,
+        self, files: NetworkFiles, engine: Engine, stop: threading.Event | None = None
     ) -> PreparedGraphs | None:
-        """A configuration's prepared graphs, made now if need be; None: open it directly.
+        """A network's prepared graphs, made now if need be; None: open it directly.
 
         Waits for the helper. Raises `ResourceError` when told to ``stop``.
         """
-        if not self.serves(bundle, configuration, engine):
+        if not self.serves(files, engine):
             return None
         assert isinstance(engine, PreparingEngine)
-        identity = _identity(bundle, configuration, engine)
+        identity = _identity(files, engine)
         try:
             folder = self._store.find(identity)
             if folder is None and not self._trouble:
-                folder = self._make(bundle, configuration, engine, identity, stop or threading.Event())
+                folder = self._make(files, engine, identity, stop or threading.Event())
         except (OSError, NotPreparedError) as error:
             if stop is not None and stop.is_set():
-                raise ResourceError(f"{configuration}: not loaded, the run has ended") from error
+                raise ResourceError(f"{files.configuration}: not loaded, the run has ended") from error
             self._give_up(error)
             return None
         return None if folder is None else PreparedGraphs(engine, folder)
 
-    def discard(self, bundle: Bundle, configuration: Configuration, engine: Engine) -> None:
+    def discard(self, files: NetworkFiles, engine: Engine) -> None:
         """Forget an entry that did not compute what it should."""
         if isinstance(engine, PreparingEngine):
             try:
-                self._store.discard(_identity(bundle, configuration, engine))
+                self._store.discard(_identity(files, engine))
             except OSError as error:
                 self._give_up(error)
 
     def _make(
         self,
-        bundle: Bundle,
-        configuration: Configuration,
+        files: NetworkFiles,
         engine: PreparingEngine,
         identity: Mapping[str, str],
         stop: threading.Event,
     ) -> Path | None:
-        needed = int(ROOM * weight_bytes(bundle.table.row(configuration)))
-        stages = stages_of(bundle, configuration, engine)
+        needed = int(ROOM * files.weight_bytes)
+        stages = stages_of(files, engine)
         with self._store.making(identity, needed) as work:
             if (free := shutil.disk_usage(work).free) < needed:
                 raise NotPreparedError(f"{needed / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB free")
@@ -144,7 +131,7 @@ class PreparedNetworks:
         why = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         self._notes.append(
             f"{self.folder}: networks cannot be kept there ({why}) and are loaded anew each time; "
-            "make room, or run with --cache none"
+            "make room, or run with `cache` none"
         )
 
 
@@ -173,13 +160,13 @@ class PreparedGraphs:
 
 
 def cache_of(text: str | None) -> PreparedNetworks | None:
-    """What ``--cache`` means: a size such as ``500MB``, ``none``, or None for the default.
+    """What `cache` means: a size such as ``500MB``, ``none``, or None for the default.
 
     Raises `UsageError` for anything else.
     """
     if text == "none":
         return None
-    return PreparedNetworks(limit=None if text is None else parse_memory(text, "--cache", " or none"))
+    return PreparedNetworks(limit=None if text is None else parse_memory(text, "cache", " or none"))
 
 
 def prepared_folder() -> Path:
@@ -197,39 +184,28 @@ def default_limit(folder: Path) -> int:
         return 0
 
 
-def processor(root: Path = Path("/")) -> str:
-    """The processor's kind and its instructions, of all cores; ``root`` holds ``proc``."""
-    try:
-        text = (root / "proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        text = ""
-    kinds = r"^(?:vendor_id|cpu family|model|model name|CPU part|flags|Features|isa)\s*:.*$"
-    lines = {" ".join(line.split()) for line in re.findall(kinds, text, re.MULTILINE)}
-    return "\n".join([platform.machine(), *sorted(lines)])
-
-
 def _form(engine: Engine) -> str | None:
     return engine.prepared_form if isinstance(engine, PreparingEngine) else None
 
 
-def _identity(bundle: Bundle, configuration: Configuration, engine: PreparingEngine) -> dict[str, str]:
+def _identity(files: NetworkFiles, engine: PreparingEngine) -> dict[str, str]:
     """All that a prepared network depends on."""
     return {
         "format": FORMAT,
-        "bundle": bundle.manifest.sha256,
-        "configuration": str(configuration),
+        "bundle": files.digest,
+        "configuration": str(files.configuration),
         "engine": engine.name,
         "engine_version": str(engine.prepared_form),
         "processor": processor(),
     }
 
 
-def stages_of(bundle: Bundle, configuration: Configuration, engine: Engine) -> tuple[StageTask, ...]:
-    """What a helper has to prepare of a configuration."""
-    files, replaced = bundle.graphs_of(configuration, volumes=engine.volumes), bundle.replaced(configuration)
-    seen = [(len(one.instants), 3, one.size, one.size) for one in pathways(bundle.sampling, configuration)]
-    graphs = {stage: str(path.absolute()) for stage, path in files.items()}
-    if "frame" not in files:
+def stages_of(files: NetworkFiles, engine: Engine) -> tuple[StageTask, ...]:
+    """What a helper has to prepare of a network."""
+    replaced = files.own.read()
+    seen = [(len(one.instants), 3, one.size, one.size) for one in files.pathways]
+    graphs = {stage: str(path.absolute()) for stage, path in files.graphs(volumes=engine.volumes).items()}
+    if "frame" not in graphs:
         return (StageTask(graphs["clip"], replaced["clip"], dict(zip(("slow", "fast"), seen, strict=True))),)
     return (
         StageTask(graphs["frame"], replaced["frame"], {"pictures": seen[0]}),

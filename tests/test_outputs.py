@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from a3d_edge.cli.outputs import claim, claim_folder, require_room, require_writable
 from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
+from a3d_edge.outputs import claim, claim_folder, require_room, require_writable
 
 
 def refusal(call: Any, *arguments: Any, kind: type[A3DEdgeError] = UsageError, **options: Any) -> str:
@@ -32,8 +32,8 @@ def test_what_exists_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> Non
     old.write_bytes(b"old")
     link.symlink_to("nowhere")
     for path in (old, link):
-        assert refusal(claim, path, instead="--resume to go on, ") == (
-            f"--out {path}: exists; add --overwrite to replace it, --resume to go on, or name another"
+        assert refusal(claim, path, instead="`resume` to go on, ") == (
+            f"`out` {path}: exists; add `overwrite` to replace it, `resume` to go on, or name another"
         )
         claim(path, overwrite=True)
     assert old.read_bytes() == b"old"
@@ -41,17 +41,17 @@ def test_what_exists_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["in.csv", "hard.csv", "soft.csv", "sub/../in.csv"])
 def test_an_input_is_never_replaced(tmp_path: Path, name: str) -> None:
-    """By whatever name it is called, and with --overwrite too."""
+    """By whatever name it is called, and with `overwrite` too."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "in.csv").write_bytes(b"in")
     (tmp_path / "hard.csv").hardlink_to(tmp_path / "in.csv")
     (tmp_path / "soft.csv").symlink_to("in.csv")
-    said = refusal(claim, tmp_path / name, inputs=[None, tmp_path / "in.csv"], overwrite=True, flag="--save")
-    assert said == f"--save {tmp_path / name}: is {tmp_path}/in.csv, which is read; name another"
+    said = refusal(claim, tmp_path / name, inputs=[None, tmp_path / "in.csv"], overwrite=True, name="save")
+    assert said == f"`save` {tmp_path / name}: is {tmp_path}/in.csv, which is read; name another"
 
 
 def test_an_input_that_is_yet_to_come_is_one(tmp_path: Path) -> None:
-    """``--scores x --out x``, where there is no x."""
+    """``--scores x `out` x``, where there is no x."""
     said = refusal(claim, tmp_path / "x", inputs=[tmp_path / "sub" / ".." / "x"])
     assert said.endswith("which is read; name another")
 
@@ -72,14 +72,14 @@ def test_what_cannot_be_a_file(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "file").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe")
     message = refusal(claim, tmp_path / name, overwrite=True)
-    assert message.startswith(f"--out {tmp_path / name}: ")
+    assert message.startswith(f"`out` {tmp_path / name}: ")
     assert said.format(tmp_path) in message
 
 
 def test_a_device_is_not_replaced() -> None:
-    """As ``--out /dev/null`` would be, by whoever may."""
+    """As ```out` /dev/null`` would be, by whoever may."""
     assert (
-        refusal(claim, Path("/dev/null"), overwrite=True) == "--out /dev/null: is no plain file; name another"
+        refusal(claim, Path("/dev/null"), overwrite=True) == "`out` /dev/null: is no plain file; name another"
     )
 
 
@@ -104,7 +104,7 @@ def test_a_place_that_takes_nothing(
 
     monkeypatch.setattr(os, "fsync", sync)
     said = refusal(require_writable, tmp_path / "net.pth", kind=kind)
-    assert said.startswith(f"--out {tmp_path}/net.pth: cannot be written ({os.strerror(number)}); ")
+    assert said.startswith(f"`out` {tmp_path}/net.pth: cannot be written ({os.strerror(number)}); ")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -117,7 +117,7 @@ def test_room_for_what_is_known_to_come(tmp_path: Path) -> None:
     """Such as a checkpoint of so many weights."""
     require_room(tmp_path / "net.pth", 1)
     said = refusal(require_room, tmp_path / "net.pth", 10**18, kind=ResourceError)
-    assert said.startswith(f"--out {tmp_path}/net.pth: needs 1000000000000 MB, its disk has ")
+    assert said.startswith(f"`out` {tmp_path}/net.pth: needs 1000000000000 MB, its disk has ")
 
 
 def test_a_new_or_empty_folder_is_granted(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_folder_with_something_in_it(tmp_path: Path) -> None:
     """Is replaced on demand alone, and never with what is read in it."""
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "net.pth").write_bytes(b"x")
-    assert "exists; add --overwrite" in refusal(claim_folder, tmp_path / "old")
+    assert "exists; add `overwrite`" in refusal(claim_folder, tmp_path / "old")
     claim_folder(tmp_path / "old", overwrite=True)
     read = [tmp_path / "old" / "net.pth"]
     assert "holds " in refusal(claim_folder, tmp_path / "old", inputs=read, overwrite=True)
@@ -146,7 +146,7 @@ def test_what_cannot_be_swapped_for_another_folder(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path / "here")
     for path in (".", "..", str(tmp_path / "here")):
         said = refusal(claim_folder, Path(path), overwrite=True)
-        assert said == f"--out {path}: is the folder you are in, or above it; name a new folder"
+        assert said == f"`out` {path}: is the folder you are in, or above it; name a new folder"
     for name in ("file", "link"):
         assert "is no plain folder" in refusal(claim_folder, tmp_path / name, overwrite=True)
     assert "no such folder" in refusal(claim_folder, tmp_path / "file" / "bundle")

@@ -1,4 +1,4 @@
-"""What several commands share."""
+"""Where frames of a network's clips are kept."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from a3d_edge.cli.common import cache_folder
-from a3d_edge.errors import ResourceError
+pytest.importorskip("torch")
+pytest.importorskip("av")
+
+from a3d_edge.errors import DataWarning, ResourceError
+from a3d_edge.training.inputs import cache_folder
 
 
 def test_the_usual_place_of_decoded_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,14 +23,16 @@ def test_the_usual_place_of_decoded_frames(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_without_a_home_frames_are_kept_until_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a warning that says where; where nothing can be written either, an error that says what to do."""
     monkeypatch.setenv("XDG_CACHE_HOME", "/" + "x" * 300)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    place = cache_folder(None)
+    with pytest.warns(DataWarning) as caught:
+        place = cache_folder(None)
     assert place.parent == tmp_path
-    assert f"(File name too long); they are in {place} until the end, see --cache" in capsys.readouterr().err
+    said = str(caught[0].message)
+    assert said.endswith(f"(File name too long); they are in {place} until the end, see `cache`")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-    with pytest.raises(ResourceError, match="name one by --cache"):
+    with pytest.raises(ResourceError, match="name one by `cache`"):
         cache_folder(None)

@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("av")
 
 from a3d_edge.models.flops import count  # noqa: E402
-from a3d_edge.training.build_table import build_table  # noqa: E402
 from a3d_edge.training.clips import list_clips  # noqa: E402
 from a3d_edge.training.decode import FrameCache  # noqa: E402
 from a3d_edge.training.evaluation import WindowSet, evaluate  # noqa: E402
+from a3d_edge.training.tabulate import tabulate  # noqa: E402
 from a3d_edge.video.sampler import Sampling  # noqa: E402
 
 
@@ -26,13 +26,13 @@ def test_rows_are_measured_counted_and_selected(tmp_path: Path, clip_list: Path)
         list_clips([clip_list]), FrameCache(tmp_path), Sampling(4, 2), checkpoint.preprocessing, views=2
     )
     scores = evaluate(checkpoint.model, CONFIGURATIONS, windows, checkpoint.classes)
-    table = build_table(checkpoint, scores, "12 clips, 2 views")
-    assert {row.configuration: row.accuracy for row in table.rows} == {
+    table = tabulate(checkpoint, scores, "12 clips, 2 views")
+    assert {str(row.configuration): row.accuracy for row in table.rows} == {
         str(c): pytest.approx(score.accuracy, abs=1e-6) for c, score in scores.items()
     }
     assert len({row.accuracy for row in table.rows}) > 1
     for row in table.rows:
-        cost = count(checkpoint.description, row.parsed)
+        cost = count(checkpoint.description, row.configuration)
         assert (row.gflops, row.params_m) == (cost.gflops, cost.params_m)
     assert (table.architecture, table.measured_on) == ("tiny", "12 clips, 2 views")
 

@@ -10,10 +10,10 @@ from a3d_edge.models.flops import count
 from a3d_edge.table import ConfigurationBudgetTable, Row
 from a3d_edge.training.evaluation import Scores
 
-__all__ = ["build_table"]
+__all__ = ["tabulate"]
 
 
-def build_table(
+def tabulate(
     checkpoint: Checkpoint, scores: Mapping[Configuration, Scores], measured_on: str
 ) -> ConfigurationBudgetTable:
     """A row of every configuration that has scores; select with ``.pareto()``.
@@ -29,7 +29,7 @@ def build_table(
 def _row(checkpoint: Checkpoint, configuration: Configuration, scores: Scores) -> Row:
     cost = count(checkpoint.description, configuration)
     return Row(
-        configuration=str(configuration),
+        configuration=configuration,
         accuracy=round(scores.accuracy, 6),
         gflops=cost.gflops,
         streaming_gflops=cost.streaming_gflops,

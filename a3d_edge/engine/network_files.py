@@ -1,0 +1,112 @@
+"""All that the engine knows of a network: where its files lie, what it looks at, and what it must compute.
+
+A bundle makes one for each of its configurations (`Bundle.files_of`). No file is read to make it: graphs are
+checked, and tensors read, when a network is opened.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.errors import BundleError
+from a3d_edge.external_data import check_graph
+from a3d_edge.video.preprocess import Preprocessing
+from a3d_edge.video.sampler import Pathway, Sampling, pathways
+
+__all__ = ["NetworkFiles", "TensorBlock", "TensorEntry"]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorEntry:
+    """A tensor that a configuration has of its own: its name in the graphs, type, shape and stage."""
+
+    name: str
+    dtype: Literal["float32", "int32", "uint8"]
+    shape: tuple[int, ...]
+    stage: Literal["frame", "clip"]
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}  # of a manifest, which holds them
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in the file."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class TensorBlock:
+    """Tensors that lie one after the other in a file, from byte ``offset`` on."""
+
+    file: Path
+    offset: int
+    tensors: tuple[TensorEntry, ...]
+
+    def read(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """The tensors by stage and name. Raises `BundleError` when the file does not hold them (any more)."""
+        size = sum(one.bytes for one in self.tensors)
+        try:
+            raw = np.fromfile(self.file, np.uint8, size, offset=self.offset)
+        except OSError as error:
+            raise BundleError(
+                f"{self.file}: cannot be read ({error.strerror}); the bundle is incomplete"
+            ) from error
+        if len(raw) != size:
+            raise BundleError(f"{self.file}: was cut short; copy or export the bundle again")
+        found: dict[str, dict[str, NDArray[Any]]] = {"frame": {}, "clip": {}}
+        place = 0
+        for one in self.tensors:
+            own = raw[place : place + one.bytes].copy()  # aligned, whatever came before it
+            found[one.stage][one.name] = own.view(np.dtype(one.dtype).newbyteorder("<")).reshape(one.shape)
+            place += one.bytes
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFiles:
+    """One configuration of a bundle, as the engine takes it.
+
+    ``folder``: the bundle's, where its graphs lie; ``digest``: what tells the bundle from every other one;
+    ``frame``, ``clip``, ``volume``: graph files by form, see `a3d_edge.manifest.WidthEntry`; ``beside``: the
+    files that graphs may read; ``own``: the tensors that the configuration has of its own, which replace the
+    graphs'; ``probe``: the logits that the probe input gives; ``weight_bytes``: what the weights take when
+    they are loaded.
+    """
+
+    configuration: Configuration
+    folder: Path
+    digest: str
+    classes: tuple[str, ...]
+    sampling: Sampling
+    preprocessing: Preprocessing
+    frame: str | None
+    clip: str
+    volume: str | None
+    beside: frozenset[str]
+    own: TensorBlock
+    probe: tuple[float, ...]
+    weight_bytes: int
+
+    @property
+    def pathways(self) -> tuple[Pathway, ...]:
+        """What the network looks at."""
+        return pathways(self.sampling, self.configuration)
+
+    def graphs(self, *, volumes: bool = False) -> dict[str, Path]:
+        """Graph files by stage: ``frame``, if there is one, and ``clip``: with ``volumes`` in rank 5 if the
+        bundle has it so. Every engine opens what it finds here.
+
+        Raises `BundleError` for a graph that would read another file than the bundle's.
+        """
+        clip = self.volume if volumes and self.volume else self.clip
+        stages = {"clip": clip} if self.frame is None else {"frame": self.frame, "clip": clip}
+        graphs = {stage: self.folder / name for stage, name in stages.items()}
+        for graph in graphs.values():
+            check_graph(graph, self.beside)
+        return graphs

@@ -1,0 +1,251 @@
+"""The manifest of a bundle: what it says, how it is read, and whether the files beside it are as it says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from a3d_edge.configuration import Configuration, format_width
+from a3d_edge.engine.network_files import TensorEntry
+from a3d_edge.errors import A3DEdgeError, BundleError
+from a3d_edge.table import validation_message
+from a3d_edge.video.preprocess import Preprocessing
+from a3d_edge.video.sampler import Sampling
+
+__all__ = [
+    "ConfigurationEntry",
+    "FileEntry",
+    "Manifest",
+    "NormEntry",
+    "Parity",
+    "TensorEntry",
+    "WidthEntry",
+    "check_manifest",
+    "digest",
+    "manifest_digest",
+    "manifest_text",
+    "own_file",
+    "read_manifest",
+    "verify_files",
+    "width_key",
+]
+
+MANIFEST, TABLE, WEIGHTS, STATISTICS = "manifest.json", "table.json", "weights.bin", "statistics.bin"
+INT8_WEIGHTS, SCALES = "weights_int8.bin", "scales.bin"
+SCHEMA_VERSION = 1
+MEAN, VARIANCE = "running_mean", "running_var"  # of a batch norm, as its tensors are called in the graphs
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(_Strict):
+    """Size and SHA-256 of a file."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class NormEntry(_Strict):
+    """A batch norm of a width: its name in the graphs, its channels, and the stage it runs in."""
+
+    name: str
+    channels: int = Field(ge=1)
+    stage: Literal["frame", "clip"]
+
+
+class WidthEntry(_Strict):
+    """The subgraph of one width and precision; ``frame`` is None where the family has no frame stage
+    (SlowFast), ``volume`` where the clip stage has no rank-5 form.
+
+    What a configuration has of its own lies in one block: ``norms`` (mean, variance of each, in
+    statistics.bin) of fp32, ``tensors`` (scales, zero points, biases, in scales.bin) of int8.
+    """
+
+    frame: str | None = None
+    clip: str
+    volume: str | None = None
+    norms: tuple[NormEntry, ...] = ()
+    tensors: tuple[TensorEntry, ...] = ()
+
+    @cached_property
+    def block(self) -> tuple[TensorEntry, ...]:
+        """The tensors of one configuration's block, in their order."""
+        norms = (
+            TensorEntry(f"{norm.name}.{moment}", "float32", (norm.channels,), norm.stage)
+            for norm in self.norms
+            for moment in (MEAN, VARIANCE)
+        )
+        return (*norms, *self.tensors)
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of one configuration's block."""
+        return sum(one.bytes for one in self.block)
+
+
+class Parity(_Strict):
+    """How an exported configuration compares with PyTorch on real clips."""
+
+    clips: int = Field(ge=0)
+    relative_error: float = Field(ge=0.0)
+    same_top1: bool
+
+
+class ConfigurationEntry(_Strict):
+    """A configuration: where its statistics begin in statistics.bin (bytes), the logits that the probe input
+    gives (see `a3d_edge.engine.session`), and its parity figures."""
+
+    offset: int = Field(ge=0)
+    probe: tuple[float, ...]
+    parity: Parity
+
+
+class Manifest(_Strict):
+    """What a bundle is. ``description``: the network's, by which `a3d_edge.models` can build it again."""
+
+    schema_version: Literal[1] = 1
+    created_by: str
+    architecture: str
+    range: str
+    classes: tuple[str, ...] = Field(min_length=1)
+    preprocessing: Preprocessing
+    sampling: Sampling
+    widths: dict[str, WidthEntry]
+    configurations: dict[Configuration, ConfigurationEntry] = Field(min_length=1)
+    description: dict[str, Any] = Field(default_factory=dict)
+    origin: dict[str, Any] = Field(default_factory=dict)
+    files: dict[str, FileEntry]
+    sha256: str = ""
+
+    @field_validator("files")
+    @classmethod
+    def _plain_names(cls, value: dict[str, FileEntry]) -> dict[str, FileEntry]:
+        for name in value:
+            if not name or Path(name).name != name or name.startswith(".") or set(name) & set("\0\\:"):
+                raise ValueError(f"'{name}' is not a plain file name")
+        return value
+
+
+def width_key(configuration: Configuration) -> str:
+    """A subgraph's key in the manifest: ``0.50``, or ``0.50-int8``."""
+    width = format_width(configuration.width)
+    return width if configuration.precision == "fp32" else f"{width}-{configuration.precision}"
+
+
+def own_file(configuration: Configuration) -> str:
+    """The file that holds what a configuration has of its own."""
+    return STATISTICS if configuration.precision == "fp32" else SCALES
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest. Raises `BundleError` unless every byte is as it was exported."""
+    try:
+        text = path.read_bytes().decode()
+        content = json.loads(text)
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"{path.parent}: not a bundle, it has no {MANIFEST}; 'a3d-edge export' writes one"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, a huge number
+        raise BundleError(f"{path}: cannot be read ({error}); export the bundle again") from error
+    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+        raise BundleError(
+            f"{path}: schema_version is not {SCHEMA_VERSION}; export with this version of a3d-edge"
+        )
+    if content.get("sha256") != manifest_digest(content) or text != manifest_text(content):
+        raise BundleError(
+            f"{path}: altered since the export (sha256 differs); copy or export the bundle again"
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise BundleError(f"{path}: {validation_message(error)}") from error
+    except A3DEdgeError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def check_manifest(path: Path, manifest: Manifest) -> None:
+    """Raise `BundleError` where the parts of a manifest, read from ``path``, do not fit each other."""
+    for key, subgraph in manifest.widths.items():
+        if (subgraph.frame is None) == (manifest.sampling.alpha == 1):  # two pathways: no frame stage
+            raise BundleError(
+                f"{path}: widths.{key}.frame does not suit sampling.alpha "
+                f"{manifest.sampling.alpha}; export again"
+            )
+    for configuration, entry in manifest.configurations.items():
+        width = manifest.widths.get(width_key(configuration))
+        if width is None:
+            raise BundleError(f"{path}: widths lacks the width of {configuration}")
+        file = manifest.files.get(own_file(configuration))
+        end = entry.offset + width.block_bytes
+        if file is None or end > file.bytes or len(entry.probe) != len(manifest.classes):
+            raise BundleError(f"{path}: configurations.{configuration} does not fit the bundle's files")
+
+
+def verify_files(folder: Path, manifest: Manifest) -> None:
+    """Compare every file's size and SHA-256 with the manifest.
+
+    Raises `BundleError` naming the first that differs.
+    """
+    needed = {TABLE}
+    if any(width.norms for width in manifest.widths.values()):
+        needed |= {WEIGHTS, STATISTICS}
+    if any(width.tensors for width in manifest.widths.values()):
+        needed |= {INT8_WEIGHTS, SCALES}
+    for width in manifest.widths.values():
+        needed |= {name for name in (width.frame, width.clip, width.volume) if name is not None}
+    if missing := sorted(needed - set(manifest.files)):
+        raise BundleError(f"{folder / MANIFEST}: files lacks {', '.join(missing)}")
+    for name, entry in manifest.files.items():
+        file = folder / name
+        try:
+            size = file.stat().st_size
+            if size != entry.bytes:
+                raise BundleError(
+                    f"{file}: {size} bytes instead of {entry.bytes}; copy or export the bundle again"
+                )
+            if digest(file) != entry.sha256:
+                raise BundleError(
+                    f"{file}: altered since the export (SHA-256 differs); copy or export the bundle again"
+                )
+        except OSError as error:
+            raise BundleError(
+                f"{file}: cannot be read ({error.strerror}); the bundle is incomplete"
+            ) from error
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _digest(file)
+        )
+
+
+def _digest(file: Any) -> str:  # Python 3.10
+    sha = hashlib.sha256()
+    while block := file.read(1 << 20):
+        sha.update(block)
+    return sha.hexdigest()
+
+
+def manifest_digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 over a manifest's canonical JSON, its own ``sha256`` left out."""
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def manifest_text(content: Mapping[str, Any]) -> str:
+    """A manifest as it is written, to the byte: a reader notices any other spelling of the same values."""
+    return json.dumps(content, indent=1) + "\n"

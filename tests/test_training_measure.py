@@ -1,0 +1,91 @@
+"""Accuracies and tables, called from Python, of checkpoints and bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures_bundle import CONFIGURATIONS, calibrated_checkpoint, shared_bundle
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("av")
+
+from a3d_edge.errors import SourceError, UsageError  # noqa: E402
+from a3d_edge.models.checkpoint import save  # noqa: E402
+from a3d_edge.training import Clip, Measuring, build_table, clips_of, evaluate  # noqa: E402
+
+TWO = [CONFIGURATIONS[1], CONFIGURATIONS[4]]
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A tiny network with statistics of `TWO`."""
+    save(calibrated_checkpoint(TWO), tmp_path / "net.pth")
+    return tmp_path / "net.pth"
+
+
+def test_a_table_has_the_accuracies_of_an_evaluation(
+    checkpoint: Path, clip_list: Path, frame_cache: Any
+) -> None:
+    """Of the candidates, on a fold; it says on what. Work is reported to its end."""
+    told: list[tuple[str, int, int]] = []
+    how = Measuring(fold=1, views=2, cache=frame_cache.folder)
+    found = evaluate(checkpoint, [clip_list], how, configurations=TWO, report=lambda *one: told.append(one))
+    table = build_table(str(checkpoint), [str(clip_list)], how, configurations=TWO)
+    assert found is not None
+    assert table is not None
+    assert found.clips == 6
+    assert told == [("evaluate", done, 6) for done in range(7)]
+    assert {str(row.configuration): row.accuracy for row in table.rows} == {
+        str(c): pytest.approx(of.accuracy, abs=1e-6) for c, of in found.scores.items()
+    }
+    assert table.measured_on == f"6 clips of {clip_list}, fold 1, 2 views (runtime)"
+    assert len(table.rows) == 2
+
+
+def test_clips_themselves_do_as_well_as_lists_of_them(
+    checkpoint: Path, clip_list: Path, frame_cache: Any
+) -> None:
+    """To measure on, and to calibrate on anew."""
+    clips = clips_of([clip_list])
+    found = []
+    for data in ([clip_list], clips):
+        how = Measuring(calibration=data, calibration_clips=6, cache=frame_cache.folder)
+        table = build_table(checkpoint, data, how, configurations=CONFIGURATIONS)
+        assert table is not None
+        found.append(table)
+    assert found[0].rows == found[1].rows
+    assert found[1].measured_on == "12 clips, 4 views (runtime)"
+
+
+def test_a_bundle_is_measured_as_it_runs(
+    tmp_path_factory: pytest.TempPathFactory, clip_list: Path, frame_cache: Any
+) -> None:
+    """All that it has, or what is named; its statistics are its own."""
+    bundle = shared_bundle(tmp_path_factory)
+    how = Measuring(views=1, cache=frame_cache.folder)
+    found = evaluate(bundle, [clip_list], how)
+    assert found is not None
+    assert set(found.scores) == set(CONFIGURATIONS)
+    with pytest.raises(UsageError, match="a bundle has its statistics built in; calibrate its checkpoint"):
+        evaluate(bundle, [clip_list], Measuring(calibration=[clip_list], cache=frame_cache.folder))
+
+
+def test_what_cannot_be_meant_names_the_parameter(
+    checkpoint: Path, clip_list: Path, frame_cache: Any
+) -> None:
+    """Nothing is computed."""
+    for how, said in (
+        (Measuring(protocol="mine"), "unknown `protocol` 'mine'; there are runtime and paper"),
+        (Measuring(views=7, protocol="paper"), "`views` 7: the paper's protocol has 1, 10 or 30; or use"),
+        (Measuring(scores=clip_list), f"`scores` {clip_list}: is {clip_list}, which is read; name another"),
+        (Measuring(cache=frame_cache.folder), "w0.50-s18-t1 is not calibrated; name training clips with"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            evaluate(checkpoint, [clip_list], how, configurations=[CONFIGURATIONS[0]])
+        assert str(caught.value).startswith(said)
+    with pytest.raises(SourceError, match="the data lists hold no clip"):
+        evaluate(checkpoint, [])
+    with pytest.raises(UsageError, match="the data has the label up; the network knows right, down, still"):
+        evaluate(checkpoint, [Clip("up", clip_list)], Measuring(cache=frame_cache.folder))
