@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,9 @@ def fit(
     out: Annotated[Path, typer.Option("--out", help="Bundle directory to write.")],
     val: Annotated[
         list[Path] | None,
-        typer.Option("--val", help="Clips to choose on (default: the split val, else a fifth of the groups)."),
+        typer.Option(
+            "--val", help="Clips to choose on (default: the split val, else a fifth of the groups)."
+        ),
     ] = None,
     share: Annotated[
         float, typer.Option("--share", help="Share of the groups that is held out.", min=0.01, max=0.9)
@@ -29,8 +30,12 @@ def fit(
         str, typer.Option("--recipe", help="auto, small or kinetics; see 'a3d-edge train --help'.")
     ] = "auto",
     arch: Annotated[str | None, typer.Option("--arch", help="Architecture (default: the recipe's).")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Epochs (default: the recipe's).", min=1)] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of weights, order, augmentation and split.", min=0)] = 0,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="Epochs (default: the recipe's).", min=1)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of weights, order and augmentation.", min=0)
+    ] = None,
     every_row: Annotated[
         bool, typer.Option("--all", help="Measure every configuration of the range, not about twelve.")
     ] = False,
@@ -43,14 +48,12 @@ def fit(
     for extra, modules in (("train", ("torch", "av")), ("export", ("onnx_ir",)), ("plot", ("matplotlib",))):
         require(extra, *modules)
     from a3d_edge.fitting.fit import fit as fit_clips
-    from a3d_edge.training.recipe import recipe_of
 
-    chosen = recipe_of(recipe, data)
     named = {"arch": arch, "epochs": epochs, "seed": seed}
-    chosen = replace(chosen, **{name: value for name, value in named.items() if value is not None})
+    changes = {name: value for name, value in named.items() if value is not None}
     with progress() as report:
         done = fit_clips(
-            data, out, chosen, validation=val or [], share=share, every_row=every_row, device=device,
+            data, out, recipe, changes=changes, validation=val or [], share=share, every_row=every_row, device=device,
             cache=cache, overwrite=overwrite, report=report, on_step=TrainLog(report, json_lines), note=say,
         )  # fmt: skip
     rows = done.table.rows

@@ -22,7 +22,7 @@ __all__ = ["EXAMPLES", "Command", "loudness"]
 
 GROUPS = {
     "Source": "--camera --source --realtime",
-    "Data": "--data --fold --window --classes --rendered --rendered-share --balanced --validation --views "
+    "Data": "--data --val --share --fold --window --classes --rendered --rendered-share --balanced --validation --views "
     "--protocol",
     "Network": "--bundle --checkpoint --arch --init --key --input --aspect --range --table "
     "--configuration --precision --width --size --frames",
@@ -36,7 +36,7 @@ GROUPS = {
     "Picture": "--x --deadline --title --pareto --label --start",
     "Ending": "--max-predictions --seconds",
     "Output": "--out --json --save --save-profile --save-profile-as --scores --overwrite --show "
-    "--all-rows --names --verbose --quiet",
+    "--all --all-rows --names --verbose --quiet",
 }
 """In the order in which they are shown; what is in none comes last. An option has one group everywhere."""
 
@@ -48,6 +48,7 @@ EXAMPLES = {
     "verify": "a3d-edge verify bundle/ --engine openvino",
     "bench": "a3d-edge bench bundle/ --save-profile",
     "flops": "a3d-edge flops --arch slow_r50 --width 0.5 --size 128 --frames 2",
+    "fit": "a3d-edge fit clips.csv --out bundle/",
     "train": "a3d-edge train --data clips.csv --fold 1 --out net.pth",
     "eval": "a3d-edge eval net.pth --data clips.csv --fold 1 --calibration clips.csv",
     "explain": "a3d-edge explain clip.mp4 --out why.png",

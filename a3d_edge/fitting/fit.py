@@ -1,7 +1,7 @@
 """Clips to a bundle in one call: each step goes on where it was stopped, and is not done twice.
 
-    clips ─ split ─ train ─ measure candidates ─ select ─ export, both precisions ─ prove ─ report
-             └──────────── fit.json: what was made from what, and what came out ────────────┘
+clips ─ check ─ split ─ train ─ measure candidates ─ select ─ export, both precisions ─ prove ─ report
+         └──────────── fit.json: what was made from what, and what came out ────────────┘
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from a3d_edge.exporters import Exporting, export_bundle
-
 from a3d_edge.bundle import Bundle
 from a3d_edge.errors import A3DEdgeError, UsageError
+from a3d_edge.exporters import Exporting, export_bundle
 from a3d_edge.files import write_atomically
 from a3d_edge.fitting.report import page
 from a3d_edge.fitting.state import State, fingerprint
 from a3d_edge.models.checkpoint import load
 from a3d_edge.outputs import claim_folder, refuse_input
 from a3d_edge.table import ConfigurationBudgetTable
-from a3d_edge.training.candidates import candidates
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of
+from a3d_edge.training.data_check import check_clips
+from a3d_edge.training.decode import FrameCache
+from a3d_edge.training.frame_store import cache_folder
 from a3d_edge.training.loop import StepReport
 from a3d_edge.training.measure import Accuracies, Measuring, evaluate
 from a3d_edge.training.recipe import Recipe, clips_digest
@@ -50,8 +51,9 @@ class Fitted:
 def fit(
     data: Data,
     out: str | Path,
-    recipe: Recipe | None = None,
+    recipe: Recipe | str = "auto",
     *,
+    changes: Mapping[str, Any] | None = None,
     validation: Data = (),
     share: float = 0.2,
     every_row: bool = False,
@@ -64,14 +66,15 @@ def fit(
 ) -> Fitted:
     """Train on clips, choose configurations on others, and write a bundle with a page about it.
 
-    ``validation``: clips to choose on; else those of the split ``val``, else ``share`` of the groups of
+    ``recipe`` and ``changes``: see `a3d_edge.training.train`. ``validation``: clips to choose on; else those of the split ``val``, else ``share`` of the groups of
     ``data``, never a part of one. ``every_row``: measure the whole range instead of about twelve. What is
     between is kept in ``OUT.fit``: the same call goes on there, and does nothing when all is done.
     ``overwrite``: whether a bundle at ``out`` that this did not write is replaced. Raises what the steps raise.
     """
     work = _Work.at(Path(out), overwrite=overwrite, inputs=paths_of([*data, *validation]))
-    training, held = _split(data, validation, share, (recipe or Recipe()).seed, note)
-    run = _Run(work, recipe or Recipe(), training, held, every_row, device, cache, report, note)
+    listed = _checked(data, work.state, cache, report, note)
+    training, held = _split(listed, validation, share, note)
+    run = _Run(work, recipe, changes or {}, training, held, every_row, device, cache, report, note)
     run.train(on_step)
     found = run.measured()
     run.export(run.selected(found))
@@ -115,18 +118,31 @@ class _Work:
         return self.state.folder / "report.html"
 
 
-def _split(
-    data: Data, validation: Data, share: float, seed: int, note: Note
-) -> tuple[list[Clip], list[Clip]]:
-    """(training, validation) clips, and how they were told apart."""
+def _checked(data: Data, state: State, cache: str | Path | None, report: Report, note: Note) -> list[Clip]:
+    """The clips that can be read; what is odd about them is told once. Raises what makes training useless."""
     listed = clips_of(data)
+    made_from = fingerprint(clips_digest(listed))
+    known = state.done("check", made_from)
+    if known is None:
+        found = check_clips(listed, FrameCache(cache_folder(cache)), progress=step(report, "look"))
+        for finding in found.findings:
+            note(finding.message)
+        found.require_trainable()
+        there = set(found.clips)
+        known = {"unreadable": [place for place, clip in enumerate(listed) if clip not in there]}
+        state.record("check", made_from, known, {})
+    return [clip for place, clip in enumerate(listed) if place not in set(known["unreadable"])]
+
+
+def _split(listed: list[Clip], validation: Data, share: float, note: Note) -> tuple[list[Clip], list[Clip]]:
+    """(training, validation) clips, and how they were told apart."""
     if validation:
         held = clips_of(validation)
         there = {clip.belongs_to for clip in listed}
         if both := sorted({clip.belongs_to for clip in held} & there):
             raise UsageError(f"the group {both[0]} is in `data` and in `validation`: keep it in one of them")
         return listed, held
-    training, held = split_to_validate(listed, share, seed)
+    training, held = split_to_validate(listed, share)
     groups = len({clip.belongs_to for clip in held})
     note(
         f"{len(held)} of {len(listed)} clips ({groups} groups) are held out to choose on; "
@@ -140,7 +156,8 @@ class _Run:
     """The steps, each made from the one before."""
 
     work: _Work
-    recipe: Recipe
+    recipe: Recipe | str
+    changes: Mapping[str, Any]
     training: list[Clip]
     held: list[Clip]
     every_row: bool
@@ -159,8 +176,8 @@ class _Run:
                 path.unlink(missing_ok=True)
                 state.record("begun", self._from_clips(), {}, {})
             train(
-                self.training, path, self.recipe, resume=begun, device=self.device, cache=self.cache,
-                report=self.tell, on_step=on_step, note=self.note,
+                self.training, path, self.recipe, changes=self.changes, val=self.held, resume=begun,
+                device=self.device, cache=self.cache, report=self.tell, on_step=on_step, note=self.note,
             )  # fmt: skip
             return {}
 
@@ -174,7 +191,7 @@ class _Run:
             self.work.state.record("measuring", made_from, {}, {})
         how = Measuring(views=VIEWS, scores=self.work.scores, device=self.device, cache=self.cache)
         checkpoint = load(self.work.checkpoint)
-        wanted = checkpoint.grid() if self.every_row else candidates(checkpoint)
+        wanted = checkpoint.grid() if self.every_row else checkpoint.candidates()
         found = evaluate(
             self.work.checkpoint, self.held, how, configurations=wanted, report=self.tell, note=self.note
         )
@@ -242,7 +259,8 @@ class _Run:
 
     def _from_clips(self) -> str:
         clips = clips_digest(self.training), clips_digest(self.held)
-        return fingerprint(clips, asdict(self.recipe))
+        recipe = self.recipe if isinstance(self.recipe, str) else asdict(self.recipe)
+        return fingerprint(clips, recipe, dict(self.changes))
 
     def _from_checkpoint(self) -> str:
         return fingerprint(self._from_clips(), self.every_row, VIEWS)

@@ -25,7 +25,11 @@ from a3d_edge.training.measure import Accuracies
 __all__ = ["page"]
 
 METRICS = "net.metrics.csv"
-CURVES = {"training, as it was seen": "accuracy", "held out, largest": "val_largest", "held out, smallest": "val_smallest"}
+CURVES = {
+    "training, as it was seen": "accuracy",
+    "held out, largest": "val_largest",
+    "held out, smallest": "val_smallest",
+}
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .2rem .7rem; text-align: right }
@@ -113,7 +117,12 @@ def _cost(bundle: Bundle) -> str:
     rows = bundle.table.rows
     intervals = [_interval(row, bundle) for row in rows]
     lines = [
-        (str(row.configuration), f"{row.gflops:.4f}", f"{row.cost / rows[-1].cost:.3f}", _percent(row.accuracy))
+        (
+            str(row.configuration),
+            f"{row.gflops:.4f}",
+            f"{row.cost / rows[-1].cost:.3f}",
+            _percent(row.accuracy),
+        )
         for row in reversed(rows)
     ]
     head = ("configuration", "GFLOPs", "budget", "accuracy")

@@ -70,7 +70,13 @@ def confusion_figure(counts: NDArray[np.int64], classes: Sequence[str]) -> Any:
         for true, predicted in zip(*np.nonzero(counts), strict=True):
             colour = "white" if shares[true, predicted] > 0.5 else "black"
             axes.text(
-                predicted, true, str(counts[true, predicted]), ha="center", va="center", color=colour, fontsize=8
+                predicted,
+                true,
+                str(counts[true, predicted]),
+                ha="center",
+                va="center",
+                color=colour,
+                fontsize=8,
             )
     return drawing
 
@@ -79,7 +85,9 @@ def svg(drawing: Any) -> str:
     """A figure as the SVG element of a page: no file, no document head, the same text every time."""
     matplotlib = load_matplotlib()
     text = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "a3d-edge", "text.parse_math": False}):
+    with matplotlib.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "a3d-edge", "text.parse_math": False}
+    ):
         drawing.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue().partition("<!DOCTYPE")[2].partition(">")[2].strip()
 
