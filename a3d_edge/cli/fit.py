@@ -20,7 +20,7 @@ def fit(
     val: Annotated[
         list[Path] | None,
         typer.Option(
-            "--val", help="Clips to choose on (default: the split val, else a fifth of the groups)."
+            "--val", help="Clips to choose on (default: the split val, else --share of the groups)."
         ),
     ] = None,
     share: Annotated[
@@ -53,8 +53,8 @@ def fit(
     changes = {name: value for name, value in named.items() if value is not None}
     with progress() as report:
         done = fit_clips(
-            data, out, recipe, changes=changes, validation=val or [], share=share, every_row=every_row, device=device,
-            cache=cache, overwrite=overwrite, report=report, on_step=TrainLog(report, json_lines), note=say,
+            data, out, recipe, changes=changes, validation=val or [], share=share, every_row=every_row,
+            device=device, cache=cache, overwrite=overwrite, report=report, on_step=TrainLog(report, json_lines), note=say,
         )  # fmt: skip
     rows = done.table.rows
     if json_lines:

@@ -22,8 +22,8 @@ __all__ = ["EXAMPLES", "Command", "loudness"]
 
 GROUPS = {
     "Source": "--camera --source --realtime",
-    "Data": "--data --val --share --fold --window --classes --rendered --rendered-share --balanced --validation --views "
-    "--protocol",
+    "Data": "--data --val --share --fold --window --classes --rendered --rendered-share --balanced "
+    "--validation --views --protocol",
     "Network": "--bundle --checkpoint --arch --init --key --input --aspect --range --table "
     "--configuration --precision --width --size --frames",
     "Budget": "--budget --profile --hop --switch-every",

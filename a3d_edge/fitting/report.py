@@ -31,7 +31,7 @@ CURVES = {
     "held out, smallest": "val_smallest",
 }
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .2rem .7rem; text-align: right }
 th:first-child, td:first-child { text-align: left } tr:nth-child(even) { background: #f4f6f8 }
 svg { max-width: 100%; height: auto } figure { display: inline-block; margin: .5rem 1rem .5rem 0 }
@@ -143,8 +143,9 @@ def _quality(name: str, configuration: Configuration, scores: Scores, classes: S
         (label, f"{right} of {total}", f"{right / total:.0%}")
         for label, (right, total) in scores.per_class(classes).items()
     ]
+    picture = svg(confusion_figure(confusion(scores, len(classes)), classes))
     return (
-        f"<h2>At the {name}: {configuration}</h2>{svg(confusion_figure(confusion(scores, len(classes)), classes))}"
+        f"<h2>At the {name}: {configuration}</h2>{picture}"
         f"{_table(('class', 'named right', 'recall'), recalls)}"
     )
 
@@ -164,7 +165,8 @@ def _worst(
         return ""
     figures = "".join(
         f"<figure><img alt='' src='data:image/jpeg;base64,{one.jpeg}'><figcaption>{escape(one.name)}: "
-        f"{escape(one.truth)}, taken for {escape(one.predicted)} ({one.score:.0%} for what it is)</figcaption></figure>"
+        f"{escape(one.truth)}, taken for {escape(one.predicted)} ({one.score:.0%} for what it is)"
+        "</figcaption></figure>"
         for one in shown
     )
     return f"<h2>The {min(WORST, len(shown))} worst clips, at the largest</h2>{figures}"

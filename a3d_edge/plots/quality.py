@@ -1,4 +1,4 @@
-"""What a trained network is worth, in three pictures: how it learnt, what it knows at which cost, what it mixes up.
+"""What a trained network is worth, in three pictures: how it learnt, what it knows at which cost, its errors.
 
 Plain values in, matplotlib figures out; `svg` makes one a string for a page.
 """
