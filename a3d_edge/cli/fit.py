@@ -54,7 +54,8 @@ def fit(
     with progress() as report:
         done = fit_clips(
             data, out, recipe, changes=changes, validation=val or [], share=share, every_row=every_row,
-            device=device, cache=cache, overwrite=overwrite, report=report, on_step=TrainLog(report, json_lines), note=say,
+            device=device, cache=cache, overwrite=overwrite, report=report,
+            on_step=TrainLog(report, json_lines), note=say,
         )  # fmt: skip
     rows = done.table.rows
     if json_lines:

@@ -67,10 +67,10 @@ def fit(
     """Train on clips, choose configurations on others, and write a bundle with a page about it.
 
     ``recipe`` and ``changes``: see `a3d_edge.training.train`. ``validation``: clips to choose on; else those
-    of the split ``val``, else ``share`` of the groups of ``data``, never a part of one. ``every_row``: measure
-    the whole range instead of about twelve. What is between is kept in ``OUT.fit``: the same call goes on
-    there, and does nothing when all is done. ``overwrite``: whether a bundle at ``out`` that this did not
-    write is replaced. Raises what the steps raise.
+    of the split ``val``, else ``share`` of the groups of ``data``, never a part of one. ``every_row``:
+    measure the whole range instead of about twelve. What is between is kept in ``OUT.fit``: the same call
+    goes on there, and does nothing when all is done. ``overwrite``: whether a bundle at ``out`` that this did
+    not write is replaced. Raises what the steps raise.
     """
     work = _Work.at(Path(out), overwrite=overwrite, inputs=paths_of([*data, *validation]))
     listed = _checked(data, work.state, cache, report, note)
