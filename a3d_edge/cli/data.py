@@ -33,7 +33,9 @@ def check(
         str | None,
         typer.Option("--window", help="What a window is to span, such as 4s; clips should be longer."),
     ] = None,
-    cache: Annotated[Path | None, typer.Option("--cache", help="Folder of decoded frames.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder of decoded frames, or their size (8GB).")
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON line on stdout.")] = False,
 ) -> None:
     """Count classes, groups, lengths and rates, and say what is odd: unreadable clips, duplicates, …"""

@@ -62,15 +62,14 @@ class FrameStore:
 
     def __init__(self, root: Path, limit: int | None = None) -> None:
         self.root = root
-        self.limit = share_of_disk(root, self.usage_of_disk()) if limit is None else limit
+        self.limit = share_of_disk(root, self._bytes()) if limit is None else limit
         self._unseen: int | None = None
 
     def usage(self) -> Usage:
         """What is there now."""
-        return Usage(sum(1 for _ in self._entries()), self.usage_of_disk(), self.limit)
+        return Usage(sum(1 for _ in self._entries()), self._bytes(), self.limit)
 
-    def usage_of_disk(self) -> int:
-        """Bytes of all clips."""
+    def _bytes(self) -> int:
         return sum(size for _, size, _ in self._entries())
 
     def find(self, key: str) -> StoredFrames | None:
@@ -81,6 +80,10 @@ class FrameStore:
             with suppress(OSError):  # a read-only disk, or deleted meanwhile
                 os.utime(index)
         return found
+
+    def holds(self, key: str) -> bool:
+        """Whether there is an entry, of which nothing is read."""
+        return all(path.exists() for path in self._paths(key))
 
     def write(self, key: str, frames: Iterable[tuple[Image, float, int]]) -> StoredFrames:
         """Write an entry of (picture, its time, its take), one picture in memory at a time; then make room.
