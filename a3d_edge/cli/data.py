@@ -85,10 +85,11 @@ def _fields(found: DataReport) -> dict[str, Any]:
 
 
 def _print(found: DataReport) -> None:
-    groups = f", {len(found.groups)} groups" if found.groups else ""
-    typer.echo(f"{len(found.clips)} of {len(found.listed)} clips, {len(found.classes)} classes{groups}")
+    typer.echo(f"{len(found.clips)} of {len(found.listed)} clips, {len(found.classes)} classes")
     for label, count in found.classes.items():
         typer.echo(f"  {label:24} {count:6}")
+    if sizes := found.groups.values():
+        typer.echo(f"groups: {len(sizes)}, of {min(sizes)} to {max(sizes)} clips")
     for what, counts in (("splits", found.splits), ("folds", found.folds)):
         if counts:
             typer.echo(f"{what}: " + ", ".join(f"{name} ({count})" for name, count in counts.items()))
