@@ -14,7 +14,8 @@ from a3d_edge.errors import DataWarning
 def test_a_good_list(here: Here, clip_list: Path, tmp_path: Path) -> None:
     """Counts on stdout, what is odd on stderr; the same as one JSON line."""
     code, out, err = here("data", "check", clip_list, "--cache", tmp_path, "--window", "0.5s")
-    assert (code, out.splitlines()[0]) == (0, "12 of 12 clips, 3 classes, 4 groups")
+    assert (code, out.splitlines()[0]) == (0, "12 of 12 clips, 3 classes")
+    assert "groups: 4, of 3 to 3 clips" in out
     assert "folds: 0 (6), 1 (6)" in out
     assert "seconds: 0.8 to 0.8, median 0.8\nrates: 30 (12)" in out
     assert "nothing moves in 4 clips: 4 of 'still'" in err

@@ -282,7 +282,7 @@ def test_clips_beside_class_folders_are_told(tmp_path: Path) -> None:
 
 def test_class_folders_may_lie_in_those_of_a_split(tmp_path: Path) -> None:
     """Spelled as people do; a class that is called so, with clips of its own, stays a class."""
-    made(tmp_path, "train/kick/1.mp4", "Validation/kick/2.mp4", "testing/hug/3.mp4")
+    made(tmp_path, "train/kick/1.mp4", "Validation/kick/2.mp4", "testing/hug/3.mp4", "dev/notes.txt")
     assert {(clip.label, clip.split) for clip in list_clips([tmp_path])} == {
         ("kick", "train"), ("kick", "val"), ("hug", "test")
     }  # fmt: skip
@@ -316,6 +316,19 @@ def test_a_folder_whose_name_is_no_label_is_refused(tmp_path: Path, name: bytes)
     with pytest.raises(SourceError, match="rename it, it is the label") as caught:
         list_clips([tmp_path])
     str(caught.value).encode()
+
+
+def test_a_list_in_the_folder_that_was_named_is_pointed_at(tmp_path: Path) -> None:
+    """As FiftyOne's exports and many data sets are: the folder's only sub-folder is no class."""
+    made(tmp_path, "data/1.mp4", "data/2.mp4", "samples.json")
+    with pytest.warns(
+        DataWarning,
+        match=r"has one class folder; put another beside it, or name the list in it \(samples\.json\)",
+    ):
+        list_clips([tmp_path])
+    made(tmp_path, "data/kick/3.mp4")
+    with pytest.raises(SourceError, match=r"into one folder, or name the list in it \(samples\.json\)$"):
+        list_clips([tmp_path])
 
 
 def test_several_places_are_joined_and_none_is_refused(

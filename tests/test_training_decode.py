@@ -234,7 +234,7 @@ def test_a_cache_that_cannot_be_is_a_resource_error(tmp_path: Path) -> None:
         FrameCache(tmp_path / "file" / "cache")
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".pictures"])
+@pytest.mark.parametrize("suffix", [".npy", ".pictures"])
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 nothing", None])
 def test_a_damaged_entry_of_the_cache_is_made_again(
     tmp_path: Path, suffix: str, damage: bytes | None

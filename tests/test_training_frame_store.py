@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a3d_edge.errors import DataWarning
-from a3d_edge.training.clips import Clip
-from a3d_edge.training.decode import FrameCache
-from a3d_edge.training.frame_store import FrameStore
+from a3d_edge.errors import DataWarning, ResourceError
+from a3d_edge.training.clips import Clip, list_clips
+from a3d_edge.training.decode import FrameCache, open_cache, readable
+from a3d_edge.training.frame_store import FrameStore, cache_folder
 
 KEYS = [f"{n:024x}" for n in range(8)]
 
@@ -58,7 +58,9 @@ def test_a_clip_larger_than_the_limit_is_served_and_told(clip_list: Path, tmp_pa
     """It is kept until the next one is written."""
     cache = FrameCache(tmp_path, limit=1000)
     first, second = (Clip("right", clip_list.parent / "right" / f"{n}.mp4") for n in (0, 1))
-    with pytest.warns(DataWarning, match=r"0\.mp4: its frames take .* MB, the cache in .* holds 0\.0 MB"):
+    with pytest.warns(
+        DataWarning, match=r"0\.mp4: its frames take .* MB, the cache of decoded frames holds 0\.0 MB"
+    ):
         assert len(cache.get(first).frames) == 24
     with pytest.warns(DataWarning, match=r"1\.mp4"):
         held = cache.get(second)
@@ -98,3 +100,52 @@ def test_the_limit_is_a_tenth_of_the_free_disk(tmp_path: Path, monkeypatch: pyte
     for free, limit in ((10**9, (10**9 + held) // 10), (10**12, 2 * 10**9), (0, held // 10)):
         monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: usage._replace(free=free))
         assert FrameStore(tmp_path).limit == limit
+
+
+def test_a_size_in_the_place_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``cache`` means: how much, or where; a folder of such a name is one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    usual = tmp_path / "a3d-edge" / "frames"
+    assert (open_cache("3GB").folder, open_cache(Path("3gb")).limit) == (usual, 3 * 10**9)
+    assert open_cache(None).folder == usual
+    assert open_cache(tmp_path / "8 clips").folder == tmp_path / "8 clips"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "3GB").mkdir()
+    assert open_cache("3GB").folder == Path("3GB")
+
+
+def test_clips_that_do_not_fit_are_told(clip_list: Path, tmp_path: Path) -> None:
+    """How many are decoded again and again, and what helps."""
+    clips = list_clips([clip_list])
+    cache = FrameCache(tmp_path / "all")
+    readable(clips, cache)
+    held = FrameStore(tmp_path / "all").usage().bytes
+    with pytest.warns(
+        DataWarning, match=r"[1-9] of 12 clips are to be decoded anew each time, .* by `cache`"
+    ):
+        assert readable(clips, FrameCache(tmp_path / "half", limit=held // 2)) == clips
+
+
+def test_the_usual_place_of_decoded_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made when it is asked for; another one if it is named, which is not looked at here."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder(None) == tmp_path / "a3d-edge" / "frames"
+    assert list((tmp_path / "a3d-edge" / "frames").iterdir()) == []
+    assert cache_folder(tmp_path / "named") == tmp_path / "named"
+    assert not (tmp_path / "named").exists()
+
+
+def test_without_a_home_frames_are_kept_until_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a warning that says where; where nothing can be written either, an error that says what to do."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/" + "x" * 300)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.warns(DataWarning) as caught:
+        place = cache_folder(None)
+    assert place.parent == tmp_path
+    said = str(caught[0].message)
+    assert said.endswith(f"(File name too long); they are in {place} until the end, see `cache`")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(ResourceError, match="name one by `cache`"):
+        cache_folder(None)

@@ -33,7 +33,9 @@ def check(
         str | None,
         typer.Option("--window", help="What a window is to span, such as 4s; clips should be longer."),
     ] = None,
-    cache: Annotated[Path | None, typer.Option("--cache", help="Folder of decoded frames.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder of decoded frames, or their size (8GB).")
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON line on stdout.")] = False,
 ) -> None:
     """Count classes, groups, lengths and rates, and say what is odd: unreadable clips, duplicates, …"""
@@ -83,10 +85,11 @@ def _fields(found: DataReport) -> dict[str, Any]:
 
 
 def _print(found: DataReport) -> None:
-    groups = f", {len(found.groups)} groups" if found.groups else ""
-    typer.echo(f"{len(found.clips)} of {len(found.listed)} clips, {len(found.classes)} classes{groups}")
+    typer.echo(f"{len(found.clips)} of {len(found.listed)} clips, {len(found.classes)} classes")
     for label, count in found.classes.items():
         typer.echo(f"  {label:24} {count:6}")
+    if sizes := found.groups.values():
+        typer.echo(f"groups: {len(sizes)}, of {min(sizes)} to {max(sizes)} clips")
     for what, counts in (("splits", found.splits), ("folds", found.folds)):
         if counts:
             typer.echo(f"{what}: " + ", ".join(f"{name} ({count})" for name, count in counts.items()))

@@ -59,7 +59,7 @@ def train(
         160, "--calibration-clips", help="Clips to calibrate on at the end; 0: none.", min=0
     ),
     device: str = typer.Option("cpu", "--device", help="cpu, cuda, cuda:1."),
-    cache: Path | None = typer.Option(None, "--cache", help="Folder of decoded frames."),
+    cache: Path | None = typer.Option(None, "--cache", help="Folder of decoded frames, or their size (8GB)."),
     json_lines: bool = typer.Option(False, "--json", help="One JSON line an epoch on stdout."),
 ) -> None:
     """Train a network over a range of configurations and calibrate them. Ctrl-C saves, --resume continues."""

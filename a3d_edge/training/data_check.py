@@ -1,6 +1,6 @@
 """What a data set holds, and what of it is odd: looked at before hours are spent on it.
 
-lists ─ list_clips ─ each clip decoded into the cache, which training reads later ─ ClipFacts ─ findings
+lists ─ clips_of ─ each clip decoded into the cache, which training reads later ─ ClipFacts ─ findings
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import numpy as np
 from a3d_edge.errors import DataWarning, SourceError, UsageError
 from a3d_edge.training.clips import Clip, Data, clips_of
 from a3d_edge.training.data_findings import ClipFacts, Finding, odd_facts, odd_lists, unreadable
-from a3d_edge.training.decode import DecodedClip, FrameCache
-from a3d_edge.training.frame_store import cache_folder
+from a3d_edge.training.decode import DecodedClip, FrameCache, open_cache
 from a3d_edge.training.reports import Report, step, unseen
 from a3d_edge.training.windows import frame_rate
 
@@ -106,7 +105,7 @@ def check(
 ) -> DataReport:
     """Look at the clips of lists and class folders.
 
-    ``window_s``: what a window of the network will span; ``cache``: folder of decoded frames. Raises
+    ``window_s``: what a window of the network will span; ``cache``: as in `open_cache`. Raises
     `SourceError` for lists that cannot be read, `ResourceError` for a full disk.
     """
     with warnings.catch_warnings(record=True) as told:
@@ -116,8 +115,7 @@ def check(
     for other in (one for one in told if one not in ours):
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     said = [str(one.message) for one in ours]
-    frames = FrameCache(cache_folder(cache))
-    return check_clips(clips, frames, window_s=window_s, said=said, progress=step(report, "look"))
+    return check_clips(clips, open_cache(cache), window_s=window_s, said=said, progress=step(report, "look"))
 
 
 def check_clips(

@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.engine.memory import is_size, parse_memory
 from a3d_edge.errors import DataWarning, ResourceError, SourceError
 from a3d_edge.training.clips import Clip
-from a3d_edge.training.frame_store import FrameStore
+from a3d_edge.training.frame_store import FrameStore, cache_folder
 from a3d_edge.training.packed import PackedPictures
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.frame import Frame
@@ -31,6 +32,7 @@ __all__ = [
     "FrameCache",
     "Stretch",
     "decode",
+    "open_cache",
     "pictures_at",
     "readable",
     "times_of",
@@ -189,6 +191,13 @@ def readable(
             unreadable.append(error)
         progress(done, len(clips))
     warn_of_unreadable(unreadable, len(clips))
+    if gone := sum(not cache.holds(clip) for clip in there):
+        warnings.warn(
+            f"{gone} of {len(there)} clips are to be decoded anew each time, for the cache of decoded frames "
+            f"holds {cache.limit / 1e6:.0f} MB; give it more by `cache`, such as 8GB",
+            DataWarning,
+            stacklevel=2,
+        )
     return there
 
 
@@ -200,6 +209,16 @@ def warn_of_unreadable(errors: Sequence[SourceError], clips: int) -> None:
     if len(errors) == clips:
         raise SourceError(f"none of the {clips} clips can be read: {named}")
     warnings.warn(f"{len(errors)} of {clips} clips are left out: {named}", DataWarning, stacklevel=3)
+
+
+def open_cache(cache: str | Path | None, short_side: int = 160) -> FrameCache:
+    """The cache that a parameter ``cache`` means: a folder, or how much the usual one may hold (``8GB``).
+
+    Raises `ResourceError` where no frames can be kept.
+    """
+    if cache is None or not is_size(str(cache)) or Path(cache).exists():
+        return FrameCache(cache_folder(cache), short_side)
+    return FrameCache(cache_folder(None), short_side, limit=parse_memory(str(cache), "cache"))
 
 
 class FrameCache:
@@ -239,11 +258,20 @@ class FrameCache:
             self._warn_if_large(clip, found.pictures.bytes)
         return DecodedClip(found.pictures, found.times, found.takes)
 
+    @property
+    def limit(self) -> int:
+        """Bytes that it holds at the most."""
+        return self._store.limit
+
+    def holds(self, clip: Clip) -> bool:
+        """Whether the clip's frames are there, as far as can be seen without reading them."""
+        return self._store.holds(self._key(clip))
+
     def _warn_if_large(self, clip: Clip, taken: int) -> None:
-        if taken > self._store.limit:
+        if taken > self.limit:
             warnings.warn(
-                f"{clip.path or clip.label}: its frames take {taken / 1e6:.1f} MB, the cache in "
-                f"{self.folder} holds {self._store.limit / 1e6:.1f} MB: it is decoded anew each time; cut it",
+                f"{clip.path or clip.label}: its frames take {taken / 1e6:.1f} MB, the cache of decoded "
+                f"frames holds {self.limit / 1e6:.1f} MB; cut the clip, or give more by `cache`, such as 8GB",
                 DataWarning,
                 stacklevel=3,
             )

@@ -1,6 +1,6 @@
 """A bounded folder of decoded clips: found by a key, those used least recently deleted.
 
-    0f3a….npz        when the frames are, their takes and sizes, where each ends in
+    0f3a….npy        when the frames are, their takes and sizes, where each ends in
     0f3a….pictures   the frames, compressed (`a3d_edge.training.packed`), one after the other
     .0f3a….….tmp     one that is being written; renamed when it is whole
 
@@ -22,7 +22,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +34,9 @@ from a3d_edge.training.packed import Image, PackedPictures, Packer
 
 __all__ = ["FrameStore", "StoredFrames", "cache_folder", "usual_folder"]
 
-NAME = re.compile(r"([0-9a-f]{24})\.(?:npz|pictures|bgr)")
-"""What is ours; ``.bgr`` is of older versions, which kept plain pixels and had no bound."""
-WORK = re.compile(r"\.[0-9a-f]{24}\.(?:npz|pictures|bgr)\.[0-9a-f]{12}\.tmp")
+NAME = re.compile(r"([0-9a-f]{24})\.(?:npy|pictures|npz|bgr)")
+"""What is ours; ``.npz`` and ``.bgr`` are of older versions, which kept plain pixels and had no bound."""
+WORK = re.compile(r"\.[0-9a-f]{24}\.(?:npy|pictures|npz|bgr)\.[0-9a-f]{12}\.tmp")
 OLD_S = 3600.0
 """When what somebody was writing is taken for left behind."""
 ROOM, SEEN_EVERY = 0.9, 0.05
@@ -45,7 +44,7 @@ ROOM, SEEN_EVERY = 0.9, 0.05
 asks for every file, and others write too."""
 
 
-Column = NDArray[Any]
+INDEX = np.dtype([("time", "f8"), ("take", "i8"), ("shape", "i4", (2,)), ("end", "i8")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +61,14 @@ class FrameStore:
 
     def __init__(self, root: Path, limit: int | None = None) -> None:
         self.root = root
-        self.limit = share_of_disk(root, self.usage_of_disk()) if limit is None else limit
+        self.limit = share_of_disk(root, self._bytes()) if limit is None else limit
         self._unseen: int | None = None
 
     def usage(self) -> Usage:
         """What is there now."""
-        return Usage(sum(1 for _ in self._entries()), self.usage_of_disk(), self.limit)
+        return Usage(sum(1 for _ in self._entries()), self._bytes(), self.limit)
 
-    def usage_of_disk(self) -> int:
-        """Bytes of all clips."""
+    def _bytes(self) -> int:
         return sum(size for _, size, _ in self._entries())
 
     def find(self, key: str) -> StoredFrames | None:
@@ -82,34 +80,31 @@ class FrameStore:
                 os.utime(index)
         return found
 
+    def holds(self, key: str) -> bool:
+        """Whether there is an entry, of which nothing is read."""
+        return all(path.exists() for path in self._paths(key))
+
     def write(self, key: str, frames: Iterable[tuple[Image, float, int]]) -> StoredFrames:
         """Write an entry of (picture, its time, its take), one picture in memory at a time; then make room.
 
         Raises `ResourceError`, and whatever ``frames`` raises.
         """
         index, pictures = self._paths(key)
-        times: list[float] = []
-        takes: list[int] = []
-        shapes: list[tuple[int, int]] = []
-        ends: list[int] = []
+        rows: list[tuple[float, int, tuple[int, int], int]] = []
 
         def write(temporary: Path) -> None:
             packer = Packer()
             with temporary.open("wb") as file:
                 for image, time_s, take in frames:
                     file.write(packer.pack(image))
-                    times.append(time_s)
-                    takes.append(take)
-                    shapes.append((image.shape[0], image.shape[1]))
-                    ends.append(file.tell())
+                    rows.append((time_s, take, (image.shape[0], image.shape[1]), file.tell()))
 
         write_atomically(pictures, write)
-        columns = (np.array(column) for column in (times, takes, shapes, ends))
-        write_atomically(index, lambda temporary: _write_index(temporary, *columns))
+        write_atomically(index, lambda temporary: _write_index(temporary, np.array(rows, INDEX)))
         made = _mapped(index, pictures)
         if made is None:
             raise ResourceError(f"{self.root}: what was written there cannot be read; name another `cache`")
-        self._unseen = None if self._unseen is None else self._unseen + ends[-1]
+        self._unseen = None if self._unseen is None else self._unseen + rows[-1][-1]
         if self._unseen is None or self._unseen > SEEN_EVERY * self.limit:
             self._make_room(key)
         return made
@@ -123,7 +118,7 @@ class FrameStore:
         return before
 
     def _paths(self, key: str) -> tuple[Path, Path]:
-        return self.root / f"{key}.npz", self.root / f"{key}.pictures"
+        return self.root / f"{key}.npy", self.root / f"{key}.pictures"
 
     def _make_room(self, keep: str) -> None:
         """Where there is too much, delete what was used least recently, and what was left behind; never what
@@ -204,20 +199,20 @@ def _delete(files: Iterable[Path]) -> None:
             path.unlink()
 
 
-def _write_index(path: Path, times: Column, takes: Column, shapes: Column, ends: Column) -> None:
+def _write_index(path: Path, rows: NDArray[np.void]) -> None:
     with path.open("wb") as file:
-        np.savez(file, times=times, takes=takes, shapes=shapes, ends=ends)
+        np.save(file, rows)
 
 
 def _mapped(index: Path, pictures: Path) -> StoredFrames | None:
     """An entry of the folder; None where there is none, or one that is damaged."""
     try:
-        with np.load(index) as content:
-            times, takes, shapes, ends = (content[name] for name in ("times", "takes", "shapes", "ends"))
-        if pictures.stat().st_size != ends[-1] or not len(times) == len(takes) == len(shapes) == len(ends):
+        rows = np.load(index)
+        if rows.dtype != INDEX or pictures.stat().st_size != rows["end"][-1]:
             return None
         values = np.memmap(pictures, np.uint8, "r")
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, IndexError, EOFError, AttributeError, zipfile.BadZipFile):
         return None
+    times, takes, shapes, ends = (np.ascontiguousarray(rows[name]) for name in rows.dtype.names)
     starts = np.concatenate([[0], ends[:-1]])
     return StoredFrames(PackedPictures(values, starts, ends, shapes), times, takes)

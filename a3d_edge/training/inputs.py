@@ -7,9 +7,8 @@ from pathlib import Path
 
 from a3d_edge.models.checkpoint import Checkpoint
 from a3d_edge.training.clips import Clip, check_labels
-from a3d_edge.training.decode import FrameCache, readable
+from a3d_edge.training.decode import FrameCache, open_cache, readable
 from a3d_edge.training.evaluation import WindowSet
-from a3d_edge.training.frame_store import cache_folder
 
 __all__ = ["frame_cache", "unlabelled_set", "window_set"]
 
@@ -34,7 +33,7 @@ def _set(checkpoint: Checkpoint, clips: Sequence[Clip], cache: str | Path | None
     return WindowSet(clips, frame_cache(checkpoint, cache), sampling, checkpoint.preprocessing, views)
 
 
-def frame_cache(checkpoint: Checkpoint, folder: str | Path | None) -> FrameCache:
+def frame_cache(checkpoint: Checkpoint, cache: str | Path | None) -> FrameCache:
     """Decoded frames as large as any configuration of the network looks at, and no larger."""
     sides = [c.size for c in checkpoint.grid()]
-    return FrameCache(cache_folder(folder), max(160, checkpoint.description.sampling.fast_size, *sides))
+    return open_cache(cache, max(160, checkpoint.description.sampling.fast_size, *sides))

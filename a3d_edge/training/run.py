@@ -53,7 +53,7 @@ def train(
 
     ``init``: begin with the weights of this checkpoint. ``resume``: go on with the run whose checkpoint is
     ``out``: the recipe is that one's, and what is ``named`` of the one given must agree with it (default:
-    whatever is not the default). ``calibration_clips``: 0 for none. ``cache``: folder of decoded frames.
+    whatever is not the default). ``calibration_clips``: 0 for none. ``cache``: as in `open_cache`.
     ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves, ``resume`` continues. Clips that
     cannot be read are left out, and named in a `DataWarning`. Raises `UsageError` before any work for what
     cannot be meant, `SourceError` when no clip can be read, `ResourceError` when the disk is full.

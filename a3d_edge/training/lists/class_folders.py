@@ -27,6 +27,7 @@ VIDEO_SUFFIXES = frozenset(
 LITTER = frozenset(
     ("__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information", "lost+found")
 )
+LISTS = frozenset((".csv", ".tsv", ".json", ".xml", ".txt"))
 SHOWN = 3  # names in a message
 
 
@@ -37,7 +38,7 @@ def split_clips_in(root: Path) -> list[tuple[str, str, Path]]:
     """
     try:
         parts = [folder for folder in _folders(root) if folder.name.casefold() in SPLITS]
-        by_split = parts and all(any(_holds_clip(sub) for sub in _folders(part)) for part in parts)
+        by_split = any(_holds_clip(sub) for part in parts for sub in _folders(part))
         others = [folder for folder in _folders(root) if folder not in parts and _holds_clip(folder)]
     except OSError as error:
         raise SourceError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
@@ -62,7 +63,7 @@ def clips_in(root: Path) -> list[tuple[str, Path]]:
         if nested := [folder for folder in found if any(_holds_clip(sub) for sub in _folders(folder))]:
             raise SourceError(
                 f"{nested[0]}: has folders with clips itself, so it is no class; name it with `data` if its "
-                "folders are the classes, or put all clips of a class into one folder"
+                f"folders are the classes, or put all clips of a class into one folder{_or_list(root)}"
             )
         loose = _clips(root)
     except OSError as error:
@@ -70,13 +71,21 @@ def clips_in(root: Path) -> list[tuple[str, Path]]:
     if loose and not any(found.values()):
         raise SourceError(
             f"{root}: holds clips ({_few(loose)}), but no class folders; put the clips of each class into a "
-            "folder of its name"
+            f"folder of its name{_or_list(root)}"
         )
+    if sum(map(bool, found.values())) == 1 and (instead := _or_list(root)):
+        _warn(f"{root}: has one class folder; put another beside it{instead}")
     if loose:
         _warn(f"{root}: clips beside the class folders are left out ({_few(loose)})")
     if empty := [folder for folder, clips in found.items() if not clips]:
         _warn(f"{root}: no clip is in {_few(empty)}, so that is no class")
     return [(_label(folder), clip) for folder, clips in found.items() for clip in clips]
+
+
+def _or_list(root: Path) -> str:
+    """Advice, where a list lies in the folder that was named."""
+    lists = [path for path in _seen(root) if path.suffix.lower() in LISTS and path.is_file()]
+    return f", or name the list in it ({_few(lists)})" if lists else ""
 
 
 def _folders(folder: Path) -> list[Path]:
