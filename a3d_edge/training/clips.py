@@ -38,6 +38,14 @@ class Clip:
     group: str = ""
     fold: int | None = None
     seed: int = 0
+    split: str = ""
+
+    @property
+    def belongs_to(self) -> str:
+        """What must stay on one side of a split: its group, else its file."""
+        if self.group:
+            return f"group {self.group}"
+        return f"rendered {self.label} {self.seed}" if self.path is None else os.path.realpath(self.path)
 
 
 Data = Sequence[str | Path | Clip]
