@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from a3d_edge.cli import bench, explain, export, flops, import_, info, run, table, train, verify
+from a3d_edge.cli import bench, cache, data, explain, export, flops, import_, info, run, table, train, verify
 from a3d_edge.cli import eval as eval_command
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.cli.help import Command
@@ -60,6 +60,8 @@ app.command("train", cls=Command)(train.train)
 app.command("eval", cls=Command)(eval_command.evaluate)
 app.command("explain", cls=Command)(explain.explain)
 app.add_typer(table.app, name="table")
+app.add_typer(data.app, name="data")
+app.add_typer(cache.app, name="cache")
 
 
 @app.callback(invoke_without_command=True)

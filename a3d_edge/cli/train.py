@@ -105,7 +105,7 @@ def train(
         160, "--calibration-clips", help="Clips to calibrate on at the end; 0: none.", min=0
     ),
     device: str = typer.Option("cpu", "--device", help="cpu, cuda, cuda:1."),
-    cache: Path | None = typer.Option(None, "--cache", help="Folder of decoded frames."),
+    cache: Path | None = typer.Option(None, "--cache", help="Folder of decoded frames, or their size (8GB)."),
     tensorboard: Path | None = typer.Option(None, "--tensorboard", help="Folder for TensorBoard's files."),
     json_lines: bool = typer.Option(False, "--json", help="One JSON line an epoch on stdout."),
 ) -> None:

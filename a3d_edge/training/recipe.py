@@ -209,7 +209,8 @@ def _shown(name: str, value: Any) -> str:
 
 def clips_digest(clips: Sequence[Clip]) -> str:
     """Tells lists of training clips apart, by names and labels in order: a data set may move."""
-    names = "\n".join(f"{clip.path.name if clip.path else clip.seed}\t{clip.label}" for clip in clips)
+    named = ((clip.path.name if clip.path else clip.seed, clip) for clip in clips)
+    names = "\n".join(f"{name}{clip.part}\t{clip.label}" for name, clip in named)
     digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return f"{len(clips)} clips, sha256 {digest}"
 

@@ -72,8 +72,8 @@ def train(
     on, instead of a share of ``data``; what was best of them is in ``OUT.best.pth``, the figures in
     ``OUT.metrics.csv``. ``init``: begin with the weights of this checkpoint or bundle, its architecture and
     input, unless those are changed. ``resume``: go on with the run whose checkpoint is ``out``: the recipe is
-    that one's, and what is named here must agree with it. ``calibration_clips``: 0 for none. ``cache``:
-    folder of decoded frames. ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves,
+    that one's, and what is named here must agree with it. ``calibration_clips``: 0 for none. ``cache``: as in
+    `open_cache`. ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves,
     ``resume`` continues. Clips that cannot be read are left out, and named in a `DataWarning`. Raises
     `UsageError` before any work for what cannot be meant, `SourceError` when no clip can be read,
     `ResourceError` when the disk is full.
