@@ -57,6 +57,15 @@ def test_augmentation_stays_near_the_plain_window(real_clip: DecodedClip) -> Non
     assert found >= 18
 
 
+def test_a_texture_too_fine_for_the_input_is_averaged_as_the_runtime_does() -> None:
+    """A fine chequerboard that moves is grey to the runtime; picked pixels of it would flicker."""
+    board = (np.indices((160, 160)).sum(axis=0) % 2 * 255).astype(np.uint8)[..., None].repeat(3, axis=2)
+    clip = DecodedClip(np.stack([np.roll(board, n, axis=1) for n in range(20)]), np.arange(20) / 30)
+    for seed in range(6):
+        (window,) = augmented_window(clip, 32, SAMPLING, CHANGES, np.random.default_rng(seed))
+        assert float(np.quantile(window, 0.9)) < 1.0
+
+
 @pytest.mark.parametrize("spec", [MOTION, CHANGES])
 def test_the_other_side_is_shown_only_where_it_may_be(spec: Preprocessing) -> None:
     """A patch that grows on the left of the scene: mirrored in half of the draws, or never."""
