@@ -22,13 +22,13 @@ __all__ = ["EXAMPLES", "Command", "loudness"]
 
 GROUPS = {
     "Source": "--camera --source --realtime",
-    "Data": "--data --val --share --fold --window --classes --rendered --rendered-share --balanced "
+    "Data": "--data --val --share --fold --classes --rendered --rendered-share --balanced --draw --mirror "
     "--validation --views --protocol",
-    "Network": "--bundle --checkpoint --arch --init --key --input --aspect --range --table "
+    "Network": "--bundle --checkpoint --arch --init --key --input --aspect --window --range --table "
     "--configuration --precision --width --size --frames",
     "Budget": "--budget --profile --hop --switch-every",
-    "Training": "--epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
-    "--no-mutual --seed --resume",
+    "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
+    "--dropout --no-mutual --students-from --patience --seed --resume --tensorboard",
     "Calibration and proof": "--calibration --calibration-clips --no-calibration "
     "--parity-clips --range-clips",
     "Measuring": "--windows --paced --measure --keep-noisy",
@@ -49,7 +49,7 @@ EXAMPLES = {
     "bench": "a3d-edge bench bundle/ --save-profile",
     "flops": "a3d-edge flops --arch slow_r50 --width 0.5 --size 128 --frames 2",
     "fit": "a3d-edge fit clips.csv --out bundle/",
-    "train": "a3d-edge train --data clips.csv --fold 1 --out net.pth",
+    "train": "a3d-edge train --data clips.csv --out net.pth",
     "eval": "a3d-edge eval net.pth --data clips.csv --fold 1 --calibration clips.csv",
     "explain": "a3d-edge explain clip.mp4 --out why.png",
     "table build": "a3d-edge table build net.pth --data val.csv --out table.json",

@@ -6,20 +6,24 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from a3d_edge.errors import A3DEdgeError, UsageError
+from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, save
 from a3d_edge.models.layers import SlimBatchNorm
 from a3d_edge.models.network import Clips
 from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.distillation import Precision, StepLosses, backward, seed_step, subnetworks
+from a3d_edge.training.reports import Note, unheard
+
+if TYPE_CHECKING:
+    from a3d_edge.training.watch import Watch
 
 __all__ = ["Settings", "StepReport", "learning_rate", "train"]
 
@@ -59,13 +63,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """What a step did, for progress displays. ``lr`` is that of the step."""
+    """What a step did, for progress displays. ``lr`` is that of the step, ``seconds`` what it took."""
 
     step: int
     steps: int
     per_epoch: int
     losses: StepLosses
     lr: float
+    seconds: float = field(default=0.0, compare=False)
+    waited: float = field(default=0.0, compare=False)  # of those, without data
 
 
 def learning_rate(settings: Settings, step: int, steps: int) -> float:
@@ -86,58 +92,110 @@ def train(
     save_every_s: float = 120.0,
     report: Callable[[StepReport], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
+    watch: Watch | None = None,
+    note: Note = unheard,
 ) -> Checkpoint:
     """Train in place and return the checkpoint, saved to ``out``; continues from ``checkpoint.resume``.
 
-    Ctrl-C saves the last whole step and is raised again; in the instant when the weights change there is
-    none, and the last saved checkpoint is kept. Raises `A3DEdgeError` when the loss is not finite; the last
-    saved checkpoint is kept then too.
+    ``watch`` looks at it now and then, and may end the run. Ctrl-C saves the last whole step and is raised
+    again; in the instant when the weights change there is none, and the last saved checkpoint is kept. Raises
+    `A3DEdgeError` when the loss is not finite; the last saved checkpoint is kept then too. A save that fails
+    for want of room is noted, and tried again; at the end it is a `ResourceError`.
     """
     model = checkpoint.model.to(device).train()
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     optimizer = _optimizer(model, settings)
     first, steps = _resume(checkpoint, optimizer, settings), settings.epochs * batches.per_epoch
     saved_at, done, whole = clock(), first, True
+    since: list[StepReport] = []  # the watch's last look
+    if watch is not None:
+        watch.begin(checkpoint, first)
     try:
-        for step, clips, labels in batches.stream(first, steps):
-            lr = learning_rate(settings, step, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            students = subnetworks(
-                find_range(checkpoint.range_name), batches.size, batches.sampling.frames, settings.seed, step
-            )
-            seed_step(settings.seed, step)
-            optimizer.zero_grad(set_to_none=True)
-            with _statistics_kept_on_error(model):
-                losses = backward(
-                    model,
-                    _moved(clips, device),
-                    labels.to(device),
-                    students if settings.mutual and step >= settings.students_from * steps else (),
-                    settings.smoothing,
-                    settings.precision,
-                )
+        for waited, (step, clips, labels) in _waited_for(batches.stream(first, steps)):
+            begun, lr = time.perf_counter(), learning_rate(settings, step, steps)
+            losses = _gradients(checkpoint, optimizer, batches, settings, step, steps, clips, labels)
             if not math.isfinite(losses.cross_entropy + losses.distillation):
-                raise A3DEdgeError(f"the loss of step {step} is not finite; lower `lr` (now {settings.lr})")
+                raise A3DEdgeError(_not_finite(step, settings, checkpoint, out))
+            _set_rate(optimizer, lr)
             whole = False  # from here the weights change one by one
             optimizer.step()
             done, whole = step + 1, True
-            report(StepReport(done, steps, batches.per_epoch, losses, lr))
-            if clock() - saved_at >= save_every_s and done < steps:
-                _save(checkpoint, optimizer, settings, done, out)
+            took = waited + time.perf_counter() - begun
+            since.append(StepReport(done, steps, batches.per_epoch, losses, lr, took, waited))
+            report(since[-1])
+            looked = watch is not None and (done % watch.every == 0 or done == steps)
+            stop = watch.look(checkpoint, since) if watch is not None and looked else False
+            since = [] if looked else since
+            if (looked or clock() - saved_at >= save_every_s) and done < steps and not stop:
+                _try_to_save(checkpoint, optimizer, settings, done, out, note)
                 saved_at = clock()
+            if stop:
+                break
     except KeyboardInterrupt:
         if done > first and whole:
             _save(checkpoint, optimizer, settings, done, out)
         raise
     model.eval()
-    checkpoint.resume = None
+    return _finished(checkpoint, settings, done, out)
+
+
+def _finished(checkpoint: Checkpoint, settings: Settings, steps: int, out: Path) -> Checkpoint:
+    state, checkpoint.resume = checkpoint.resume, None
     checkpoint.origin = {**checkpoint.origin, "settings": asdict(settings), "steps": steps}
-    save(checkpoint, out)
+    try:
+        save(checkpoint, out)
+    except ResourceError as error:
+        there = f"; make room, and `resume` goes on from step {state['step']}" if state else ""
+        raise ResourceError(f"{error}{there}") from error
     return checkpoint
 
 
-def _moved(clips: Clips, device: str) -> Clips:
+def _gradients(
+    checkpoint: Checkpoint,
+    optimizer: torch.optim.Optimizer,
+    batches: Batches,
+    settings: Settings,
+    step: int,
+    steps: int,
+    clips: Clips,
+    labels: Tensor,
+) -> StepLosses:
+    """Those of one mutual step; only the weights are left to change."""
+    model, device = checkpoint.model, next(checkpoint.model.parameters()).device
+    joined = settings.mutual and step >= settings.students_from * steps
+    frames = batches.sampling.frames
+    students = subnetworks(find_range(checkpoint.range_name), batches.size, frames, settings.seed, step)
+    seed_step(settings.seed, step)
+    optimizer.zero_grad(set_to_none=True)
+    with _statistics_kept_on_error(model):
+        return backward(
+            model, _moved(clips, device), labels.to(device), students if joined else (), settings.smoothing,
+            settings.precision,
+        )  # fmt: skip
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+Item = TypeVar("Item")
+
+
+def _waited_for(stream: Iterator[Item]) -> Iterator[tuple[float, Item]]:
+    """(seconds until it came, item)."""
+    asked = time.perf_counter()
+    for item in stream:
+        yield time.perf_counter() - asked, item
+        asked = time.perf_counter()
+
+
+def _not_finite(step: int, settings: Settings, checkpoint: Checkpoint, out: Path) -> str:
+    kept = f"; {out} keeps step {checkpoint.resume['step']}" if checkpoint.resume else ""
+    return f"the loss of step {step} is not finite; lower `lr` (now {settings.lr}){kept}"
+
+
+def _moved(clips: Clips, device: torch.device) -> Clips:
     return clips.to(device) if isinstance(clips, torch.Tensor) else [x.to(device) for x in clips]
 
 
@@ -174,6 +232,22 @@ def _save(
 ) -> None:
     checkpoint.resume = {"step": step, "settings": asdict(settings), "optimizer": optimizer.state_dict()}
     save(checkpoint, out)
+
+
+def _try_to_save(
+    checkpoint: Checkpoint,
+    optimizer: torch.optim.Optimizer,
+    settings: Settings,
+    step: int,
+    out: Path,
+    note: Note,
+) -> None:
+    before = checkpoint.resume
+    try:
+        _save(checkpoint, optimizer, settings, step, out)
+    except ResourceError as error:
+        checkpoint.resume = before
+        note(f"{error}; training goes on, and step {step} is not kept")
 
 
 def _resume(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer, settings: Settings) -> int:
