@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from a3d_edge.errors import UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load
-from a3d_edge.models.registry import describe
+from a3d_edge.models.registry import describe, layers_of
 from a3d_edge.training.recipe import Recipe
 from a3d_edge.training.reports import Note
 from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing
@@ -30,18 +30,22 @@ def fresh(recipe: Recipe, names: tuple[str, ...], init: Path | None, note: Note)
     offsets = (MOTION_OFFSETS,) if recipe.input_kind == "motion" else ()
     spec = Preprocessing(cast(Literal["rgb", "motion"], recipe.input_kind), recipe.aspect, *offsets)
     torch.manual_seed(recipe.seed)
-    checkpoint = Checkpoint(describe(recipe.arch, len(names)).build(), names, spec, recipe.range_name)
-    if init is not None:
-        _initialise(checkpoint, init, note)
+    description = describe(recipe.arch, len(names))
+    if init is None:
+        return Checkpoint(description.build(), names, spec, recipe.range_name)
+    other = load(init)
+    description = layers_of(other.description, description)
+    spec = replace(spec, mean=other.preprocessing.mean, std=other.preprocessing.std)
+    checkpoint = Checkpoint(description.build(), names, spec, recipe.range_name)
+    _initialise(checkpoint, init, other, note)
     return checkpoint
 
 
-def _initialise(checkpoint: Checkpoint, path: Path, note: Note) -> None:
+def _initialise(checkpoint: Checkpoint, path: Path, other: Checkpoint, note: Note) -> None:
     """Take over another checkpoint's weights; the head stays fresh if that one has more or fewer classes.
 
     Raises `UsageError` when it is of another architecture, or was trained on other input.
     """
-    other = load(path)
     counts = len(other.classes), len(checkpoint.classes)
     theirs, ours = other.model.state_dict(), checkpoint.model.state_dict()
     fresh = {name for name in theirs.keys() & ours.keys() if _per_class(theirs[name], ours[name], counts)}
