@@ -29,15 +29,15 @@ def fresh(recipe: Recipe, names: tuple[str, ...], init: Path | None, note: Note)
         raise UsageError(f"unknown `input_kind` '{recipe.input_kind}'; there are rgb and motion")
     offsets = (MOTION_OFFSETS,) if recipe.input_kind == "motion" else ()
     spec = Preprocessing(cast(Literal["rgb", "motion"], recipe.input_kind), recipe.aspect, *offsets)
-    torch.manual_seed(recipe.seed)
     description = describe(recipe.arch, len(names))
-    if init is None:
-        return Checkpoint(description.build(), names, spec, recipe.range_name)
-    other = load(init)
-    description = layers_of(other.description, description)
-    spec = replace(spec, mean=other.preprocessing.mean, std=other.preprocessing.std)
+    other = None if init is None else load(init)  # before the seed: loading draws numbers too
+    if other is not None:
+        description = layers_of(other.description, description)
+        spec = replace(spec, mean=other.preprocessing.mean, std=other.preprocessing.std)
+    torch.manual_seed(recipe.seed)
     checkpoint = Checkpoint(description.build(), names, spec, recipe.range_name)
-    _initialise(checkpoint, init, other, note)
+    if init is not None and other is not None:
+        _initialise(checkpoint, init, other, note)
     return checkpoint
 
 
