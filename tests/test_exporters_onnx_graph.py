@@ -241,7 +241,7 @@ def graphs_of(description: NetworkDescription) -> list[bytes]:
 
 @pytest.mark.parametrize(
     "description",
-    [tiny_slow(), tiny_slowfast(), tiny_x3d(), tiny_x3d(exact=True, head="windows", name="exact_x3d")],
+    [tiny_slow(), tiny_slowfast(), tiny_x3d(), tiny_x3d(exact=True, name="exact_x3d")],
     ids=lambda d: d.name,
 )
 def test_a_graph_holds_no_size_and_no_frame_count(description: NetworkDescription) -> None:

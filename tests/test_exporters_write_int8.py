@@ -50,7 +50,7 @@ FAMILIES: dict[str, tuple[NetworkDescription, tuple[Configuration, ...], tuple[P
     "x3d": (tiny_x3d(), (Configuration(0.7, 23, 3),), ("int8",)),
     "x3d imported": (
         tiny_x3d(exact=True, first_shortcut_norm=False, head="softmax_windows"),
-        (Configuration(0.7, 23, 3), Configuration(1.0, 64, 4)),
+        (Configuration(1.0, 64, 4),),
         ("int8",),
     ),
 }

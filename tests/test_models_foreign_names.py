@@ -95,7 +95,7 @@ def test_x3d_xs_as_it_is_in_the_zoos(library: str, tmp_path: Path) -> None:
     (clip,) = random_clips(X3D_XS, 160)
     with torch.no_grad():
         assert close(checkpoint.model(clip), reference.positions([clip]).flatten(1))
-    with pytest.raises(UsageError, match=r"fits (x3d_(xs|s|m)(, )?){3} alike; name one with --arch"):
+    with pytest.raises(UsageError, match=r"fits (x3d_(xs|s|m)(, )?){3} alike; name one with `arch`"):
         read(state, tmp_path / "net.pth")
 
 
@@ -108,7 +108,7 @@ def test_settings_tell_x3ds_apart(tmp_path: Path) -> None:
         torch.save({"model_state": state, "cfg": f"DATA:\n{''.join(lines)}"}, tmp_path / "net.pyth")
         assert foreign.read(tmp_path / "net.pyth")[1].architecture == name
     with pytest.raises(
-        CheckpointError, match=r"NUM_FRAMES is 16, not 13; .* windows are not 5×5; try .* x3d_m"
+        CheckpointError, match=r"NUM_FRAMES is 16, not 13; .* windows are not 5×5; try `arch` x3d_m"
     ):
         foreign.read(tmp_path / "net.pyth", "x3d_s")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load
 from a3d_edge.models.from_bundle import checkpoint_of
 from a3d_edge.models.network import NetworkDescription
-from a3d_edge.models.registry import describe
+from a3d_edge.models.registry import describe, layers_of
 from a3d_edge.training.augmentation import may_mirror
 from a3d_edge.training.recipe import Recipe, stride_of
 from a3d_edge.training.reports import Note
@@ -50,12 +50,12 @@ def fresh(
     if recipe.mirror == "on" and not may_mirror(names):
         raise UsageError("`mirror` on: a class names a side, and would be taught as another; leave it out")
     spec = Preprocessing(kind, recipe.aspect, OFFSETS[kind])
-    if other is None or other.description.name != recipe.arch:
-        description = describe(recipe.arch, len(names))
-    else:
-        description = other.description.model_copy(update={"classes": len(names)})
-        if (other.preprocessing.input, other.preprocessing.aspect) == (kind, recipe.aspect):
-            spec = other.preprocessing
+    description = describe(recipe.arch, len(names))
+    if other is not None:
+        description = layers_of(other.description, description)
+        seen = other.preprocessing
+        same = (seen.input, seen.aspect) == (kind, recipe.aspect)
+        spec = seen if same else replace(spec, mean=seen.mean, std=seen.std)
     torch.manual_seed(recipe.seed)
     checkpoint = Checkpoint(_changed(description, recipe).build(), names, spec, recipe.range_name)
     if other is not None:
