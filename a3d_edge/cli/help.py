@@ -24,7 +24,7 @@ GROUPS = {
     "Source": "--camera --source --realtime",
     "Data": "--data --fold --classes --rendered --rendered-share --balanced --validation --views --protocol",
     "Network": "--bundle --checkpoint --arch --init --key --input --aspect --range --table "
-    "--configuration --precision --width --size --frames",
+    "--configuration --all --precision --width --size --frames",
     "Budget": "--budget --profile --hop --switch-every",
     "Training": "--epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
     "--no-mutual --seed --resume",

@@ -49,7 +49,7 @@ def train(
     on_step: Callable[[StepReport], None] | None = None,
     note: Note = unheard,
 ) -> Checkpoint:
-    """Train a network as ``recipe`` says, calibrate every configuration of its range, write it to ``out``.
+    """Train a network as ``recipe`` says, calibrate the candidates of its range, write it to ``out``.
 
     ``init``: begin with the weights of this checkpoint. ``resume``: go on with the run whose checkpoint is
     ``out``: the recipe is that one's, and what is ``named`` of the one given must agree with it (default:
@@ -78,7 +78,12 @@ def train(
         if calibration_clips:
             real = [clip for clip in there if clip.path is not None]
             windows = window_set(checkpoint, spread(real or there, calibration_clips), cache, 1)
-            calibrate(checkpoint.model.cpu(), checkpoint.grid(), windows, step(report, "calibrate"))
+            some, every = checkpoint.candidates(), checkpoint.grid()
+            note(
+                f"calibrating {len(some)} of the range's {len(every)} configurations on {len(windows.clips)} "
+                "clips; where others are measured or exported, name `calibration` clips"
+            )
+            calibrate(checkpoint.model.cpu(), some, windows, step(report, "calibrate"))
             save(checkpoint, out)
     return checkpoint
 
