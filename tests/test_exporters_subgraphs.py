@@ -32,7 +32,7 @@ class Written:
         self.stored = write_weights(self.checkpoint, folder / "weights.bin")
         table = unmeasured_table(self.checkpoint, TWO)
         self.offsets = write_statistics(self.checkpoint, table, folder / "statistics.bin")
-        self.place = (folder / "statistics.bin", self.offsets[str(TWO[1])])
+        self.place = (folder / "statistics.bin", self.offsets[TWO[1]])
         lowered = lower_width(self.checkpoint, 0.7, self.stored, self.place)
         self.entry = write_width(self.checkpoint, 0.7, lowered, folder)
 

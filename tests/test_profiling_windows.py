@@ -6,6 +6,7 @@ import json
 import mmap
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,6 +199,9 @@ def test_memory_and_its_peak_are_seen() -> None:
         block = mmap.mmap(-1, 64_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         block.write(b"\1" * 64_000_000)
         held = anonymous_bytes()
+        deadline = time.monotonic() + 30  # the watching thread may wait for a busy processor
+        while held is not None and (peak.mb or 0) < held / 1e6 - 8 and time.monotonic() < deadline:
+            time.sleep(0.002)
         block.close()
     after = anonymous_bytes()
     assert held is not None
@@ -252,7 +256,7 @@ def test_a_process_that_is_killed_is_a_lack_of_something() -> None:
         Answer(out="\n", code=-9).read()
     assert str(caught.value) == (
         "w0.50-s18-t1: its process was killed by signal 9 (memory may be short); "
-        "leave it out with --configuration"
+        "leave it out with `configuration`"
     )
 
 
