@@ -234,6 +234,7 @@ class AdaptiveWindows:
     def _prediction(self, result: WindowResult, configuration: Configuration) -> Prediction:
         top = Ranking(self._bundle.classes, result.scores)
         label, score = top[0]
+        threshold = self._bundle.threshold(configuration, label)
         age_s = time.monotonic() - result.newest.captured_s
         return Prediction(
             stream_time_s=result.newest.time_s,
@@ -251,4 +252,5 @@ class AdaptiveWindows:
             source=self._source_name,
             reason=self._why.reason,
             limiting_signal=self._why.limiting_signal,
+            seen=None if threshold is None else score > threshold,
         )

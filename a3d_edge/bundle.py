@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.network_files import NetworkFiles, TensorBlock
-from a3d_edge.errors import BundleError
+from a3d_edge.errors import BundleError, UsageError
 from a3d_edge.manifest import (
     MANIFEST,
     MEAN,
@@ -106,6 +106,16 @@ class Bundle:
         """Every configuration that can run, cheapest first."""
         return self.table.configurations
 
+    def threshold(self, configuration: Configuration, label: str) -> float | None:
+        """The score that a label must exceed at a configuration to count as seen; None where it is not known.
+
+        Raises `UsageError` for a configuration or a label that the bundle lacks.
+        """
+        row = self.table.row(configuration)
+        if label not in self.classes:
+            raise UsageError(f"the bundle has no class '{label}'; it has {', '.join(self.classes)}")
+        return None if row.thresholds is None else row.thresholds.get(label)
+
     def width_of(self, configuration: Configuration) -> WidthEntry:
         """The subgraph of a configuration. Raises `UsageError` when the bundle lacks the configuration."""
         self.table.row(configuration)
@@ -130,6 +140,7 @@ class Bundle:
             own=TensorBlock(self.path / own_file(configuration), entry.offset, width.block),
             probe=entry.probe,
             weight_bytes=row.weight_bytes,
+            temperature=1.0 if row.temperature is None else row.temperature,
         )
 
     @property

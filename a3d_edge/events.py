@@ -76,6 +76,8 @@ class Prediction:
     ``take``: the number of its scene (see `Frame`). ``captured_at``: when its newest frame came, in seconds
     since 1970 by the system's clock; ``source``: the source's name, without a URL's user and password.
     ``reason`` and ``limiting_signal``: why this configuration runs (see `Switch`), as was last decided.
+    ``seen``: whether the score exceeds the label's threshold at this configuration (`Bundle.threshold`), so
+    that a switch does not change what counts as seen; None where the bundle has no thresholds.
     """
 
     stream_time_s: float
@@ -93,6 +95,12 @@ class Prediction:
     source: str | None = None
     reason: str | None = None
     limiting_signal: str | None = None
+    seen: bool | None = None
+
+    @property
+    def shown_label(self) -> str:
+        """The label as people read it: with a ``?`` when it does not count as seen."""
+        return f"{self.label}?" if self.seen is False else self.label
 
     def fields(self) -> dict[str, Any]:
         """As JSON values (docs/events.md)."""
@@ -111,7 +119,8 @@ class Prediction:
             "reason": self.reason,
             "limiting_signal": self.limiting_signal,
         }
-        return found if self.truth is None else {**found, "truth": self.truth}
+        known = {"truth": self.truth, "seen": self.seen}
+        return {**found, **{name: value for name, value in known.items() if value is not None}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -43,6 +45,9 @@ INT8_COST = 0.3
 """What int8 costs of the same configuration in fp32 where it was not measured: Slow R-50's, see
 docs/results/performance.md. A small network gains less, so an export measures it (`Row.int8_cost`)."""
 WEIGHT_BYTES = {"fp32": 4, "int8": 1}
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+RELIABILITY = ("clips", "accuracy_interval", "recall", "calibration_error", "temperature", "thresholds")
+"""Fields of a row that tables of older versions have not: left out of files where they are not known."""
 
 
 class _Named(BaseModel):
@@ -59,13 +64,25 @@ class Row(_Named):
     """One configuration: accuracy in [0, 1] on a validation list (None: not measured), GFLOPs, those of one
     prediction when every sampled frame is encoded once, and parameters in millions. ``precision`` is the
     configuration's, as a column; ``int8_cost`` the time of an int8 row over that of the same in fp32, as
-    measured at export."""
+    measured at export.
+
+    How far to rely on it, found on the same ``clips``, so many (`a3d_edge.training.reliability` says how):
+    ``accuracy_interval``, of 95 % confidence; ``recall`` of each class; ``calibration_error`` of the scores
+    of single windows, at the ``temperature`` that logits are divided by (None: 1); ``thresholds``, by class:
+    the score that its label must exceed to count as seen at this configuration.
+    """
 
     precision: Precision = Field(default=None, validate_default=True)
     int8_cost: float | None = Field(default=None, gt=0.0)
-    accuracy: float | None = Field(default=None, ge=0.0, le=1.0)
+    accuracy: Share | None = None
     streaming_gflops: float | None = Field(default=None, gt=0.0)
     params_m: float = Field(gt=0.0)
+    clips: int | None = Field(default=None, ge=1)
+    accuracy_interval: tuple[Share, Share] | None = None
+    recall: dict[str, Share] | None = None
+    calibration_error: Share | None = None
+    temperature: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
+    thresholds: dict[str, Share] | None = None
 
     @property
     def weight_bytes(self) -> int:
@@ -79,6 +96,13 @@ class Row(_Named):
         share = INT8_COST if self.int8_cost is None else self.int8_cost
         return self.gflops * (share if self.precision == "int8" else 1.0)
 
+    def unmeasured(self, configuration: Configuration) -> Row:
+        """The row of another configuration that costs the same and was not measured."""
+        bare = dict.fromkeys(("accuracy", "int8_cost", *RELIABILITY))
+        return self.model_copy(
+            update={**bare, "configuration": configuration, "precision": configuration.precision}
+        )
+
     @field_validator("precision", mode="before")
     @classmethod
     def _of_the_configuration(cls, value: Any, info: ValidationInfo) -> Any:
@@ -91,7 +115,14 @@ class Row(_Named):
             raise ValueError(f"precision {self.precision} is not that of {self.configuration}")
         if self.int8_cost is not None and self.precision != "int8":
             raise ValueError(f"int8_cost is given for {self.configuration}, which is not int8")
+        if self.accuracy_interval is not None and self.accuracy_interval[0] > self.accuracy_interval[1]:
+            raise ValueError("accuracy_interval does not ascend")
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        return {name: value for name, value in fields.items() if value is not None or name not in RELIABILITY}
 
 
 class ConfigurationBudgetTable(BaseModel):

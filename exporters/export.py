@@ -32,6 +32,7 @@ from a3d_edge.training.calibrate import calibrate
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
 from a3d_edge.training.evaluation import WindowSet, evaluate
 from a3d_edge.training.inputs import unlabelled_set, window_set
+from a3d_edge.training.reliability import measured_fields
 from a3d_edge.training.reports import Note, Report, step, unheard, unseen
 
 __all__ = ["Exporting", "export_bundle"]
@@ -44,16 +45,18 @@ class Exporting:
     """What is exported, and on which clips it is calibrated, proved and measured.
 
     ``table``: export its rows, with their accuracy: a table, a ``.json`` file, or a shipped one's name.
-    ``configurations``: only these (default: the table's, else all of ``range_name``, which is by default the
-    range trained). ``precisions``: of each (default: those of the configurations that are named, else fp32).
-    ``calibration``: training clips (default: the checkpoint has its statistics); ``validation``: labelled
-    ones to measure every row's accuracy on. ``fold``: left out of the one, and the only one of the other.
-    Of the calibration clips, ``calibration_clips`` are used, ``parity_clips`` compared with PyTorch on, and
-    int8's ranges measured on ``range_clips``. ``cache``: folder of decoded frames.
+    ``configurations``: only these (default: the table's, else the candidates of ``range_name``, which is by
+    default the range trained; with ``whole_range`` all of it). ``precisions``: of each (default: those of the
+    configurations that are named, else fp32). ``calibration``: training clips (default: the checkpoint has
+    its statistics); ``validation``: labelled ones to measure every row's accuracy on. ``fold``: left out of
+    the one, and the only one of the other. Of the calibration clips, ``calibration_clips`` are used,
+    ``parity_clips`` compared with PyTorch on, and int8's ranges measured on ``range_clips``. ``cache``:
+    folder of decoded frames.
     """
 
     table: ConfigurationBudgetTable | str | None = None
     configurations: Sequence[Configuration] = ()
+    whole_range: bool = False
     precisions: Sequence[Precision] = ()
     range_name: str | None = None
     calibration: Data = ()
@@ -112,14 +115,17 @@ def export_bundle(
     int8 = "int8" in what.chosen_precisions
     ranges = _windows(loaded, clips, what.range_clips, rows, what.cache) if int8 else {}
     measured = _measured(loaded, rows, windows, what.validation, report) if windows else None
-    return write_bundle(loaded, rows, parity, out, report, range_clips=ranges, measured=measured)
+    return write_bundle(loaded, rows, parity, out, report, range_clips=ranges, measured=measured, note=note)
 
 
 def _rows(loaded: Checkpoint, what: Exporting) -> ConfigurationBudgetTable:
-    """The table to export: the named one, else the whole grid without accuracy; or a part of either."""
+    """The table to export: the named one, else candidates or the whole grid without accuracy; or a part."""
     wanted = what.configurations
+    if what.whole_range and (wanted or what.table is not None):
+        raise UsageError("`whole_range` excludes `configurations` and `table`, which say what is exported")
     if what.table is None:
-        rows = unmeasured_table(loaded, wanted or loaded.grid())
+        default = loaded.grid() if what.whole_range else loaded.candidates()
+        rows = unmeasured_table(loaded, wanted or default)
     else:
         rows = find_table(what.table) if isinstance(what.table, str) else what.table
         if rows.architecture != loaded.description.name:
@@ -155,7 +161,7 @@ def _measured(
         model = BundleModel(bundle)
         scores = evaluate(model, rows.configurations, windows, loaded.classes, step(report, "accuracy"))
         measured = [
-            row.model_copy(update={"accuracy": round(scores[row.configuration].accuracy, 6)})
+            row.model_copy(update=measured_fields(scores[row.configuration], loaded.classes))
             for row in rows.rows
         ]
         places = ", ".join([str(place) for place in data if not isinstance(place, Clip)])

@@ -50,6 +50,7 @@ from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.flops import count
 from a3d_edge.models.network import Clips
 from a3d_edge.table import ConfigurationBudgetTable, Row
+from a3d_edge.training.reports import Note, unheard
 from a3d_edge.video.sampler import pathways
 
 __all__ = [
@@ -94,8 +95,7 @@ def in_precisions(
     for row in table.rows:
         for precision in precisions:
             twin = row.configuration.at(precision)
-            own = {"configuration": twin, "precision": precision, "accuracy": None}
-            rows.setdefault(twin, row.model_copy(update=own))
+            rows.setdefault(twin, row.unmeasured(twin))
     kept = tuple(row for row in rows.values() if row.precision in precisions)
     return table.with_rows(kept)
 
@@ -109,14 +109,15 @@ def write_bundle(
     *,
     range_clips: Mapping[int, Clips] | None = None,
     measured: Measured | None = None,
+    note: Note = unheard,
 ) -> Bundle:
     """Write the bundle of a table's configurations to ``out`` and return it, verified.
 
     ``parity_clips[S]`` are windows, ``(N, 3, T_max, S, S)`` or ``[slow, fast]``; ``range_clips`` the same, to
     measure int8's activation ranges on (else the parity clips). ``measured``: called with the bundle before
-    it is in place, for the accuracy of its rows. Raises `UsageError` for a configuration that is not
-    calibrated or an ``out`` that holds anything but a bundle, `A3DEdgeError` when parity fails,
-    `ResourceError` when the disk is full.
+    it is in place, for the accuracy of its rows. ``note`` hears what is uncertain. Raises `UsageError` for a
+    configuration that is not calibrated or an ``out`` that holds anything but a bundle, `A3DEdgeError` when
+    parity fails, `ResourceError` when the disk is full.
     """
     checkpoint.model.eval()
     require_calibrated(checkpoint, table)
@@ -136,7 +137,7 @@ def write_bundle(
         bundle = replace(bundle, manifest=bundle.manifest.model_copy(update={"configurations": entries}))
         found = check_parity(checkpoint.model, bundle, parity_clips, lambda d, n: progress("parity", d, n))
         entries = {one: entry.model_copy(update={"parity": found[one]}) for one, entry in entries.items()}
-        final = with_int8_costs(bundle, table if measured is None else measured(bundle))
+        final = with_int8_costs(bundle, table if measured is None else measured(bundle), note)
         (work / TABLE).write_text(final.to_json(), encoding="utf-8")
         _write_manifest(_manifest(checkpoint, widths, entries, work), work / MANIFEST)
         Bundle.load(work)

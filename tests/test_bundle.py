@@ -7,6 +7,7 @@ import os
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -287,3 +288,19 @@ def test_a_bundle_may_lie_anywhere(
         assert network.classify(network.encode(np.zeros((1, 3, 18, 18), np.float32))).shape == (3,)
     finally:
         place.chmod(0o755)
+
+
+def test_a_threshold_is_that_of_the_configuration(bundle_folder: Path) -> None:
+    """None where the table has none for it; a class or configuration that is not there is refused."""
+    bundle = Bundle.load(bundle_folder)
+    one, other = bundle.configurations[:2]
+    row = bundle.table.row(one).model_copy(update={"thresholds": {CLASSES[0]: 0.4}, "temperature": 1.5})
+    changed = replace(bundle, table=bundle.table.with_rows([row, *bundle.table.rows[1:]]))
+    assert changed.threshold(one, CLASSES[0]) == 0.4
+    assert changed.threshold(one, CLASSES[1]) is None
+    assert changed.threshold(other, CLASSES[0]) is None
+    assert (changed.files_of(one).temperature, changed.files_of(other).temperature) == (1.5, 1.0)
+    with pytest.raises(UsageError, match="the bundle has no class 'hug'; it has right, down, still"):
+        changed.threshold(one, "hug")
+    with pytest.raises(UsageError, match=r"w0\.90-s32-t4 is not in the table"):
+        changed.threshold(Configuration(0.9, 32, 4), CLASSES[0])

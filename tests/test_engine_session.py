@@ -102,6 +102,19 @@ def test_scores_are_a_softmax(bundle: Bundle) -> None:
     assert scores.argmax() == logits.argmax()
 
 
+def test_scores_are_at_the_configuration_s_temperature(bundle: Bundle) -> None:
+    """The softmax of logits over it; logits, and so the label, stay."""
+    files = bundle.files_of(SMALLEST)
+    assert files.temperature == 1.0
+    plain, warm = (open_network(replace(files, temperature=t), threads=1) for t in (1.0, 2.5))
+    features = plain.encode(clip(SMALLEST))
+    logits = plain.logits(features).astype(np.float64)
+    np.testing.assert_array_equal(warm.logits(features), plain.logits(features))
+    for network, temperature in ((plain, 1.0), (warm, 2.5)):
+        raised = np.exp(logits / temperature)
+        np.testing.assert_allclose(network.classify(features), raised / raised.sum(), rtol=1e-5)
+
+
 def test_statistics_that_do_not_fit_the_probe_are_noticed(bundle: Bundle) -> None:
     """Statistics of another configuration, as if they had silently not been put in: refused on opening."""
     entries = dict(bundle.manifest.configurations)

@@ -52,6 +52,14 @@ def test_the_time_of_a_prediction_is_utc() -> None:
     assert prediction().fields()["time"] is None
 
 
+def test_whether_it_counts_as_seen_is_told_only_where_it_is_known() -> None:
+    """Programs by a field, people by a question mark."""
+    known, unseen, seen = (replace(prediction(), seen=seen) for seen in (None, False, True))
+    assert "seen" not in known.fields()
+    assert (unseen.fields()["seen"], seen.fields()["seen"]) == (False, True)
+    assert [one.shown_label for one in (known, unseen, seen)] == ["hug", "hug?", "hug"]
+
+
 def test_truth_is_told_only_where_it_is_known() -> None:
     """Of the demo alone."""
     assert "truth" not in prediction().fields()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from a3d_edge.exporters.int8_cost import ROUNDS, with_int8_costs
+from a3d_edge.exporters.int8_cost import AGREEING, DEAREST, MOST_ROUNDS, WINDOWS, steady_gain, with_int8_costs
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.profiling import turns
@@ -68,28 +68,37 @@ def table(*names: str) -> ConfigurationBudgetTable:
     return ConfigurationBudgetTable(architecture="tiny", measured_on="12 clips", rows=tuple(rows))
 
 
-def costs_on(board: Any, given: ConfigurationBudgetTable, monkeypatch: pytest.MonkeyPatch) -> Any:
+def costs_on(
+    board: Any,
+    given: ConfigurationBudgetTable,
+    monkeypatch: pytest.MonkeyPatch,
+    notes: list[str] | None = None,
+) -> Any:
+    """The table; ``notes`` takes what is said."""
     monkeypatch.setattr(turns, "time", board)
-    return with_int8_costs(board, given)
+    said: list[str] = [] if notes is None else notes
+    return with_int8_costs(board, given, said.append)
 
 
 def test_the_cost_is_the_ratio_of_medians(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of rounds in turns after one that warms up: 3 ms against 8, whatever disturbed three of seven rounds of
-    either; to three digits."""
+    """Of windows in turns after one that warms up: 3 ms against 8, whatever disturbed three of seven of
+    either in the first round; to three digits, and nothing to note."""
     board = Board(
         {
             WIDE.at("int8"): [7.0, 0.9, 0.003, 0.9, 0.003, 0.001, 0.003],
             WIDE: [9.0, 0.008, 0.008, 0.5, 0.5, 0.008, 0.001, 0.008],
         }
     )
-    found = costs_on(board, table(str(WIDE), f"{WIDE}-int8"), monkeypatch)
+    notes: list[str] = []
+    found = costs_on(board, table(str(WIDE), f"{WIDE}-int8"), monkeypatch, notes)
     assert {str(row.configuration): row.int8_cost for row in found.rows} == {
         f"{WIDE}-int8": 0.375,
         str(WIDE): None,
     }
-    rounds = [board.ran[i : i + 2] for i in range(0, len(board.ran), 2)]
-    assert [sorted(each) for each in rounds] == [["fp32", "int8"]] * (1 + ROUNDS)  # the first does not count
-    assert {each[0] for each in rounds} == {"int8", "fp32"}
+    assert notes == []
+    turns_taken = [board.ran[i : i + 2] for i in range(0, len(board.ran), 2)]
+    assert [sorted(each) for each in turns_taken] == [["fp32", "int8"]] * (1 + WINDOWS) * AGREEING
+    assert {each[0] for each in turns_taken} == {"int8", "fp32"}
     assert board.opened == [f"{WIDE}-int8", str(WIDE)]
     rounded = costs_on(Board({WIDE.at("int8"): [1.0], WIDE: [3.0]}), found, monkeypatch)
     assert [row.int8_cost for row in rounded.rows] == [0.333, None]
@@ -128,3 +137,57 @@ def test_a_cost_from_before_is_measured_anew(monkeypatch: pytest.MonkeyPatch) ->
     assert str(old.rows[0].configuration) == f"{WIDE}-int8"
     found = costs_on(Board({WIDE.at("int8"): [0.004], WIDE: [0.01]}), old, monkeypatch)
     assert [row.int8_cost for row in found.rows] == [0.4, None]
+
+
+def rounds(*ratios: float, each_ms: float = 1.0) -> Any:
+    """What measures rounds of these ratios, the last one from then on; ``asked`` counts."""
+    left = list(ratios)
+
+    def measure() -> tuple[list[float], list[float]]:
+        measure.asked += 1  # type: ignore[attr-defined]
+        ratio = left.pop(0) if len(left) > 1 else left[0]
+        return [ratio * each_ms] * 7, [each_ms] * 7
+
+    measure.asked = 0  # type: ignore[attr-defined]
+    return measure
+
+
+def test_it_is_measured_until_rounds_agree() -> None:
+    """Within 5 %; what came before does not count."""
+    measure = rounds(0.9, 0.5, 0.41, 0.40, 0.42)
+    gain = steady_gain(measure)
+    assert measure.asked == 5
+    assert (gain.ratio, gain.steady) == (pytest.approx(0.41), True)
+    assert gain.noise == pytest.approx(0.01 / 0.41)
+
+
+def test_a_busy_machine_does_not_keep_it_forever() -> None:
+    """After nine rounds, or ten seconds, it is the median of all, and said to be uncertain."""
+    unrest = [0.3, 0.6, 0.4, 0.7, 0.3, 0.6, 0.4, 0.5, 0.9, 0.1]
+    measure = rounds(*unrest)
+    gain = steady_gain(measure)
+    assert measure.asked == MOST_ROUNDS == 9
+    assert (gain.ratio, gain.steady, gain.noise) == (0.5, False, pytest.approx(0.6))
+    slow = rounds(0.4, 0.6, 0.5, each_ms=500.0)  # 4.9 and 5.6 s
+    assert (steady_gain(slow).ratio, slow.asked) == (0.5, 2)
+
+
+def test_what_is_uncertain_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one sentence with every row and by how much; the figure is in the table all the same."""
+    unrest = [ms / 1000 for ms in (2, 6) * 5 for _ in range(1 + WINDOWS)]
+    board = Board({WIDE.at("int8"): unrest, WIDE: [0.010]})
+    notes: list[str] = []
+    found = costs_on(board, table(str(WIDE), f"{WIDE}-int8"), monkeypatch, notes)
+    assert [row.int8_cost for row in found.rows] == [0.2, None]
+    assert notes == [f"the cost of int8 is uncertain, this machine is busy or slow: {WIDE}-int8 (± 100%)"]
+
+
+def test_no_cost_is_above_one_and_a_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A larger one is clamped, and what it was is said."""
+    board = Board({WIDE.at("int8"): [0.040], WIDE: [0.010]})
+    notes: list[str] = []
+    found = costs_on(board, table(str(WIDE), f"{WIDE}-int8"), monkeypatch, notes)
+    assert [row.int8_cost for row in found.rows] == [None, DEAREST]
+    assert notes == [
+        f"int8 was slower than fp32 here, 1.5 is written as its cost: {WIDE}-int8 (4.00 of fp32)"
+    ]

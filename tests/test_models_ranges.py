@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
+from fixtures_bundle import tiny_slow
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
-from a3d_edge.models.ranges import RANGES, find_range
+from a3d_edge.models.ranges import RANGES, candidates, find_range
 
 
 def test_the_wide_range_has_the_paper_s_96_configurations_and_the_largest() -> None:
@@ -77,3 +79,56 @@ def test_an_unknown_range_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError) as caught:
         find_range("0.5")
     assert str(caught.value) == "unknown `range_name` '0.5'; there are 0.016, 0.06"
+
+
+def test_twelve_candidates_stand_for_the_wide_range() -> None:
+    """Largest and smallest, each dimension alone half-way and to its end, and several together; in order."""
+    pytest.importorskip("torch")
+    found = candidates(RANGES["0.016"], tiny_slow().model_copy(update={"size": 224, "frames": 8}))
+    assert [str(c) for c in found] == [
+        "w1.00-s256-t8",  # the largest
+        "w1.00-s224-t8",  # full size
+        "w0.70-s224-t8",  # narrower alone
+        "w0.50-s224-t8",
+        "w1.00-s224-t4",  # fewer frames alone
+        "w1.00-s224-t2",
+        "w0.90-s192-t6",  # all together
+        "w1.00-s160-t8",  # smaller alone
+        "w0.70-s160-t4",
+        "w0.60-s160-t4",
+        "w1.00-s128-t8",
+        "w0.50-s128-t2",  # the smallest
+    ]
+
+
+@pytest.mark.parametrize("name", ["0.016", "0.06"])
+@pytest.mark.parametrize(("size", "frames"), [(224, 8), (112, 4), (32, 1)])
+def test_candidates_of_every_count(name: str, size: int, frames: int) -> None:
+    """So many, those of a smaller count among them, of the grid and in its order; in the end all of it."""
+    pytest.importorskip("torch")
+    description = tiny_slow().model_copy(update={"size": size, "frames": frames})
+    grid = RANGES[name].grid(size, frames)
+    fewer: set[Configuration] = set()
+    for count in range(2, len(grid) + 1):
+        found = candidates(RANGES[name], description, count)
+        assert len(found) == count
+        assert fewer < set(found)
+        assert [c for c in grid if c in set(found)] == found
+        assert {grid[0], grid[-1]} <= set(found)
+        fewer = set(found)
+    assert candidates(RANGES[name], description, 1000) == grid
+
+
+def test_more_candidates_fill_the_gaps_in_cost() -> None:
+    """No two neighbours of 24 differ by more than a half in what they cost."""
+    pytest.importorskip("torch")
+    found = candidates(RANGES["0.016"], tiny_slow().model_copy(update={"size": 224, "frames": 8}), 24)
+    costs = sorted(c.width**2 * c.size**2 * c.frames for c in found)
+    assert max(b / a for a, b in pairwise(costs)) < 1.6
+
+
+def test_one_candidate_is_refused() -> None:
+    """There are always two ends."""
+    pytest.importorskip("torch")
+    with pytest.raises(UsageError, match="1 candidates are too few: the largest and the smallest are always"):
+        candidates(RANGES["0.016"], tiny_slow(), 1)

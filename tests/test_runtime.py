@@ -154,6 +154,29 @@ def test_a_prediction_tells_why_its_configuration_runs(bundle: Bundle, tmp_path:
     assert {p.source for p in told.predictions} == {str(path)}
 
 
+def test_what_counts_as_seen_depends_on_the_configuration_that_answered(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    """Each has thresholds, and a temperature, of its own; without them, nothing is said of it."""
+    known = {
+        SMALLEST: {"thresholds": dict.fromkeys(bundle.classes, 0.0)},
+        LARGEST: {"thresholds": dict.fromkeys(bundle.classes, 1.0), "temperature": 50.0},
+    }
+    rows = [row.model_copy(update=known.get(row.configuration, {})) for row in bundle.table.rows]
+    path = write_video(tmp_path / "clip.avi", 24)
+    plain, told = (
+        run(one, open_source(path), controller=Cycle([SMALLEST, LARGEST, CONFIGURATIONS[1]]))[1].predictions
+        for one in (bundle, replace(bundle, table=bundle.table.with_rows(rows)))
+    )
+    expected = {SMALLEST: True, LARGEST: False, CONFIGURATIONS[1]: None}
+    assert {p.configuration for p in told} == set(expected)
+    assert [p.seen for p in told] == [expected[p.configuration] for p in told]
+    assert {p.seen for p in plain} == {None}
+    assert [p.label for p in plain] == [p.label for p in told]
+    for before, after in zip(plain, told, strict=True):
+        assert (after.score < before.score) == (after.configuration == LARGEST)
+
+
 @pytest.mark.parametrize("hop", [1, 3, 5, 16])
 def test_a_windows_prediction_does_not_depend_on_the_hop(bundle: Bundle, tmp_path: Path, hop: int) -> None:
     """On a real file, window by window."""

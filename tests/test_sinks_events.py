@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from fixtures_bundle import frames_of
+from fixtures_events import kind_of
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import ResourceError
@@ -72,6 +74,20 @@ def test_predictions_are_lines_on_stdout_and_nothing_else_is() -> None:
         "switch w1.00-s224-t8 -> w0.50-s128-t2: others use 90 % of the CPU [cpu]",
         "warning: careful",
     ]
+
+
+def test_a_label_that_does_not_count_as_seen_has_a_question_mark() -> None:
+    """In the text; JSON has the label as it is, and a field."""
+    events, out, _ = text_events()
+    lines = io.StringIO()
+    for seen in (True, False):
+        one = replace(prediction(), seen=seen)
+        events.prediction(one)
+        JsonEvents(JsonLines(lines), io.StringIO()).prediction(one)
+    assert [line.split()[2] for line in out.getvalue().splitlines()] == ["hug", "hug?"]
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [kind_of(line) for line in told] == ["prediction"] * 2
+    assert [(line["label"], line["seen"]) for line in told] == [("hug", True), ("hug", False)]
 
 
 def test_the_summary_for_people() -> None:

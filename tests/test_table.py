@@ -275,3 +275,45 @@ def test_a_row_holds_a_configuration_and_a_file_its_name() -> None:
     assert one.model_dump(mode="json")["configuration"] == f"{one.configuration:s}" == "w0.50-s128-t2"
     with pytest.raises(ValueError, match="a configuration is written as a string, not as int"):
         Row.model_validate({"configuration": 5, "gflops": 1.0, "params_m": 1.0})
+
+
+def test_what_is_not_known_of_reliability_is_not_written() -> None:
+    """A table of an older version is byte for byte what it was; one that has it is read back whole."""
+    old = table(SMALL, LARGE)
+    names = {"clips", "accuracy_interval", "recall", "calibration_error", "temperature", "thresholds"}
+    assert not any(name in old.to_json() for name in names)
+    assert [*json.loads(old.to_json())["rows"][0]] == [
+        "configuration", "gflops", "precision", "int8_cost", "accuracy", "streaming_gflops", "params_m",
+    ]  # fmt: skip
+    known = {
+        "clips": 72,
+        "accuracy_interval": (0.6, 0.8),
+        "recall": {"hug": 0.5, "point": 0.9},
+        "calibration_error": 0.04,
+        "temperature": 1.7,
+        "thresholds": {"hug": 0.4, "point": 0.6},
+    }
+    full = table(Row(configuration="w0.50-s128-t2", gflops=0.9, params_m=1.0, accuracy=0.64, **known), LARGE)
+    again = ConfigurationBudgetTable.model_validate_json(full.to_json())
+    assert again == full
+    assert again.rows[0].model_dump(include=names) == known
+    assert names <= set(json.loads(full.to_json())["rows"][0])
+    assert full.rows[0].unmeasured(Configuration(0.5, 128, 2, "int8")) == Row(
+        configuration="w0.50-s128-t2-int8", gflops=0.9, params_m=1.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"temperature": 0}, r"rows\[1\].temperature: Input should be greater than 0"),
+        ({"thresholds": {"hug": 1.5}}, r"rows\[1\].thresholds.hug: Input should be less than or equal to 1"),
+        ({"recall": {"hug": -0.1}}, r"rows\[1\].recall.hug: Input should be greater than or equal to 0"),
+        ({"accuracy_interval": [0.8, 0.6]}, r"rows\[1\]: Value error, accuracy_interval does not ascend"),
+        ({"clips": 0}, r"rows\[1\].clips: Input should be greater than or equal to 1"),
+    ],
+)
+def test_reliability_that_cannot_be_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    """By its key."""
+    with pytest.raises(BundleError, match=message):
+        ConfigurationBudgetTable.load(written(tmp_path / "table.json", **change))

@@ -40,9 +40,15 @@ def test_clips_become_a_calibrated_checkpoint(run: Any, tmp_path: Path) -> None:
     def report(what: str, done: int, total: int) -> None:
         told[what] = (done, total)
 
-    trained = run(ONE, calibration_clips=3, report=report)
+    notes: list[str] = []
+    trained = run(ONE, calibration_clips=3, report=report, note=notes.append)
     written = load(tmp_path / "net.pth")
-    assert set(statistics(written.model)) == {str(c) for c in trained.grid()}
+    assert set(statistics(written.model)) == {str(c) for c in trained.candidates()}
+    assert (len(trained.candidates()), len(trained.grid())) == (12, 46)
+    assert notes == [
+        "calibrating 12 of the range's 46 configurations on 3 clips; where others are measured or exported, "
+        "name `calibration` clips"
+    ]
     assert written.classes == trained.classes == ("down", "right", "still")
     assert written.origin["settings"] == asdict(ONE.settings())
     assert (written.origin["data"], written.origin["batch"], written.origin["steps"]) == (["list.csv"], 4, 3)

@@ -21,6 +21,7 @@ from a3d_edge.configuration import Configuration  # noqa: E402
 from a3d_edge.errors import A3DEdgeError, DataWarning, ResourceError, UsageError  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint, save  # noqa: E402
 from a3d_edge.models.slow import Slow  # noqa: E402
+from a3d_edge.training import evaluation  # noqa: E402
 from a3d_edge.training.clips import list_clips  # noqa: E402
 from a3d_edge.training.decode import FrameCache  # noqa: E402
 from a3d_edge.training.evaluation import WindowSet, evaluate  # noqa: E402
@@ -154,6 +155,8 @@ def test_a_file_that_is_none_is_refused(scores: ScoresFile, content: str) -> Non
         "{}",
         '{"clip": 12, "summed": [[1, 2, 3], [1, 2, 3]]}',
         '{"clip": 1, "summed": [[1, 2, 3]]}',
+        '{"clip": 1, "windows": [[1, 2, 3], [1, 2, 3]]}',
+        '{"clip": 1, "summed": [[[1, 2, 3]], [[1, 2, 3]]]}',
     ],
 )
 def test_a_damaged_line_is_refused(scores: ScoresFile, line: str) -> None:
@@ -321,3 +324,42 @@ def test_a_clip_that_cannot_be_read_is_in_no_file_and_tried_again(
     again = evaluate_shared(*measured)
     assert again is not None
     assert [len(of.truth) for of in again.values()] == [3, 3]
+
+
+def test_scores_of_single_windows_come_back_and_older_files_go_on(
+    windows: WindowSet, scores: ScoresFile, tiny_network: Slow
+) -> None:
+    """In full precision. Where some clips' sums alone are there, written by an older version, only sums."""
+    measured = (tiny_network, CONFIGURATIONS, windows, CLASSES, Share(), scores)
+    whole = evaluate_shared(*measured)
+    read = evaluate_shared(*measured)
+    lines = scores.path.read_text().splitlines()
+    first = json.loads(lines[1])
+    lines[1] = json.dumps({"clip": first["clip"], "summed": np.sum(first["windows"], axis=1).tolist()})
+    scores.path.write_text("\n".join(lines[:7]) + "\n")
+    older = evaluate_shared(*measured)
+    assert whole is not None
+    assert read is not None
+    assert older is not None
+    for configuration in CONFIGURATIONS:
+        found = whole[configuration]
+        assert found.windows is not None
+        assert found.windows.shape == (12, 2, 3)
+        np.testing.assert_array_equal(read[configuration].windows, found.windows)
+        assert older[configuration].windows is None
+        np.testing.assert_allclose(older[configuration].summed, found.summed, rtol=1e-6)
+
+
+def test_too_many_scores_are_kept_as_sums(
+    windows: WindowSet, tiny_network: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of the paper's views, which are no windows that run sees."""
+    apart = evaluate(tiny_network, CONFIGURATIONS, windows, CLASSES)
+    monkeypatch.setattr(evaluation, "KEPT_SCORES", 12 * 2 * 2 * 3 - 1)
+    summed = evaluate(tiny_network, CONFIGURATIONS, windows, CLASSES)
+    paper = evaluate(tiny_network, CONFIGURATIONS, replace(windows, views=10, protocol="paper"), CLASSES)
+    for configuration in CONFIGURATIONS:
+        assert apart[configuration].windows is not None
+        assert summed[configuration].windows is None
+        assert paper[configuration].windows is None
+        np.testing.assert_allclose(summed[configuration].summed, apart[configuration].summed, rtol=1e-6)

@@ -19,6 +19,7 @@ from a3d_edge.cli.measuring import (
     ProtocolOption,
     ScoresOption,
     ViewsOption,
+    WholeRangeOption,
     measuring_progress,
 )
 from a3d_edge.cli.notices import say
@@ -41,8 +42,12 @@ def evaluate(
     cache: CacheOption = None,
     configuration: Annotated[
         list[str] | None,
-        typer.Option("--configuration", help="Such as w0.50-s112-t4; repeatable; default all."),
+        typer.Option(
+            "--configuration",
+            help="Such as w0.50-s112-t4; repeatable; default: all of a bundle, about 12 of a checkpoint.",
+        ),
     ] = None,
+    whole_range: WholeRangeOption = False,
     json_lines: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")] = False,
 ) -> None:
     """Accuracy of configurations: the label of a clip is the highest mean score over its windows.
@@ -58,7 +63,9 @@ def evaluate(
     )
     wanted = [Configuration.parse(name) for name in configuration or []]
     with measuring_progress(log=not json_lines) as report:
-        found = training.evaluate(checkpoint, data, how, configurations=wanted, report=report, note=say)
+        found = training.evaluate(
+            checkpoint, data, how, configurations=wanted, whole_range=whole_range, report=report, note=say
+        )
     if found is not None:  # under torchrun the first process prints
         _tell(found, how, json_lines)
 

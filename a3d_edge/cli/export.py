@@ -33,6 +33,9 @@ def export(
     configuration: list[str] = typer.Option(
         None, "--configuration", help="Export only this one; repeatable."
     ),
+    whole_range: bool = typer.Option(
+        False, "--all", help="Export every configuration of the range, not about 12 that stand for it."
+    ),
     calibration: list[Path] = typer.Option(
         None, "--calibration", help="Training clips: CSV or class folders."
     ),
@@ -60,6 +63,7 @@ def export(
     what = Exporting(
         table=table,
         configurations=[Configuration.parse(name) for name in configuration or []],
+        whole_range=whole_range,
         precisions=precisions,
         range_name=range_name,
         calibration=calibration or [],

@@ -14,6 +14,8 @@ FLAGS = {
     "input_kind": "--input",
     "smoothing": "--label-smoothing",
     "every": "--switch-every",
+    "whole_range": "--all",
+    "configurations": "--configuration",
 }
 """By the parameter's name; below, those whose option is called otherwise."""
 

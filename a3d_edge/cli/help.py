@@ -25,7 +25,7 @@ GROUPS = {
     "Data": "--data --val --share --fold --classes --rendered --rendered-share --balanced --draw --mirror "
     "--validation --views --protocol",
     "Network": "--bundle --checkpoint --arch --init --key --input --aspect --window --range --table "
-    "--configuration --precision --width --size --frames",
+    "--configuration --all --precision --width --size --frames",
     "Budget": "--budget --profile --hop --switch-every",
     "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
     "--dropout --no-mutual --students-from --patience --seed --resume --tensorboard",
@@ -36,7 +36,7 @@ GROUPS = {
     "Picture": "--x --deadline --title --pareto --label --start",
     "Ending": "--max-predictions --seconds",
     "Output": "--out --json --save --save-profile --save-profile-as --scores --overwrite --show "
-    "--all --all-rows --names --verbose --quiet",
+    "--all-rows --names --verbose --quiet",
 }
 """In the order in which they are shown; what is in none comes last. An option has one group everywhere."""
 

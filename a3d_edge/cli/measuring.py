@@ -24,6 +24,9 @@ CalibrationClipsOption = Annotated[
 NoCalibrationOption = Annotated[
     bool, typer.Option("--no-calibration", help="Full-width statistics for all, to compare.")
 ]
+WholeRangeOption = Annotated[
+    bool, typer.Option("--all", help="Every configuration of the range, not about 12 that stand for it.")
+]
 ViewsOption = Annotated[int, typer.Option("--views", help="Windows a clip, softmax averaged.", min=1)]
 ProtocolOption = Annotated[
     str | None,

@@ -21,13 +21,16 @@ from a3d_edge.cli.measuring import (
     ProtocolOption,
     ScoresOption,
     ViewsOption,
+    WholeRangeOption,
     measuring_progress,
 )
 from a3d_edge.cli.notices import say
 from a3d_edge.outputs import claim
 
 if TYPE_CHECKING:
-    from a3d_edge.table import ConfigurationBudgetTable
+    from collections.abc import Callable
+
+    from a3d_edge.table import ConfigurationBudgetTable, Row
 
 app = typer.Typer(help="Configuration–budget tables.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -46,13 +49,14 @@ def build(
     scores: ScoresOption = None,
     device: DeviceOption = "cpu",
     cache: CacheOption = None,
+    whole_range: WholeRangeOption = False,
     all_rows: Annotated[
-        bool, typer.Option("--all-rows", help="Keep every configuration, not only the Pareto front.")
+        bool, typer.Option("--all-rows", help="Keep every measured row, not only the Pareto front.")
     ] = False,
     overwrite: OverwriteOption = False,
     json_lines: Annotated[bool, typer.Option("--json", help="Rows as JSON Lines on stdout.")] = False,
 ) -> None:
-    """Measure the accuracy of every configuration, add its cost, select the Pareto front."""
+    """Measure the accuracy of configurations, add their cost, select the Pareto front."""
     require("train", "torch", "av")
     from a3d_edge.files import write_atomically
     from a3d_edge.training import Measuring, build_table
@@ -62,7 +66,7 @@ def build(
         fold, calibration or [], calibration_clips, no_calibration, views, protocol, scores, device, cache
     )
     with measuring_progress(log=not json_lines) as report:
-        table = build_table(checkpoint, data, how, report=report, note=say)
+        table = build_table(checkpoint, data, how, whole_range=whole_range, report=report, note=say)
     if table is None:  # under torchrun the first process writes
         return
     kept = table if all_rows else table.pareto()
@@ -110,10 +114,53 @@ def _print(table: ConfigurationBudgetTable, json_lines: bool) -> None:
         for row in table.rows:
             emit("row", row.model_dump(mode="json"))
         return
-    largest = max(row.cost for row in table.rows)
+    largest, more = max(row.cost for row in table.rows), _columns(table)
     typer.echo(f"{table.architecture}{': accuracy on ' + table.measured_on if table.measured_on else ''}")
-    typer.echo(f"{'configuration':20} {'GFLOPs':>9} {'budget':>7} {'params M':>9} {'accuracy':>9}")
+    head = " ".join(head for head, _ in more)
+    typer.echo(f"{'configuration':20} {'GFLOPs':>9} {'budget':>7} {'params M':>9} {head}")
     for row in table.rows:
-        accuracy = f"{row.accuracy:9.1%}" if row.accuracy is not None else f"{'-':>9}"
         cost = f"{row.gflops:9.4f} {row.cost / largest:7.3f} {row.params_m:9.3f}"
-        typer.echo(f"{row.configuration:20} {cost} {accuracy}")
+        typer.echo(f"{row.configuration:20} {cost} {' '.join(tell(row) for _, tell in more)}".rstrip())
+
+
+def _columns(table: ConfigurationBudgetTable) -> list[tuple[str, Callable[[Row], str]]]:
+    """What is told of accuracy, and how: a column only where some row has it."""
+    columns: list[tuple[str, bool, Callable[[Row], str]]] = [
+        (f"{'accuracy':>9}", not any(row.accuracy_interval for row in table.rows), _share),
+        (f"{'accuracy':>13}", any(row.accuracy_interval for row in table.rows), _accuracy),
+        (f"{'calibration error':>17}", any(r.calibration_error is not None for r in table.rows), _error),
+        (f"{'temperature':>11}", any(row.temperature is not None for row in table.rows), _temperature),
+        ("  lowest recall", any(row.recall for row in table.rows), _lowest_recall),
+    ]
+    return [(head, tell) for head, shown, tell in columns if shown]
+
+
+def _share(row: Row) -> str:
+    return f"{row.accuracy:9.1%}" if row.accuracy is not None else f"{'-':>9}"
+
+
+def _accuracy(row: Row) -> str:
+    """Such as ``74.1 % ± 5``: half of the interval of 95 % confidence."""
+    if row.accuracy is None:
+        return f"{'-':>13}"
+    interval = row.accuracy_interval
+    return (
+        f"{row.accuracy * 100:.1f} %{f' ± {(interval[1] - interval[0]) * 50:.0f}' if interval else ''}".rjust(
+            13
+        )
+    )
+
+
+def _error(row: Row) -> str:
+    return f"{'-' if row.calibration_error is None else format(row.calibration_error, '.3f'):>17}"
+
+
+def _temperature(row: Row) -> str:
+    return f"{1.0 if row.temperature is None else row.temperature:11.2f}"
+
+
+def _lowest_recall(row: Row) -> str:
+    if not row.recall:
+        return "  -"
+    name = min(row.recall, key=row.recall.__getitem__)
+    return f"  {row.recall[name]:.0%} {name}"

@@ -76,7 +76,7 @@ class NetworkFiles:
     ``frame``, ``clip``, ``volume``: graph files by form, see `a3d_edge.manifest.WidthEntry`; ``beside``: the
     files that graphs may read; ``own``: the tensors that the configuration has of its own, which replace the
     graphs'; ``probe``: the logits that the probe input gives; ``weight_bytes``: what the weights take when
-    they are loaded.
+    they are loaded; ``temperature``: what logits are divided by before they become scores.
     """
 
     configuration: Configuration
@@ -92,6 +92,7 @@ class NetworkFiles:
     own: TensorBlock
     probe: tuple[float, ...]
     weight_bytes: int
+    temperature: float = 1.0
 
     @property
     def pathways(self) -> tuple[Pathway, ...]:

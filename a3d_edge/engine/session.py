@@ -55,7 +55,8 @@ class Network(Protocol):
         features, or the pictures themselves where the network has no frame stage."""
 
     def classify(self, *features: Features) -> NDArray[np.float32]:
-        """Class scores (softmax) of one window: ``(T, S/8, S/8, C)`` of every pathway ``-> (classes,)``."""
+        """Class scores of one window, ``(T, S/8, S/8, C)`` of every pathway ``-> (classes,)``: softmax of the
+        logits over the configuration's temperature."""
 
     def classify_clip(self, images: Sequence[NDArray[np.uint8]]) -> tuple[str, float]:
         """Label and score of a window's BGR frames; see `BundleNetwork.classify_clip`."""
@@ -96,7 +97,7 @@ class BundleNetwork:
         return logits
 
     def classify(self, *features: Features) -> NDArray[np.float32]:
-        logits = self.logits(*features).astype(np.float64)
+        logits = self.logits(*features).astype(np.float64) / self._files.temperature
         scores = np.exp(logits - logits.max())
         return np.asarray(scores / scores.sum(), np.float32)
 

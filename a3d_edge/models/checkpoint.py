@@ -23,7 +23,7 @@ from a3d_edge.files import write_atomically
 from a3d_edge.labels import labels_of
 from a3d_edge.models.layers import SlimBatchNorm
 from a3d_edge.models.network import NetworkDescription, SlimNetwork
-from a3d_edge.models.ranges import find_range
+from a3d_edge.models.ranges import candidates, find_range
 from a3d_edge.models.recognise import what_is
 from a3d_edge.models.registry import read_description
 from a3d_edge.table import validation_message
@@ -62,6 +62,10 @@ class Checkpoint:
     def grid(self) -> list[Configuration]:
         """Every configuration of the range it was trained over."""
         return find_range(self.range_name).grid(self.description.size, self.description.frames)
+
+    def candidates(self) -> list[Configuration]:
+        """The few of them that stand for all, see `a3d_edge.models.ranges.candidates`."""
+        return candidates(find_range(self.range_name), self.description)
 
 
 def load_checkpoint(path: str | Path) -> SlimNetwork:

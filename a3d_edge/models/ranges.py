@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 
-__all__ = ["RANGES", "Range", "find_range"]
+if TYPE_CHECKING:
+    from a3d_edge.models.network import NetworkDescription
+
+__all__ = ["RANGES", "Range", "candidates", "find_range"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +78,55 @@ def find_range(name: str) -> Range:
     if name not in RANGES:
         raise UsageError(f"unknown `range_name` '{name}'; there are {', '.join(RANGES)}")
     return RANGES[name]
+
+
+def candidates(within: Range, description: NetworkDescription, count: int = 12) -> list[Configuration]:
+    """So many configurations of a network's grid, in its order, that stand for all; all if it has fewer.
+
+    First the largest and the smallest; then full size, and from there to the end of each dimension alone;
+    then half-way down all dimensions together, and each alone; then a quarter and three quarters down all of
+    them (that is 12); then what costs most differently from all others (on a logarithmic scale), until there
+    are enough. Raises `UsageError` for fewer than two.
+    """
+    if count < 2:
+        raise UsageError(
+            f"{count} candidates are too few: the largest and the smallest are always among them"
+        )
+    grid = within.grid(description.size, description.frames)
+    chosen = set(grid[:1])
+    for one in (*_along(grid[1:]), *_between(grid)):
+        if len(chosen) >= count:
+            break
+        chosen.add(one)
+    return [one for one in grid if one in chosen]
+
+
+def _along(grid: list[Configuration]) -> Iterator[Configuration]:
+    """The smallest of a grid, and what lies on the lines to it and along its dimensions."""
+    levels = [
+        sorted(values, reverse=True)
+        for values in ({c.width for c in grid}, {c.size for c in grid}, {c.frames for c in grid})
+    ]
+    alone, together = ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (1, 1, 1)
+
+    def at(share: float, down: tuple[int, ...]) -> Configuration:
+        places = [math.floor(share * d * (len(of) - 1) + 0.5) for d, of in zip(down, levels, strict=True)]
+        width, size, frames = (of[place] for place, of in zip(places, levels, strict=True))
+        return Configuration(width, int(size), int(frames))
+
+    yield at(1.0, together)
+    yield at(0.0, together)
+    yield from (at(1.0, one) for one in alone)
+    yield at(0.5, together)
+    yield from (at(0.5, one) for one in alone)
+    yield from (at(0.25, together), at(0.75, together))
+
+
+def _between(grid: list[Configuration]) -> Iterator[Configuration]:
+    """The whole grid, each time what is farthest in cost from all that came before."""
+    prices = {c: math.log(c.width**2 * c.size**2 * c.frames) for c in grid}
+    before = set(_along(grid[1:]))
+    while left := [c for c in grid if c not in before]:
+        found = max(left, key=lambda c: min(abs(prices[c] - prices[other]) for other in before))
+        before.add(found)
+        yield found

@@ -26,7 +26,7 @@ class PictureEvents(Events):
     def frame(self, frame: Frame, latest: Prediction | None) -> None:
         picture = draw_overlay(
             frame.image,
-            label=latest.label if latest else None,
+            label=latest.shown_label if latest else None,
             score=latest.score if latest else 0.0,
             configuration=str(latest.configuration) if latest else "",
             latency_ms=latest.latency_ms if latest else 0.0,

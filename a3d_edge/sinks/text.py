@@ -14,7 +14,10 @@ FAR, KEPT = 10, 5
 
 
 class TextEvents(Events):
-    """One line a prediction: time, label, score, configuration, latency, and what the demo was acting."""
+    """One line a prediction: time, label, score, configuration, latency, and what the demo was acting.
+
+    A label that does not count as seen at its configuration has a question mark: ``hug?``.
+    """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, self._err = out, err
@@ -24,7 +27,7 @@ class TextEvents(Events):
     def prediction(self, prediction: Prediction) -> None:
         p = prediction
         notes = (f"  acting: {p.truth}" if p.truth else "") + ("  (padded)" if p.padded else "")
-        answer = f"{p.stream_time_s:9.2f} s  {p.label:<12} {p.score:4.0%}"
+        answer = f"{p.stream_time_s:9.2f} s  {p.shown_label:<12} {p.score:4.0%}"
         self._write(f"{answer}  {p.configuration}  {p.latency_ms:6.1f} ms{notes}")
 
     def switch(self, switch: Switch) -> None:

@@ -20,7 +20,16 @@ from a3d_edge.training.windows import Protocol, Window, paper_views, runtime_vie
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
-__all__ = ["Scores", "WindowSet", "by_configuration", "clip_scores", "evaluate", "leaving_out", "truth_of"]
+__all__ = [
+    "ClipScores",
+    "Scores",
+    "WindowSet",
+    "by_configuration",
+    "clip_scores",
+    "evaluate",
+    "leaving_out",
+    "truth_of",
+]
 
 HELD_VALUES = 2**24
 """Input values that one forward pass of an evaluation takes at most, unless a single window has more: 64 MiB,
@@ -30,7 +39,14 @@ BATCH_VALUES = 2**26
 """The same for a batch that batch norms are calibrated on, which is to be large: 256 MiB, 14 windows of
 SlowFast 4×16 at 224²."""
 
+KEPT_SCORES = 2**28
+"""Scores of single windows that a measurement keeps apart at most, 1 GiB; of more, only their sums."""
+
 Summed = NDArray[np.float64]
+Windows = NDArray[np.float32]
+ClipScores = Summed | Windows
+"""Of one clip: of each of its windows ``(configurations, windows, classes)``, or summed
+``(configurations, classes)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +105,14 @@ class WindowSet:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Summed softmax scores of every clip ``(clips, classes)`` and its true class ``(clips,)``."""
+    """Summed softmax scores of every clip ``(clips, classes)`` and its true class ``(clips,)``.
+
+    ``windows``: those of each window ``(clips, windows, classes)``, if they were kept apart.
+    """
 
     summed: Summed
     truth: NDArray[np.intp]
+    windows: Windows | None = None
 
     @property
     def accuracy(self) -> float:
@@ -125,13 +145,13 @@ def evaluate(
     computed, `SourceError` when no clip can be read.
     """
     truth = truth_of(windows.clips, classes)
-    summed: dict[int, Summed] = {}
+    found: dict[int, ClipScores] = {}
     with leaving_out(len(windows.clips)) as tried:
         for number in range(len(windows.clips)):
             with tried():
-                summed[number] = clip_scores(model, configurations, windows, number)
+                found[number] = clip_scores(model, configurations, windows, number)
             progress(number + 1, len(windows.clips))
-    return by_configuration(configurations, summed, truth)
+    return by_configuration(configurations, found, truth)
 
 
 @contextmanager
@@ -155,24 +175,26 @@ def leaving_out(clips: int) -> Iterator[Callable[[], AbstractContextManager[None
 
 def clip_scores(
     model: nn.Module, configurations: Sequence[Configuration], windows: WindowSet, number: int
-) -> Summed:
-    """Softmax scores of one clip, summed over its windows: ``(configurations, classes)``.
+) -> ClipScores:
+    """Softmax scores of one clip: of each window as run sees them, unless that is too much; else summed.
 
     Runs on the model's device, in eval mode; the model is left in the mode it was in. The clip is decoded
     once, and its windows are prepared once per size.
     """
     device = next(model.parameters()).device
     decoded = windows.cache.get(windows.clips[number])
-    summed: dict[int, Summed | float] = dict.fromkeys(range(len(configurations)), 0.0)
+    found: dict[int, list[Tensor]] = {place: [] for place in range(len(configurations))}
     with _eval_mode(model), torch.inference_mode():
         for size in sorted({c.size for c in configurations}):
             here = [(place, c) for place, c in enumerate(configurations) if c.size == size]
             for clips in windows.of_clip(decoded, size):
                 moved = _to(clips, device)
                 for place, configuration in here:
-                    scores = model(moved, configuration).softmax(dim=1).double().sum(dim=0)
-                    summed[place] = summed[place] + scores.cpu().numpy()
-    return np.stack([np.asarray(scores) for scores in summed.values()])
+                    found[place].append(model(moved, configuration).softmax(dim=1).float().cpu())
+    scores = torch.stack([torch.cat(parts) for parts in found.values()])
+    if windows.protocol == "runtime" and scores.numel() * len(windows.clips) <= KEPT_SCORES:
+        return scores.numpy()
+    return scores.double().sum(dim=1).numpy()
 
 
 def truth_of(clips: Sequence[Clip], classes: Sequence[str]) -> NDArray[np.intp]:
@@ -181,12 +203,22 @@ def truth_of(clips: Sequence[Clip], classes: Sequence[str]) -> NDArray[np.intp]:
 
 
 def by_configuration(
-    configurations: Sequence[Configuration], summed: Mapping[int, Summed], truth: NDArray[np.intp]
+    configurations: Sequence[Configuration], found: Mapping[int, ClipScores], truth: NDArray[np.intp]
 ) -> dict[Configuration, Scores]:
-    """The `clip_scores` by clip number, sorted into `Scores` of every configuration."""
-    numbers = sorted(summed)
-    together = np.stack([summed[number] for number in numbers])
-    return {c: Scores(together[:, place], truth[numbers]) for place, c in enumerate(configurations)}
+    """The `clip_scores` by clip number, sorted into `Scores` of every configuration.
+
+    Where a file of an older version holds the sums of some clips, there are none but sums.
+    """
+    numbers = sorted(found)
+    every = [found[number] for number in numbers]
+    summed = np.stack([one.sum(axis=1, dtype=np.float64) if one.ndim == 3 else one for one in every])
+    apart: Windows | None = None
+    if all(one.ndim == 3 for one in every):
+        apart = np.stack(every).astype(np.float32, copy=False)
+    return {
+        c: Scores(summed[:, place], truth[numbers], None if apart is None else apart[:, place])
+        for place, c in enumerate(configurations)
+    }
 
 
 @contextmanager

@@ -98,10 +98,13 @@ def evaluate(
     how: Measuring | None = None,
     *,
     configurations: Sequence[Configuration] = (),
+    whole_range: bool = False,
     report: Report = unseen,
     note: Note = unheard,
 ) -> Accuracies | None:
-    """Accuracy of configurations (default: all) of a checkpoint, or of a bundle's own graphs.
+    """Accuracy of configurations of a checkpoint, or of a bundle's own graphs.
+
+    Default: of a bundle all, of a checkpoint the candidates of its range, with ``whole_range`` all of it.
 
     The label of a clip is the highest mean score over its windows. Under torchrun the processes share the
     clips; all but the first get None. Clips that cannot be read are left out, and named in a `DataWarning`.
@@ -109,7 +112,7 @@ def evaluate(
     """
     path = Path(subject)
     checkpoint = as_checkpoint(Bundle.load(path)) if path.is_dir() else load(path)
-    wanted = _wanted(path, checkpoint, configurations)
+    wanted = _wanted(path, checkpoint, configurations, whole_range)
     return _measured(path, checkpoint, wanted, data, how or Measuring(), report, note)
 
 
@@ -119,15 +122,16 @@ def build_table(
     how: Measuring | None = None,
     *,
     configurations: Sequence[Configuration] = (),
+    whole_range: bool = False,
     report: Report = unseen,
     note: Note = unheard,
 ) -> ConfigurationBudgetTable | None:
-    """The measured accuracy and the counted cost of every configuration; select with ``.pareto()``.
+    """The measured accuracy and the counted cost of configurations; select with ``.pareto()``.
 
     As `evaluate` otherwise, which it is made with: None in all processes but the first.
     """
     how, loaded = how or Measuring(), load(Path(checkpoint))
-    wanted = configurations or loaded.grid()
+    wanted = _wanted(Path(checkpoint), loaded, configurations, whole_range)
     found = _measured(Path(checkpoint), loaded, wanted, data, how, report, note)
     if found is None:
         return None
@@ -138,14 +142,16 @@ def build_table(
 
 
 def _wanted(
-    path: Path, checkpoint: Checkpoint, configurations: Sequence[Configuration]
+    path: Path, checkpoint: Checkpoint, configurations: Sequence[Configuration], whole_range: bool
 ) -> Sequence[Configuration]:
-    """Those wanted; else every one of a bundle, or of the range a checkpoint was trained over.
+    """Those wanted; else all of a bundle, or of the range of a checkpoint the candidates or all.
 
-    Raises `UsageError` for one that a bundle does not have.
+    Raises `UsageError` for one that a bundle does not have, and for some and ``whole_range`` at once.
     """
+    if configurations and whole_range:
+        raise UsageError("`configurations` and `whole_range` exclude each other")
     if not path.is_dir():
-        return configurations or checkpoint.grid()
+        return configurations or (checkpoint.grid() if whole_range else checkpoint.candidates())
     bundle = Bundle.load(path)
     for configuration in configurations:
         bundle.table.row(configuration)

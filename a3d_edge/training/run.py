@@ -66,7 +66,7 @@ def train(
     on_step: Callable[[StepReport], None] | None = None,
     note: Note = unheard,
 ) -> Checkpoint:
-    """Train a network as ``recipe`` says, calibrate every configuration of its range, write it to ``out``.
+    """Train a network as ``recipe`` says, calibrate the candidates of its range, write it to ``out``.
 
     ``recipe``: one of your own, or a name (`RECIPES`); ``changes`` are made to it. ``val``: clips to validate
     on, instead of a share of ``data``; what was best of them is in ``OUT.best.pth``, the figures in
@@ -113,7 +113,7 @@ def train(
             settings = given.settings(device)
             loop.train(checkpoint, batches, settings, out, device=device, report=told, watch=watch, note=note)
         if calibration_clips:
-            _calibrate(checkpoint, there, calibration_clips, cache, out, report)
+            _calibrate(checkpoint, there, calibration_clips, cache, out, report, note)
     return checkpoint
 
 
@@ -211,12 +211,17 @@ def _watch(
 
 def _calibrate(
     checkpoint: Checkpoint, there: Sequence[Clip], clips: int, cache: str | Path | None, out: Path,
-    report: Report,
+    report: Report, note: Note,
 ) -> None:  # fmt: skip
-    """Every configuration of the range, of the last weights and of the best ones."""
+    """The candidates of the range, of the last weights and of the best ones."""
     real = [clip for clip in there if clip.path is not None]
     windows = window_set(checkpoint, spread(real or there, clips), cache, 1)
-    calibrate(checkpoint.model.cpu(), checkpoint.grid(), windows, step(report, "calibrate"))
+    some, every = checkpoint.candidates(), checkpoint.grid()
+    note(
+        f"calibrating {len(some)} of the range's {len(every)} configurations on {len(windows.clips)} "
+        "clips; where others are measured or exported, name `calibration` clips"
+    )
+    calibrate(checkpoint.model.cpu(), some, windows, step(report, "calibrate"))
     save(checkpoint, out)
     best = checkpoint.origin.get("validation", {}).get("best")
     if best is None or not best_of(out).is_file():
@@ -225,7 +230,7 @@ def _calibrate(
         save(checkpoint, best_of(out))
         return
     other = load(best_of(out))
-    calibrate(other.model, other.grid(), windows, step(report, "calibrate the best"))
+    calibrate(other.model, some, windows, step(report, "calibrate the best"))
     save(other, best_of(out))
 
 

@@ -1,8 +1,8 @@
 """The scores of a measurement in a file, written clip by clip, so that a killed run can be continued.
 
-JSON Lines: a header that says what is measured, then one line per clip with its summed softmax scores in full
-precision. Of several processes each writes a part of its own, ``FILE.rank<k>``; at the end they become FILE.
-A line that was cut off by a kill is dropped, and its clip measured again.
+JSON Lines: a header that says what is measured, then one line per clip with its softmax scores, of each
+window or summed, in full precision. Of several processes each writes a part of its own, ``FILE.rank<k>``; at
+the end they become FILE. A line that was cut off by a kill is dropped, and its clip measured again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.files import write_atomically
-from a3d_edge.training.evaluation import Summed
+from a3d_edge.training.evaluation import ClipScores
 
 __all__ = ["ScoresFile"]
 
@@ -41,18 +41,18 @@ class ScoresFile:
     header: Mapping[str, Any]
     shape: tuple[int, int, int]
 
-    def read(self) -> dict[int, Summed]:
+    def read(self) -> dict[int, ClipScores]:
         """The scores that are there already, by clip, of all processes that wrote any.
 
         Raises `UsageError` for a file of another measurement, or that is no scores file.
         """
-        found: dict[int, Summed] = {}
+        found: dict[int, ClipScores] = {}
         for part in (self.path, *self._parts()):
             found |= self._read(part)
         return found
 
     @contextmanager
-    def appending(self, rank: int | None = None) -> Iterator[Callable[[int, Summed], None]]:
+    def appending(self, rank: int | None = None) -> Iterator[Callable[[int, ClipScores], None]]:
         """A function that adds one clip's scores; each is with the system before it returns.
 
         ``rank``: of several processes, each of which writes a part of its own; None where there is one.
@@ -63,13 +63,13 @@ class ScoresFile:
             write_atomically(path, lambda temporary: _write(temporary, [self._first_line()]))
         with path.open("r+b", buffering=0) as file:
             _cut_torn_line(file)
-            yield lambda clip, summed: _append(file, path, _line(clip, summed))
+            yield lambda clip, scores: _append(file, path, _line(clip, scores))
 
-    def finish(self, summed: Mapping[int, Summed]) -> None:
+    def finish(self, found: Mapping[int, ClipScores]) -> None:
         """Put the scores of all processes into one file, in clip order, and remove the parts."""
         parts = self._parts()
         if parts:
-            lines = (_line(clip, summed[clip]) for clip in sorted(summed))
+            lines = (_line(clip, found[clip]) for clip in sorted(found))
             write_atomically(
                 self.path, lambda temporary: _write(temporary, chain([self._first_line()], lines))
             )
@@ -87,7 +87,7 @@ class ScoresFile:
     def _first_line(self) -> str:
         return json.dumps({"format": FORMAT, "schema": SCHEMA, **self.header}) + "\n"
 
-    def _read(self, path: Path) -> dict[int, Summed]:
+    def _read(self, path: Path) -> dict[int, ClipScores]:
         try:
             lines = path.read_bytes().split(b"\n")
         except FileNotFoundError:
@@ -112,22 +112,36 @@ class ScoresFile:
                 f"({other[0]} is {_short(there)} there, {_short(here)} now); name another file, or delete it"
             )
 
-    def _entry(self, path: Path, number: int, line: bytes) -> tuple[int, Summed]:
+    def _entry(self, path: Path, number: int, line: bytes) -> tuple[int, ClipScores]:
         clips, *shape = self.shape
         entry = _parsed(line) or {}
         try:
-            clip, summed = entry["clip"], np.array(entry["summed"], dtype=np.float64)
-            if not (isinstance(clip, int) and 0 <= clip < clips and summed.shape == tuple(shape)):
+            clip, scores = entry["clip"], _scores(entry)
+            around = (scores.shape[0], scores.shape[-1])  # there may be windows between
+            if not (isinstance(clip, int) and 0 <= clip < clips and around == tuple(shape)):
                 raise ValueError("not of this measurement")
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(
                 f"`scores` {path}:{number}: is not the scores of a clip; delete the line, or the file"
             ) from error
-        return clip, summed
+        return clip, scores
 
 
-def _line(clip: int, summed: Summed) -> str:
-    return json.dumps({"clip": clip, "summed": summed.tolist()}) + "\n"
+def _line(clip: int, scores: ClipScores) -> str:
+    return json.dumps({"clip": clip, "windows" if scores.ndim == 3 else "summed": scores.tolist()}) + "\n"
+
+
+def _scores(entry: Mapping[str, Any]) -> ClipScores:
+    """What a line holds. Raises `KeyError` or `ValueError` when it is none."""
+    apart = "windows" in entry
+    scores: ClipScores
+    if apart:
+        scores = np.array(entry["windows"], dtype=np.float32)
+    else:
+        scores = np.array(entry["summed"], dtype=np.float64)
+    if scores.ndim != (3 if apart else 2):
+        raise ValueError("not of this measurement")
+    return scores
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

@@ -21,8 +21,8 @@ from torch import nn
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, UsageError
 from a3d_edge.training.evaluation import (
+    ClipScores,
     Scores,
-    Summed,
     WindowSet,
     by_configuration,
     clip_scores,
@@ -115,13 +115,15 @@ def evaluate_shared(
 
 def _keeping(
     scores: ScoresFile | None, share: Share
-) -> AbstractContextManager[Callable[[int, Summed], None]]:
+) -> AbstractContextManager[Callable[[int, ClipScores], None]]:
     if scores is None:
-        return nullcontext(lambda clip, summed: None)
+        return nullcontext(lambda clip, scores: None)
     return scores.appending(share.rank if share.size > 1 else None)
 
 
-def _gathered(found: dict[int, Summed], share: Share, scores: ScoresFile | None) -> dict[int, Summed] | None:
+def _gathered(
+    found: dict[int, ClipScores], share: Share, scores: ScoresFile | None
+) -> dict[int, ClipScores] | None:
     """The scores of all processes, once all are done, in process 0; None in the others."""
     if share.size == 1:
         return found

@@ -9,6 +9,7 @@ from a3d_edge.models.checkpoint import Checkpoint
 from a3d_edge.models.flops import count
 from a3d_edge.table import ConfigurationBudgetTable, Row
 from a3d_edge.training.evaluation import Scores
+from a3d_edge.training.reliability import measured_fields
 
 __all__ = ["tabulate"]
 
@@ -30,8 +31,8 @@ def _row(checkpoint: Checkpoint, configuration: Configuration, scores: Scores) -
     cost = count(checkpoint.description, configuration)
     return Row(
         configuration=configuration,
-        accuracy=round(scores.accuracy, 6),
         gflops=cost.gflops,
         streaming_gflops=cost.streaming_gflops,
         params_m=cost.params_m,
+        **measured_fields(scores, checkpoint.classes),
     )
