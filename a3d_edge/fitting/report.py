@@ -115,7 +115,7 @@ def _number(text: str | None) -> float | None:
 
 def _cost(bundle: Bundle) -> str:
     rows = bundle.table.rows
-    intervals = [_interval(row, bundle) for row in rows]
+    intervals = [row.accuracy_interval for row in rows]
     lines = [
         (
             str(row.configuration),
@@ -127,10 +127,6 @@ def _cost(bundle: Bundle) -> str:
     ]
     head = ("configuration", "GFLOPs", "budget", "accuracy")
     return f"<h2>Accuracy against cost</h2>{svg(accuracy_figure(rows, intervals))}{_table(head, lines)}"
-
-
-def _interval(row: Row, bundle: Bundle) -> tuple[float, float] | None:
-    return row.interval
 
 
 def _percent(share: float | None) -> str:

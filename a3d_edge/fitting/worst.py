@@ -49,7 +49,7 @@ def worst_clips(
     wrong = np.flatnonzero(shares.argmax(axis=1) != scores.truth)
     frames = frame_cache(found.checkpoint, cache)
     shown = []
-    for number in sorted(wrong, key=lambda one: float(own[one]))[:WORST]:
+    for number in sorted(map(int, wrong), key=lambda one: float(own[one]))[:WORST]:
         try:
             decoded = frames.get(clips[number])
         except SourceError:
