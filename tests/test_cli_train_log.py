@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 from a3d_edge.cli import train_log
 from a3d_edge.cli.train_log import TrainLog
 from a3d_edge.training.distillation import StepLosses
-from a3d_edge.training.loop import StepReport
+from a3d_edge.training.reports import StepReport
 
 
 def steps(count: int) -> list[StepReport]:

@@ -47,7 +47,7 @@ def fit(
     """Check, split, train, measure, select, export in both precisions and prove. The same command goes on."""
     for extra, modules in (("train", ("torch", "av")), ("export", ("onnx_ir",)), ("plot", ("matplotlib",))):
         require(extra, *modules)
-    from a3d_edge.fitting.fit import fit as fit_clips
+    from a3d_edge.fitting.steps import fit as fit_clips
 
     named = {"arch": arch, "epochs": epochs, "seed": seed}
     changes = {name: value for name, value in named.items() if value is not None}

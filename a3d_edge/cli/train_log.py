@@ -14,7 +14,7 @@ from a3d_edge.errors import ResourceError
 
 if TYPE_CHECKING:
     from a3d_edge.cli.common import DetailedReport
-    from a3d_edge.training.loop import StepReport
+    from a3d_edge.training.reports import StepReport
 
 __all__ = ["TrainLog"]
 

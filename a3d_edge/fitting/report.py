@@ -17,7 +17,6 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.fitting.worst import WORST, worst_clips
 from a3d_edge.plots.quality import accuracy_figure, confusion_figure, learning_figure, svg
-from a3d_edge.table import Row
 from a3d_edge.training.clips import Clip
 from a3d_edge.training.evaluation import Scores
 from a3d_edge.training.measure import Accuracies

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -20,7 +20,7 @@ from a3d_edge.models.network import Clips
 from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.distillation import Precision, StepLosses, backward, seed_step, subnetworks
-from a3d_edge.training.reports import Note, unheard
+from a3d_edge.training.reports import Note, StepReport, unheard
 
 if TYPE_CHECKING:
     from a3d_edge.training.watch import Watch
@@ -59,19 +59,6 @@ class Settings:
             raise UsageError(f"`students_from` {self.students_from} is outside [0, 1)")
         if self.precision not in ("fp32", "bf16"):
             raise UsageError(f"unknown `precision` '{self.precision}'; there are fp32 and bf16")
-
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """What a step did, for progress displays. ``lr`` is that of the step, ``seconds`` what it took."""
-
-    step: int
-    steps: int
-    per_epoch: int
-    losses: StepLosses
-    lr: float
-    seconds: float = field(default=0.0, compare=False)
-    waited: float = field(default=0.0, compare=False)  # of those, without data
 
 
 def learning_rate(settings: Settings, step: int, steps: int) -> float:

@@ -25,7 +25,6 @@ from a3d_edge.training.calibrate import calibrate
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
 from a3d_edge.training.decode import FrameCache, readable
 from a3d_edge.training.inputs import frame_cache, window_set
-from a3d_edge.training.loop import StepReport
 from a3d_edge.training.precision import precision_of
 from a3d_edge.training.recipe import (
     RECIPES,
@@ -37,7 +36,7 @@ from a3d_edge.training.recipe import (
     recipe_for,
     recorded,
 )
-from a3d_edge.training.reports import Note, Report, step, unheard, unseen
+from a3d_edge.training.reports import Note, Report, StepReport, step, unheard, unseen
 from a3d_edge.training.shards import Share, device_of
 from a3d_edge.training.sides import Sides, sides_of
 from a3d_edge.training.watch import EVALUATIONS, Validator, Watch, best_of, ends_of, metrics_of

@@ -25,10 +25,9 @@ from a3d_edge.training.clips import Clip, Data, clips_of, paths_of
 from a3d_edge.training.data_check import check_clips
 from a3d_edge.training.decode import FrameCache
 from a3d_edge.training.frame_store import cache_folder
-from a3d_edge.training.loop import StepReport
 from a3d_edge.training.measure import Accuracies, Measuring, evaluate
 from a3d_edge.training.recipe import Recipe, clips_digest
-from a3d_edge.training.reports import Note, Report, step, unheard, unseen
+from a3d_edge.training.reports import Note, Report, StepReport, step, unheard, unseen
 from a3d_edge.training.run import train
 from a3d_edge.training.splits import split_to_validate
 from a3d_edge.training.tabulate import tabulate
