@@ -176,7 +176,7 @@ class _Run:
                 path.unlink(missing_ok=True)
                 state.record("begun", self._from_clips(), {}, {})
             train(
-                self.training, path, self.recipe, changes=self.changes, val=self.held, resume=begun,
+                self.training, path, self.recipe, changes=self.changes, val=self.held, resume=begun, overwrite=not begun,
                 device=self.device, cache=self.cache, report=self.tell, on_step=on_step, note=self.note,
             )  # fmt: skip
             return {}
