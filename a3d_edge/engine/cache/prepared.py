@@ -17,6 +17,7 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,10 +183,10 @@ def prepared_folder() -> Path:
 
 def default_limit(folder: Path) -> int:
     """Bytes: a tenth of the disk that is free, or was before the folder was filled, and no more than 2 GB."""
-    try:
-        return share_of_disk(folder, sum(map(folder_bytes, own_entries(folder))) if folder.exists() else 0)
-    except OSError:
-        return 0
+    held = 0
+    with suppress(OSError):  # nothing there yet, or nothing that may be looked at
+        held = sum(map(folder_bytes, own_entries(folder)))
+    return share_of_disk(folder, held)
 
 
 def _form(engine: Engine) -> str | None:
