@@ -18,11 +18,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx_ir")
 pytest.importorskip("av")
 
-from a3d_edge.exporters.export import _windows  # noqa: E402
-from a3d_edge.exporters.write_bundle import unmeasured_table  # noqa: E402
+from a3d_edge.exporters.export import Exporting, _rows, _windows  # noqa: E402
+from a3d_edge.exporters.write_bundle import in_precisions, unmeasured_table  # noqa: E402
 
 from a3d_edge.bundle import Bundle  # noqa: E402
 from a3d_edge.configuration import Configuration  # noqa: E402
+from a3d_edge.errors import UsageError  # noqa: E402
 from a3d_edge.models.checkpoint import save  # noqa: E402
 from a3d_edge.training.clips import list_clips  # noqa: E402
 
@@ -262,3 +263,24 @@ def test_ranges_are_measured_on_as_many_clips_as_asked_for(clip_list: Path, fram
     rows = unmeasured_table(checkpoint, [Configuration(0.5, 18, 2)])
     windows = _windows(checkpoint, clips, 48, rows, frame_cache.folder)
     assert windows[18].shape == (48, 3, 4, 18, 18)
+
+
+def test_without_a_table_the_candidates_are_exported() -> None:
+    """Or all of the range, or what is named; not two of these at once."""
+    loaded = calibrated_checkpoint(())
+    every = loaded.grid()
+    assert set(_rows(loaded, Exporting()).configurations) == set(loaded.candidates()) < set(every)
+    assert set(_rows(loaded, Exporting(whole_range=True)).configurations) == set(every)
+    both = _rows(loaded, Exporting(precisions=("fp32", "int8")))
+    assert set(both.configurations) == {c.at(p) for c in loaded.candidates() for p in ("fp32", "int8")}
+    with pytest.raises(UsageError, match="`whole_range` excludes `configurations` and `table`"):
+        _rows(loaded, Exporting(whole_range=True, configurations=every[:1]))
+
+
+def test_int8_rows_take_over_nothing_that_was_measured_in_fp32(exported: Exported) -> None:
+    """Its scores are others: no accuracy, no temperature, no threshold of the twin."""
+    table = Bundle.load(exported.bundle).table
+    fp32 = table.with_rows([row.model_copy(update={"temperature": 2.0}) for row in table.rows if row.clips])
+    fp32 = fp32.with_rows([row for row in fp32.rows if row.precision == "fp32"])
+    for row in in_precisions(fp32, ("int8",)).rows:
+        assert (row.accuracy, row.clips, row.recall, row.temperature, row.thresholds) == (None,) * 5

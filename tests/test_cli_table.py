@@ -53,6 +53,33 @@ def test_show_by_name(here: Here) -> None:
     assert [row["accuracy"] for row in rows] == [row.accuracy for row in find_table(NAME).rows]
 
 
+def test_show_tells_how_far_to_rely_on_a_row(here: Here, tmp_path: Path) -> None:
+    """In columns of their own where a row has it; the lines of a table without are as they were."""
+    table = find_table(NAME)
+    known = {
+        "accuracy": 0.741,
+        "clips": 300,
+        "accuracy_interval": (0.688, 0.787),
+        "recall": {"hug": 0.9, "kick": 0.32},
+        "calibration_error": 0.0314,
+        "temperature": 1.4,
+        "thresholds": {"hug": 0.4, "kick": 0.7},
+    }
+    rows = [table.rows[0].model_copy(update=known), *table.rows[1:]]
+    (tmp_path / "mine.json").write_text(table.with_rows(rows).to_json(), encoding="utf-8")
+    _, out, _ = here("table", "show", "mine.json")
+    head, first, second = out.splitlines()[1:4]
+    assert head.endswith(" accuracy calibration error temperature   lowest recall")
+    assert first.split()[4:] == ["74.1", "%", "±", "5", "0.031", "1.40", "32%", "kick"]
+    assert second.split()[4:] == [f"{(table.rows[1].accuracy or 0) * 100:.1f}", "%", "-", "1.00", "-"]
+    plain = here("table", "show", NAME)[1].splitlines()
+    assert plain[1] == f"{'configuration':20} {'GFLOPs':>9} {'budget':>7} {'params M':>9} {'accuracy':>9}"
+    assert plain[2].endswith(f" {table.rows[0].accuracy:9.1%}")
+    lines = [json.loads(line) for line in here("table", "show", "mine.json", "--json")[1].splitlines()]
+    assert {name: lines[0][name] for name in known} == {**known, "accuracy_interval": [0.688, 0.787]}
+    assert not set(known) - {"accuracy"} & set(lines[1])
+
+
 def test_show_without_argument_is_the_built_in_bundle(here: Here) -> None:
     """As before tables had names."""
     code, out, _ = here("table", "show", "--json")

@@ -89,3 +89,27 @@ def test_what_cannot_be_meant_names_the_parameter(
         evaluate(checkpoint, [])
     with pytest.raises(UsageError, match="the data has the label up; the network knows right, down, still"):
         evaluate(checkpoint, [Clip("up", clip_list)], Measuring(cache=frame_cache.folder))
+
+
+def test_the_candidates_are_measured_unless_all_are_wanted(
+    tmp_path: Path, clip_list: Path, frame_cache: Any
+) -> None:
+    """Of a checkpoint; a table of the calibrated ones needs no clips to calibrate on, one of all does."""
+    fresh = calibrated_checkpoint(())
+    fresh.range_name = "0.06"
+    wanted = fresh.candidates()
+    save(fresh, tmp_path / "net.pth")
+    how = Measuring(fold=1, views=2, no_calibration=True, cache=frame_cache.folder)
+    table = build_table(tmp_path / "net.pth", [clip_list], how)
+    assert table is not None
+    assert set(table.configurations) == set(wanted)
+    assert len(wanted) == 12
+    assert all(row.clips == 6 and row.accuracy_interval and row.thresholds for row in table.rows)
+    every = evaluate(tmp_path / "net.pth", [clip_list], how, whole_range=True)
+    assert every is not None
+    assert list(every.scores) == fresh.grid()
+    save(calibrated_checkpoint(wanted), tmp_path / "some.pth")
+    with pytest.raises(UsageError, match=r"and \d+ more are not calibrated; name training clips with"):
+        evaluate(tmp_path / "some.pth", [clip_list], Measuring(cache=frame_cache.folder), whole_range=True)
+    with pytest.raises(UsageError, match="`configurations` and `whole_range` exclude each other"):
+        build_table(tmp_path / "net.pth", [clip_list], how, configurations=wanted, whole_range=True)

@@ -155,8 +155,11 @@ def test_a_row_says_it_all() -> None:
 
 
 def test_of_sums_over_windows_a_row_says_less() -> None:
-    """Nothing that is about one prediction."""
-    found = measured_fields(Scores(np.array([[3.0, 1.0], [3.0, 1.0]]), np.array([0, 1])), ("hug", "none"))
+    """Nothing that is about one prediction; and of scores that are no numbers."""
+    summed, truth = np.array([[3.0, 1.0], [3.0, 1.0]]), np.array([0, 1])
+    found = measured_fields(Scores(summed, truth), ("hug", "none"))
+    lost = np.full((2, 4, 2), np.nan, np.float32)
+    assert measured_fields(Scores(summed, truth, lost), ("hug", "none")) == found
     assert found == {
         "accuracy": 0.5,
         "clips": 2,

@@ -46,7 +46,7 @@ def measured_fields(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
     """What a `Row` says of its accuracy, by field.
 
     Temperature, calibration error and thresholds are of single windows, each of which is a prediction of
-    `run`; where only sums over windows are known, a row has none.
+    `run`; where only sums over windows are known, or scores are no numbers, a row has none.
     """
     counts = scores.per_class(classes)
     right, clips = (sum(each) for each in zip(*counts.values(), strict=True))
@@ -56,7 +56,7 @@ def measured_fields(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
         "accuracy_interval": tuple(round(end, 6) for end in wilson_interval(right, clips)),
         "recall": {name: round(named / there, 6) for name, (named, there) in counts.items()},
     }
-    if scores.windows is None:
+    if scores.windows is None or not np.isfinite(scores.windows).all():  # a network that has come to grief
         return found
     temperature = helpful_temperature(scores.windows, scores.truth)
     windows = scaled(scores.windows, temperature or 1.0)
