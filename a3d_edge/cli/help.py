@@ -32,7 +32,7 @@ GROUPS = {
     "Calibration and proof": "--calibration --calibration-clips --no-calibration "
     "--parity-clips --range-clips",
     "Measuring": "--windows --paced --measure --keep-noisy",
-    "Device": "--engine --threads --memory --device --cache",
+    "Device": "--engine --threads --memory --device --workers --cache",
     "Picture": "--x --deadline --title --pareto --label --start",
     "Ending": "--max-predictions --seconds",
     "Output": "--out --json --save --save-profile --save-profile-as --scores --overwrite --show "

@@ -15,7 +15,7 @@ from a3d_edge.errors import UsageError
 
 NOT_OF_THE_RECIPE = {
     "data", "out", "recipe", "val", "init", "resume", "overwrite", "calibration_clips", "device", "cache",
-    "tensorboard", "json_lines",
+    "workers", "tensorboard", "json_lines",
 }  # fmt: skip
 
 
@@ -106,6 +106,12 @@ def train(
     ),
     device: str = typer.Option("cpu", "--device", help="cpu, cuda, cuda:1."),
     cache: Path | None = typer.Option(None, "--cache", help="Folder of decoded frames, or their size (8GB)."),
+    workers: int | None = typer.Option(
+        None,
+        "--workers",
+        help="Processes that prepare batches; 0: a thread (default: cores - 1, at most 4).",
+        min=0,
+    ),
     tensorboard: Path | None = typer.Option(None, "--tensorboard", help="Folder for TensorBoard's files."),
     json_lines: bool = typer.Option(False, "--json", help="One JSON line an epoch on stdout."),
 ) -> None:
@@ -120,7 +126,7 @@ def train(
         trained = train_network(
             data or [], out, recipe, changes=_changes(context, share), val=lists, init=init, resume=resume,
             overwrite=overwrite, calibration_clips=calibration_clips, device=device, cache=cache,
-            tensorboard=tensorboard, report=report, on_step=TrainLog(report, json_lines), note=say,
+            workers=workers, tensorboard=tensorboard, report=report, on_step=TrainLog(report, json_lines), note=say,
         )  # fmt: skip
     if not json_lines:
         epochs = trained.origin.get("settings", {}).get("epochs", epochs)

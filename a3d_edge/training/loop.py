@@ -85,7 +85,7 @@ def train(
     """Train in place and return the checkpoint, saved to ``out``; continues from ``checkpoint.resume``.
 
     ``watch`` looks at it now and then, and may end the run. Ctrl-C saves the last whole step and is raised
-    again; in the instant when the weights change there is none, and the last saved checkpoint is kept. Raises
+    again, and so does a `ResourceError` of whoever makes the batches; in the instant when the weights change there is none, and the last saved checkpoint is kept. Raises
     `A3DEdgeError` when the loss is not finite; the last saved checkpoint is kept then too. A save that fails
     for want of room is noted, and tried again; at the end it is a `ResourceError`.
     """
@@ -118,7 +118,7 @@ def train(
                 saved_at = clock()
             if stop:
                 break
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ResourceError):  # Ctrl-C, or a process that made batches has died
         if done > first and whole:
             _save(checkpoint, optimizer, settings, done, out)
         raise

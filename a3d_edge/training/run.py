@@ -13,7 +13,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from a3d_edge.errors import DataWarning, UsageError
+from a3d_edge.device.cores import available_threads
+from a3d_edge.errors import DataWarning, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.registry import describe
 from a3d_edge.outputs import claim, refuse_input, require_room
@@ -26,6 +27,7 @@ from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
 from a3d_edge.training.decode import FrameCache, readable
 from a3d_edge.training.inputs import frame_cache, window_set
 from a3d_edge.training.precision import precision_of
+from a3d_edge.training.prefetch import workers_for
 from a3d_edge.training.recipe import (
     RECIPES,
     Recipe,
@@ -33,6 +35,7 @@ from a3d_edge.training.recipe import (
     check_same_clips,
     clips_digest,
     continued,
+    epochs_for,
     recipe_for,
     recorded,
 )
@@ -60,6 +63,7 @@ def train(
     calibration_clips: int = 160,
     device: str = "cpu",
     cache: str | Path | None = None,
+    workers: int | None = 0,
     tensorboard: str | Path | None = None,
     report: Report = unseen,
     on_step: Callable[[StepReport], None] | None = None,
@@ -72,7 +76,8 @@ def train(
     ``OUT.metrics.csv``. ``init``: begin with the weights of this checkpoint or bundle, its architecture and
     input, unless those are changed. ``resume``: go on with the run whose checkpoint is ``out``: the recipe is
     that one's, and what is named here must agree with it. ``calibration_clips``: 0 for none. ``cache``: as in
-    `open_cache`. ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves,
+    `open_cache`. So many processes, ``workers``, prepare batches (0: a thread; None: as suits): a program that
+    asks for some must be importable, as `multiprocessing` says. ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves,
     ``resume`` continues. Clips that cannot be read are left out, and named in a `DataWarning`. Raises
     `UsageError` before any work for what cannot be meant, `SourceError` when no clip can be read,
     `ResourceError` when the disk is full.
@@ -89,9 +94,9 @@ def train(
     listed = clips_of(data) if data else []
     other = None if init is None else initial(init)
     chosen: list[str] = []  # told once nothing is refused any more
-    if begun is None:
-        given = _completed(recipe, given, changes, other, len(listed), device, chosen.append)
     sides = sides_of(given, listed, val, chosen.append, needed="val" in named)
+    if begun is None:
+        given = _completed(recipe, given, changes, other, len(sides.train), device, chosen.append)
     checkpoint = fresh(given, sides.classes, init, other, chosen.append) if begun is None else begun
     _begin(checkpoint, sides, data, given, out)
     for sentence in chosen:
@@ -105,7 +110,7 @@ def train(
         held = [clip for clip in sides.validate if clip in readables]
         _warn_of_classes_without_clips(checkpoint.classes, (clip.label for clip in there))
         if not finished:
-            batches = _batches(checkpoint, there, frames, given)
+            batches = _batches(checkpoint, there, frames, given, workers)
             watch = _watch(checkpoint, there, held, batches.per_epoch, given, out, cache)
             watch = replace(watch, note=note, tensorboard=None if tensorboard is None else Path(tensorboard))
             told = on_step or (lambda done: report("train", done.step, done.steps))
@@ -159,6 +164,8 @@ def _completed(
         suits = recipe_for(description, clips) if recipe == "auto" else recipe
         adopting = RECIPES[suits] if other is None else adopted(RECIPES[suits], changes, other)
         given = replace(adopting, **changes)
+        if suits == "small" and "epochs" not in changes:
+            given = replace(given, epochs=epochs_for(clips, given.batch))
         if recipe == "auto":
             note(f"recipe {suits}: {given.optimizer}, {given.epochs} epochs of batches of {given.batch}")
     if given.precision == "auto":
@@ -235,11 +242,11 @@ def _calibrate(
 
 @contextmanager
 def _advice(checkpoint: Checkpoint, out: Path, note: Note) -> Iterator[None]:
-    """After Ctrl-C, what was saved and how to go on."""
+    """After Ctrl-C, or for want of something, what was saved and how to go on."""
     before = checkpoint.resume
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ResourceError):
         state = checkpoint.resume
         if state is not None and state is not before:
             note(f"{out} is saved after step {state['step']}; the same command with `resume` goes on")
@@ -257,12 +264,17 @@ def _warn_of_classes_without_clips(classes: Sequence[str], labels: Iterable[str]
         warnings.warn(text, DataWarning, stacklevel=3)
 
 
-def _batches(checkpoint: Checkpoint, clips: list[Clip], frames: FrameCache, recipe: Recipe) -> Batches:
+def _batches(
+    checkpoint: Checkpoint, clips: list[Clip], frames: FrameCache, recipe: Recipe, workers: int | None
+) -> Batches:
     description = checkpoint.description
     sampling, spec = description.sampling, checkpoint.preprocessing
     share = recipe.rendered_share if recipe.rendered else 0.0
     mirror = recipe.mirror == "on" or (recipe.mirror == "auto" and may_mirror(checkpoint.classes))
-    return Batches(
+    batches = Batches(
         clips, checkpoint.classes, frames, description.size, sampling, spec, recipe.batch, recipe.seed,
         recipe.balanced, share, mirror=mirror, busy=recipe.draw == "motion",
     )  # fmt: skip
+    if workers is None:
+        workers = workers_for(available_threads(), recipe.epochs * batches.per_epoch)
+    return replace(batches, workers=workers)
