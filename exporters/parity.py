@@ -15,7 +15,7 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.engine.engines import Tensors
 from a3d_edge.engine.ort import OrtEngine, OrtStage
 from a3d_edge.engine.session import BundleNetwork, available_threads, relative_error
-from a3d_edge.errors import A3DEdgeError
+from a3d_edge.errors import ParityError
 from a3d_edge.manifest import Parity
 from a3d_edge.models.network import Clips, SlimNetwork
 
@@ -73,7 +73,7 @@ def _one(model: SlimNetwork, bundle: Bundle, configuration: Configuration, clips
     error = max(relative_error(g, e) for g, e in zip(got, expected, strict=True))
     same = bool((got.argmax(axis=1) == expected.argmax(axis=1)).all())
     if not error <= TOLERANCE[configuration.precision] or (configuration.precision == "fp32" and not same):
-        raise A3DEdgeError(
+        raise ParityError(
             f"parity: {configuration} differs from PyTorch on {len(got)} clips (relative error {error:.2g}, "
             f"{'same' if same else 'another'} top-1); nothing was written"
         )

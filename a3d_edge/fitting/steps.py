@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from a3d_edge.bundle import Bundle
-from a3d_edge.errors import A3DEdgeError, UsageError
+from a3d_edge.configuration import Precision
+from a3d_edge.errors import A3DEdgeError, ParityError, UsageError
 from a3d_edge.exporters import Exporting, export_bundle
 from a3d_edge.files import write_atomically
 from a3d_edge.fitting.report import page
@@ -176,8 +177,9 @@ class _Run:
                 path.unlink(missing_ok=True)
                 state.record("begun", self._from_clips(), {}, {})
             train(
-                self.training, path, self.recipe, changes=self.changes, val=self.held, resume=begun, overwrite=not begun,
-                device=self.device, cache=self.cache, report=self.tell, on_step=on_step, note=self.note,
+                self.training, path, self.recipe, changes=self.changes, val=self.held, resume=begun,
+                overwrite=not begun, device=self.device, cache=self.cache, report=self.tell,
+                on_step=on_step, note=self.note,
             )  # fmt: skip
             return {}
 
@@ -206,21 +208,20 @@ class _Run:
         kept = {row.configuration for row in table.pareto().rows}
         kept |= {table.rows[0].configuration, table.rows[-1].configuration}
         chosen = table.with_rows(row for row in table.rows if row.configuration in kept)
-        write_atomically(self.work.table, lambda temporary: _write(temporary, chosen.to_json()))
+        text, path = chosen.to_json(), self.work.table
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_atomically(path, lambda temporary: _write(temporary, text))
         return chosen
 
     def export(self, table: ConfigurationBudgetTable) -> None:
         """The bundle in both precisions, its rows measured as they run, every one opened and proved."""
 
         def work() -> Mapping[str, Any]:
-            what = Exporting(
-                table=table, precisions=("fp32", "int8"), calibration=self.training, validation=self.held,
-                cache=self.cache,
-            )  # fmt: skip
-            out = self.work.out
-            bundle = export_bundle(
-                self.work.checkpoint, out, what, overwrite=out.exists(), report=self.tell, note=self.note
-            )
+            try:
+                bundle = self._exported(table, ("fp32", "int8"))
+            except ParityError as error:  # of int8, as a rule: a network that has learnt little rounds badly
+                self.note(f"{error}: exported in fp32 alone")
+                bundle = self._exported(table, ("fp32",))
             proved = step(self.tell, "verify")
             for done, configuration in enumerate(bundle.configurations, start=1):
                 bundle.open(configuration)
@@ -228,6 +229,16 @@ class _Run:
             return {"configurations": len(bundle.configurations)}
 
         self._step("export", self._from_table(), work, {"bundle": self.work.out})
+
+    def _exported(self, table: ConfigurationBudgetTable, precisions: tuple[Precision, ...]) -> Bundle:
+        what = Exporting(
+            table=table, precisions=precisions, calibration=self.training, validation=self.held,
+            cache=self.cache,
+        )  # fmt: skip
+        out = self.work.out
+        return export_bundle(
+            self.work.checkpoint, out, what, overwrite=out.exists(), report=self.tell, note=self.note
+        )
 
     def report(self, found: Accuracies) -> None:
         """The page, of everything before."""

@@ -88,7 +88,7 @@ def svg(drawing: Any) -> str:
     with matplotlib.rc_context(
         {"svg.fonttype": "none", "svg.hashsalt": "a3d-edge", "text.parse_math": False}
     ):
-        drawing.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        drawing.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return text.getvalue().partition("<!DOCTYPE")[2].partition(">")[2].strip()
 
 

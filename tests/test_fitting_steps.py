@@ -1,0 +1,113 @@
+"""One call from clips to a bundle: it holds what it says, goes on where it stopped, repeats nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("matplotlib")
+
+from a3d_edge.bundle import Bundle  # noqa: E402
+from a3d_edge.errors import UsageError  # noqa: E402
+from a3d_edge.fitting import Fitted, fit  # noqa: E402
+from a3d_edge.models.registry import ARCHITECTURES  # noqa: E402
+from a3d_edge.models.slow import SlowDescription  # noqa: E402
+
+TINY = SlowDescription(name="slow_small", blocks=(1, 1, 1, 1), base_width=8, size=32, frames=4, stride=2)
+CHANGES = {"epochs": 1, "batch": 4, "precision": "fp32", "range_name": "0.06"}
+
+
+@pytest.fixture
+def fitted(
+    tmp_path: Path, clip_list: Path, frame_cache: Any, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Fitted]:
+    """`fit` on the list of clips unless told otherwise, into ``bundle``."""
+    monkeypatch.setitem(ARCHITECTURES, "slow_small", TINY)
+
+    def call(data: Any = (clip_list,), **options: Any) -> Fitted:
+        return fit(
+            data, tmp_path / "bundle", "small", **{"changes": CHANGES, "cache": frame_cache.folder} | options
+        )
+
+    return call
+
+
+def test_clips_become_a_bundle_and_a_page(fitted: Callable[..., Fitted], tmp_path: Path) -> None:
+    """Both precisions and both ends of the range, measured on clips that were not trained on; a second call
+    does nothing; without the bundle it is exported again, and nothing is trained."""
+    told: list[str] = []
+    done = fitted(note=told.append)
+    bundle = Bundle.load(tmp_path / "bundle")
+    fp32 = [one for one in bundle.configurations if one.precision == "fp32"]
+    assert fp32
+    ends = {(one.width, one.size, one.frames) for one in fp32}
+    assert (1.0, 37, 4) in ends
+    assert (0.63, 20, 2) in ends
+    held = next(line for line in told if "held out" in line)
+    assert held.endswith("are trained on")
+    assert "held-out clips" in json.loads((tmp_path / "bundle.fit/table.json").read_text())["measured_on"]
+    page = done.report.read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    for part in (
+        "Learning",
+        "Accuracy against cost",
+        "At the largest: w1.00-s37-t4",
+        "At the smallest",
+        "What it took",
+    ):
+        assert part in page
+    assert "http://" not in page.replace("http://www.w3.org/", "")  # it needs no network
+
+    kept = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    steps: list[int] = []
+    fitted(on_step=lambda step: steps.append(step.step))
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    shutil.rmtree(tmp_path / "bundle")
+    fitted(on_step=lambda step: steps.append(step.step))
+    assert Bundle.load(tmp_path / "bundle").configurations == bundle.configurations
+    assert steps == []
+
+
+def test_it_goes_on_after_ctrl_c(fitted: Callable[..., Fitted], tmp_path: Path) -> None:
+    """In the middle of the training: at the step that was saved, not at the first."""
+
+    def stop(step: Any) -> None:
+        if step.step == 3:
+            raise KeyboardInterrupt
+
+    changes = {"changes": {**CHANGES, "epochs": 3}}
+    with pytest.raises(KeyboardInterrupt):
+        fitted(on_step=stop, **changes)
+    assert not (tmp_path / "bundle").exists()
+    steps: list[int] = []
+    fitted(on_step=lambda step: steps.append(step.step), **changes)
+    assert steps[0] == 4
+    assert (tmp_path / "bundle/manifest.json").exists()
+
+
+def test_other_options_begin_anew(fitted: Callable[..., Fitted]) -> None:
+    """A run of another recipe is not gone on with, and what it left is replaced."""
+    fitted()
+    steps: list[int] = []
+    fitted(changes={**CHANGES, "seed": 1}, on_step=lambda step: steps.append(step.step))
+    assert steps[0] == 1
+
+
+def test_what_cannot_be_meant_is_said_before_any_work(
+    fitted: Callable[..., Fitted], tmp_path: Path, clip_list: Path
+) -> None:
+    """Another's folder is not replaced; one clip is not on both sides."""
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle/notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"`out` .*bundle: exists"):
+        fitted()
+    assert (tmp_path / "bundle/notes.txt").read_text() == "mine"
+    (tmp_path / "bundle/notes.txt").unlink()
+    with pytest.raises(UsageError, match="is in `data` and in `validation`"):
+        fitted(validation=[clip_list])
