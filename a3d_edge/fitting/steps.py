@@ -236,9 +236,10 @@ class _Run:
             cache=self.cache,
         )  # fmt: skip
         out = self.work.out
-        return export_bundle(
+        bundle: Bundle = export_bundle(
             self.work.checkpoint, out, what, overwrite=out.exists(), report=self.tell, note=self.note
         )
+        return bundle
 
     def report(self, found: Accuracies) -> None:
         """The page, of everything before."""
