@@ -266,7 +266,7 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 
 
 def shipped_tables() -> dict[str, Path]:
-    """The paper's tables that come with the package, by name."""
+    """The papers' tables that come with the package, by name."""
     folder = Path(str(files("a3d_edge.budget_tables")))
     return {path.stem: path for path in sorted(folder.glob("*.json"))}
 

@@ -18,7 +18,7 @@ from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.manifest import STATISTICS
 from a3d_edge.models.checkpoint import Checkpoint, norms
-from a3d_edge.models.layers import md8
+from a3d_edge.models.layers import channels_at
 from a3d_edge.models.registry import describe
 
 TABLE_9 = (
@@ -47,7 +47,7 @@ def measure(arch: str, work: Path) -> None:
         norm.running_var.uniform_(0.5, 1.5)
         outputs = model.get_submodule(name.rsplit(".", 1)[0] + ".conv").outputs
         for configuration in configurations:
-            channels = md8(outputs * configuration.width)
+            channels = channels_at(outputs, configuration.width)
             norm.calibrated[str(configuration)] = (norm.running_mean[:channels], norm.running_var[:channels])
     checkpoint = Checkpoint(model, tuple(f"class {i}" for i in range(400)))
     clips = {c.size: torch.randn(1, 3, description.frames, c.size, c.size) for c in configurations}

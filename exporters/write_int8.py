@@ -75,7 +75,7 @@ def write_int8(
             models: dict[Stage, ir.Model] = {s: forms[s] for s in get_args(Stage) if s in forms}
             # Differences between frames are mostly near zero, with a few large: 256 even steps lose them, and
             # the stem's features of them too.
-            motion = checkpoint.preprocessing.input == "motion"
+            motion = checkpoint.preprocessing.input != "rgb"
             ends = {c: clips[c.size] for c in (min(here), max(here))}
             keep = kept_in_float(checkpoint, list(ends), ends)
             rewritten = {

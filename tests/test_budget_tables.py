@@ -17,6 +17,7 @@ TRANSCRIBED = ROOT.parent / "shared/paper/tables.json"
 LISTS = {"a3d_slow_8x8_0.016": "9", "a3d_slow_8x8_0.06": "10", "a3d_slowfast_4x16_0.06": "11"}
 GRIDS = {"a3d_slow_8x8_0.016_grid": "12", "a3d_slow_8x8_0.06_grid": "13", "a3d_slowfast_4x16_0.06_grid": "14"}
 ALL = {**LISTS, **GRIDS}
+MUTUALNET = "mutualnet_x3d_m"
 
 WIDE, NARROW = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (0.63, 0.73, 0.83, 0.93, 1.0)
 SWEPT = {  # widths, sizes, frames of each grid; its largest configuration comes on top
@@ -26,9 +27,10 @@ SWEPT = {  # widths, sizes, frames of each grid; its largest configuration comes
 }
 
 
-def test_six_tables_have_names() -> None:
-    """The three lists and the three grids; each says which table of the paper it is, and of which network."""
-    assert set(shipped_tables()) == set(ALL)
+def test_seven_tables_have_names() -> None:
+    """The three lists and the three grids, which say which table of the paper they are and of which network;
+    and one of another paper."""
+    assert set(shipped_tables()) == {*ALL, MUTUALNET}
     for name, number in ALL.items():
         table = find_table(name)
         assert table.measured_on == f"Kinetics-400, 30 views, as printed in the paper (Table {number})"
@@ -48,7 +50,8 @@ def test_an_unknown_name_is_answered_with_the_names() -> None:
     with pytest.raises(UsageError) as caught:
         find_table("a3d_slow")
     assert str(caught.value) == (
-        f"'a3d_slow' is no table: no file or bundle has that path, and the names are {', '.join(sorted(ALL))}"
+        "'a3d_slow' is no table: no file or bundle has that path, and the names are "
+        + ", ".join(sorted([*ALL, MUTUALNET]))
     )
 
 
@@ -117,6 +120,29 @@ def test_a_list_is_a_part_of_its_grid(name: str) -> None:
         if twin.accuracy != row.accuracy:
             differ[str(row.configuration)] = (row.accuracy, twin.accuracy)
     assert differ == ({"w1.00-s224-t4": (0.742, 0.736)} if name == "a3d_slow_8x8_0.016" else {})
+
+
+@pytest.mark.torch
+def test_mutualnets_curve_has_the_two_ends_that_are_known() -> None:
+    """Read off a figure, and said so; the configurations are those that cost what it draws them at: X3D-M
+    itself, and the smallest of the range 0.06, whose table we have for Slow."""
+    from a3d_edge.models.flops import count
+    from a3d_edge.models.ranges import RANGES
+    from a3d_edge.models.registry import describe
+
+    table = find_table(MUTUALNET)
+    assert "read off a figure" in table.measured_on
+    assert "arXiv 2105.07085" in table.measured_on
+    assert [(row.accuracy, str(row.configuration)) for row in table.rows] == [
+        (0.661, "w0.63-s142-t6"),
+        (0.751, "w1.00-s224-t16"),
+    ]
+    network, smallest = describe(table.architecture), RANGES["0.06"].grid(224, 16)[-1]
+    assert table.rows[0].configuration == smallest
+    for row, drawn in zip(table.rows, (0.35, 4.75), strict=True):
+        cost = count(network, row.configuration)
+        assert (row.gflops, row.params_m) == (round(cost.gflops, 6), round(cost.params_m, 6))
+        assert row.gflops == pytest.approx(drawn, abs=0.02)
 
 
 def dominated(row: Row, table: ConfigurationBudgetTable) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from fixtures_bundle import Here
+from reference_mmaction2 import PictureNet, enliven_pictures
 from reference_networks import Plan, PySlowFast, PyTorchVideo
 
 from a3d_edge.models import foreign
@@ -187,3 +188,23 @@ def test_an_imported_checkpoint_is_calibrated_exported_and_verified(
     assert (code, stderr.count("Traceback")) == (0, 0), stderr
     assert "2 configurations" in stdout
     assert here("verify", bundle)[0] == 0
+
+
+def test_a_network_of_pictures_is_inflated(here: Here, tmp_path: Path) -> None:
+    """torchvision's names; its classifier is left out where other classes are named, and both are said."""
+    torch.save(enliven_pictures(PictureNet(ONE, 8, 5)).state_dict(), tmp_path / "resnet.pth")
+    out = tmp_path / "ours.pth"
+    arguments = ("import", tmp_path / "resnet.pth", "--arch", "tiny_slow", "--out", out, "--classes", "a,b")
+    code, stdout, stderr = here(*arguments)
+    assert code == 0
+    assert stdout.startswith(f"{out}: tiny_slow from torchvision, 2 classes, ")
+    assert "note: a network of pictures: its kernels are repeated over time" in stderr
+    assert "note: its classifier is of 5 classes, not 2: left out\n" in stderr
+    written = load(out)
+    assert (written.classes, written.preprocessing.mean) == (("a", "b"), (0.485, 0.456, 0.406))
+    assert here(*arguments)[0] == 0  # the very network is there
+    code, _, stderr = here("import", tmp_path / "resnet.pth", "--arch", "tiny_8x8", "--out", out)
+    assert (code, stderr) == (
+        4,
+        f"error: {tmp_path / 'resnet.pth'}: is a network of pictures; it becomes a Slow one, not tiny_8x8\n",
+    )

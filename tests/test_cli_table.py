@@ -91,7 +91,7 @@ def test_show_lists_the_names(here: Here) -> None:
     """One a line, with what it is."""
     code, out, _ = here("table", "show", "--names")
     assert code == 0
-    assert len(out.splitlines()) == 6
+    assert len(out.splitlines()) == 7
     assert [line.split()[0] for line in out.splitlines()] == sorted(shipped_tables())
     events = [json.loads(line) for line in here("table", "show", "--names", "--json")[1].splitlines()]
     assert {event["name"]: event["rows"] for event in events}["a3d_slow_8x8_0.016_grid"] == 97

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Begin = Callable[..., tuple[int, str, str]]
 
 CLASSES = ("hug", "kick", "none")
+QUIET = ("--recipe", "kinetics", "--val", 0, "--precision", "fp32")
+"""Nothing is chosen, and so nothing said about it."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def begin(
     """Begins a run with another checkpoint's weights and ends it before its first step."""
     return lambda *options: main_here(
         capfd, monkeypatch, "train", "--rendered", 1, "--classes", ",".join(CLASSES), "--epochs", 0,
-        "--calibration-clips", 0, "--cache", cache, "--out", tmp_path / "new.pth", "--json",
+        "--calibration-clips", 0, "--cache", cache, "--out", tmp_path / "new.pth", "--json", *QUIET,
         "--init", tmp_path / "old.pth", *options,
     )  # fmt: skip
 
@@ -53,7 +55,7 @@ def write_old(path: Path, classes: int, *, arch: str = "slow_small", **fields: o
     for tensor in [*model.parameters(), *model.buffers()]:
         if tensor.is_floating_point():
             tensor.data.uniform_(0.5, 1.5)
-    checkpoint = Checkpoint(model, tuple(f"class {i}" for i in range(classes)))
+    checkpoint = Checkpoint(model, CLASSES if classes == 3 else tuple(f"class {i}" for i in range(classes)))
     save(checkpoint, path)
     return checkpoint
 
@@ -101,7 +103,7 @@ def test_weights_of_the_same_shapes_may_come_from_another_size(begin: Begin, tmp
     from a3d_edge.models.checkpoint import load
 
     write_old(tmp_path / "old.pth", 3, name="mine", size=64, frames=4, dropout=0.0)
-    assert begin() == (0, "", "")
+    assert begin("--arch", "slow_small") == (0, "", "")
     new = load(tmp_path / "new.pth").description
     assert (new.name, new.size, new.frames) == ("slow_small", 96, 8)
 
@@ -122,7 +124,7 @@ def test_another_architecture_is_refused(
     """Even one whose weights fit in part, and even with other classes; nothing is written."""
     write_old(tmp_path / "old.pth", classes, name="other", **fields)
     assert_refused(
-        begin(),
+        begin("--arch", "slow_small"),
         f"error: --init {tmp_path}/old.pth: is of architecture other, whose {tensor}",
         "does not fit --arch slow_small; name a checkpoint of the same architecture",
     )
@@ -137,11 +139,43 @@ def test_another_input_is_refused(begin: Begin, tmp_path: Path) -> None:
     old.preprocessing = Preprocessing("motion", 1.5, MOTION_OFFSETS)
     save(old, tmp_path / "old.pth")
     assert_refused(
-        begin(),
+        begin("--input", "rgb", "--aspect", 1),
         "old.pth: was trained on other input (input motion, here rgb; aspect 1.5, here 1.0; offsets",
         "match --input and --aspect, or name another checkpoint",
     )
     assert begin("--input", "motion", "--aspect", 1.5) == (0, "", "")
+
+
+def test_what_is_not_named_is_that_of_the_network_it_begins_with(begin: Begin, tmp_path: Path) -> None:
+    """Architecture, input and window; classes that are called otherwise are other classes, however many."""
+    from a3d_edge.models.checkpoint import load, save
+
+    old = write_old(tmp_path / "old.pth", 3, name="mine", size=64, frames=4, stride=6)
+    old.preprocessing = Preprocessing("motion", 1.5, MOTION_OFFSETS)
+    old.classes = ("kick", "hug", "none")
+    save(old, tmp_path / "old.pth")
+    code, _, err = begin()
+    assert code == 0
+    assert err == f"--init {tmp_path}/old.pth: has other classes (kick, hug, none): the head starts fresh\n"
+    new = load(tmp_path / "new.pth")
+    assert (new.description.name, new.description.stride, new.preprocessing) == ("mine", 6, old.preprocessing)
+    assert not torch.equal(new.model.head.weight, old.model.head.weight)
+    assert torch.equal(new.model.stem.conv.weight, old.model.stem.conv.weight)
+
+
+def test_a_bundle_can_be_begun_with(begin: Begin, bundle_folder: Path, tmp_path: Path) -> None:
+    """By its folder; what is no checkpoint and no bundle is said."""
+    from a3d_edge.bundle import Bundle
+    from a3d_edge.models.checkpoint import load
+
+    begun = begin("--init", bundle_folder)
+    assert begun[0] == 0, begun
+    new, bundle = load(tmp_path / "new.pth"), Bundle.load(bundle_folder)
+    assert new.description.name == bundle.manifest.architecture
+    assert new.description.sampling == bundle.sampling
+    code, _, err = begin("--init", "nothing", "--overwrite")
+    assert (code, err.count("\n")) == (4, 1)
+    assert "--init nothing: no such checkpoint or bundle; name a .pth file or a bundle's folder" in err
 
 
 # What is asked before the work
@@ -153,7 +187,7 @@ def here(
 ) -> Begin:
     """`a3d-edge train` in this process and an empty folder, with what the tests here have in common."""
     monkeypatch.chdir(tmp_path)
-    shared = ("--batch", 4, "--calibration-clips", 0, "--cache", cache)
+    shared = ("--batch", 4, "--calibration-clips", 0, "--cache", cache, *QUIET)
     return lambda *options: main_here(capfd, monkeypatch, "train", *options, *shared)
 
 
@@ -250,7 +284,7 @@ def test_drawn_clips_alone_are_calibrated_on(
     )
     code, _, err = main_here(
         capfd, monkeypatch, "train", "--rendered", 2, "--classes", "hug,kick", "--epochs", 0, "--out",
-        tmp_path / "net.pth", "--cache", cache,
+        tmp_path / "net.pth", "--cache", cache, *QUIET,
     )  # fmt: skip
     assert (code, seen) == (0, [4])
     assert err == (
@@ -313,7 +347,7 @@ def test_nobody_reads_the_log_and_the_work_is_done(
     from a3d_edge.models.checkpoint import load
 
     program = f"'{sys.executable}' -m a3d_edge train --data '{clip_list}' --epochs 2 --batch 6 --json"
-    program += f" --calibration-clips 0 --cache '{cache}' --out net.pth "
+    program += f" --val 0 --calibration-clips 0 --cache '{cache}' --out net.pth "
     ends = {"left": "| head -n 1", "full": ">/dev/full"}
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", program + ends[stdout]],

@@ -15,32 +15,40 @@ pytest.importorskip("torch")
 from a3d_edge.cli import train_log
 from a3d_edge.cli.train_log import TrainLog
 from a3d_edge.training.distillation import StepLosses
-from a3d_edge.training.loop import StepReport
+from a3d_edge.training.reports import StepReport
 
 
 def steps(count: int) -> list[StepReport]:
     """Two an epoch, cross entropies 0, 1, 2 …"""
-    return [StepReport(n + 1, count, 2, StepLosses(float(n), 0.5, 0.25), 0.1) for n in range(count)]
+    return [StepReport(n + 1, count, 2, StepLosses(float(n), 0.5, 0.25), 0.1, 2.0, 0.5) for n in range(count)]
 
 
-def silent(what: str, done: int, total: int) -> None:
+def silent(what: str, done: int, total: int, how: str = "", /) -> None:
     """No progress bar."""
 
 
 def test_an_epoch_is_summed_up(capfd: pytest.CaptureFixture[str]) -> None:
     """Means of its steps, as a JSON line on stdout, or for people on stderr."""
+    now, told = [0.0], []
+
+    def report(what: str, done: int, total: int, how: str = "", /) -> None:
+        told.append(how)
+
     for json_lines in (True, False):
-        log = TrainLog(silent, json_lines)
-        for step in steps(4):
+        log = TrainLog(report, json_lines, clock=lambda: now[0])
+        for step in steps(6):
+            now[0] += 2.0
             log(step)
     out, err = capfd.readouterr()
     events = [json.loads(line) for line in out.splitlines()]
-    assert [(e["epoch"], e["step"], e["cross_entropy"], e["accuracy"]) for e in events] == [
-        (1, 2, 0.5, 0.25), (2, 4, 2.5, 0.25)
+    assert [(e["epoch"], e["step"], e["cross_entropy"], e["accuracy"], e["waiting"]) for e in events] == [
+        (1, 2, 0.5, 0.25, 0.25), (2, 4, 2.5, 0.25, 0.25), (3, 6, 4.5, 0.25, 0.25)
     ]  # fmt: skip
-    assert err.splitlines() == [
-        "step 2 of 4: cross entropy 0.500, accuracy 25.0%", "step 4 of 4: cross entropy 2.500, accuracy 25.0%"
-    ]  # fmt: skip
+    assert [line.partition(" ")[2] for line in err.splitlines()] == [  # after the time; none within 5 seconds
+        "step 2 of 6: loss 1.000, accuracy 25.0%, 25% waiting for data, 0.1 min left",
+        "step 6 of 6: loss 5.000, accuracy 25.0%, 25% waiting for data",
+    ]
+    assert told[1] == "loss 1.000, accuracy 25.0%, 25% waiting for data"
 
 
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC, errno.EBADF])

@@ -40,6 +40,7 @@ ALL_PAGES = (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(DOC
 QUICKER: dict[tuple[str, ...], tuple[str, ...]] = {
     ("train",): ("--epochs", "1", "--batch", "4", "--calibration-clips", "3"),
     ("train", "--data", "clips.csv", "--fold"): ("--range", "0.06"),
+    ("fit",): ("--epochs", "1"),
     ("eval", "net.pth"): ("--views", "1"),
     ("eval", "paper.pth"): ("--views", "1"),
     ("eval", "net.pth", "--data", "clips.csv"): ("--calibration-clips", "3"),

@@ -33,8 +33,8 @@ from test_engine_cache_apart import children, first_child, state
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.cache import prepared as prepared_module
+from a3d_edge.engine.cache.bounds import CAP
 from a3d_edge.engine.cache.prepared import (
-    CAP,
     PreparedGraphs,
     PreparedNetworks,
     cache_of,

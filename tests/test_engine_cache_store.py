@@ -48,6 +48,18 @@ def test_an_entry_is_found_by_its_identity(tmp_path: Path) -> None:
     assert (store.root.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o700, 0o700)
 
 
+def test_it_is_counted_and_cleared(tmp_path: Path) -> None:
+    """Entries alone: what a person put there stays. A folder that is not there holds nothing."""
+    assert Store(tmp_path / "none", 10**6).usage() == Store(tmp_path / "none", 10**6).clear() == (0, 0, 10**6)
+    store = Store(tmp_path / "folder", 10**6)
+    held = sum(folder_bytes(put(store, one)) for one in (A, B))
+    (store.root / "notes.txt").write_text("mine")
+    assert store.usage() == (2, held, 10**6)
+    assert store.clear() == (2, held, 10**6)
+    assert [path.name for path in store.root.iterdir()] == ["notes.txt"]
+    assert store.find(A) is None
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_what_is_not_finished_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
     """An error while it is made, or Ctrl-C."""

@@ -239,7 +239,11 @@ def graphs_of(description: NetworkDescription) -> list[bytes]:
     return [ir.to_proto(graph).SerializeToString() for graph in lowered]
 
 
-@pytest.mark.parametrize("description", [tiny_slow(), tiny_slowfast(), tiny_x3d()], ids=lambda d: d.name)
+@pytest.mark.parametrize(
+    "description",
+    [tiny_slow(), tiny_slowfast(), tiny_x3d(), tiny_x3d(exact=True, name="exact_x3d")],
+    ids=lambda d: d.name,
+)
 def test_a_graph_holds_no_size_and_no_frame_count(description: NetworkDescription) -> None:
     """Traced at another size and other frames it is the same, byte for byte."""
     other = description.model_copy(update={"size": 45, "frames": 3})

@@ -80,11 +80,21 @@ def test_slowfast_at_every_configuration(slowfast: Bundle, model: SlimNetwork) -
     assert_one_graph_a_width(slowfast, ["clip"])
 
 
-def test_x3d_at_every_configuration(tmp_path: Path) -> None:
-    """Depth-wise 3×3×3 convolutions and squeeze–excitation over any number of frames, in rank 4."""
-    configurations = parse(X3D)
-    bundle = export(tmp_path / "bundle", configurations, tiny_x3d())
-    assert_parity(bundle, calibrated_checkpoint(configurations, tiny_x3d()).model)
+def test_lateral_convolutions_without_batch_norm(tmp_path: Path) -> None:
+    """A SlowFast of mmaction2."""
+    configurations, description = TWO_PATHWAYS[:2], tiny_slowfast(fusion_norm=False)
+    bundle = export(tmp_path / "bundle", configurations, description)
+    assert_parity(bundle, calibrated_checkpoint(configurations, description).model)
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_x3d_at_every_configuration(imported: bool, tmp_path: Path) -> None:
+    """Depth-wise 3×3×3 convolutions and squeeze–excitation over any number of frames, in rank 4; of an
+    imported network too: X3D's own channels, a shortcut without batch norm, a head that pools windows."""
+    changes = {"exact": True, "first_shortcut_norm": False, "head": "softmax_windows"} if imported else {}
+    configurations, description = parse(X3D), tiny_x3d(**changes)
+    bundle = export(tmp_path / "bundle", configurations, description)
+    assert_parity(bundle, calibrated_checkpoint(configurations, description).model)
     assert_one_graph_a_width(bundle, ["frame", "clip", "volume"])
 
 

@@ -25,6 +25,7 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
 from a3d_edge.manifest import Manifest
+from a3d_edge.video.preprocess import OFFSETS, InputKind, Preprocessing
 
 torch = pytest.importorskip("torch")
 
@@ -296,18 +297,16 @@ def test_the_table_and_the_origin_go_along(tmp_path: Path) -> None:
     assert bundle.manifest.created_by.startswith("a3d-edge 0.")
 
 
-def test_preprocessing_goes_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["motion", "change"])
+def test_preprocessing_goes_along(tmp_path: Path, kind: InputKind) -> None:
     """What the network eats is a field of the bundle."""
     from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 
-    from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing
-
-    checkpoint = replace(
-        calibrated_checkpoint([SMALLEST]), preprocessing=Preprocessing("motion", 1.5, MOTION_OFFSETS)
-    )
+    spec = Preprocessing(kind, 1.5, OFFSETS[kind])
+    checkpoint = replace(calibrated_checkpoint([SMALLEST]), preprocessing=spec)
     table = unmeasured_table(checkpoint, [SMALLEST])
     write_bundle(checkpoint, table, parity_clips([SMALLEST]), tmp_path / "bundle")
-    assert Bundle.load(tmp_path / "bundle").preprocessing == Preprocessing("motion", 1.5, MOTION_OFFSETS)
+    assert Bundle.load(tmp_path / "bundle").preprocessing == spec
 
 
 def test_files_have_the_user_s_modes_and_are_as_listed(bundle_folder: Path, tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ FAMILIES: dict[str, tuple[NetworkDescription, tuple[Configuration, ...], tuple[P
     "slow": (tiny_slow(), SLOW, ("fp32", "int8")),
     "slowfast": (tiny_slowfast(), (Configuration(0.5, 19, 2),), ("int8",)),
     "x3d": (tiny_x3d(), (Configuration(0.7, 23, 3),), ("int8",)),
+    "x3d imported": (
+        tiny_x3d(exact=True, first_shortcut_norm=False, head="softmax_windows"),
+        (Configuration(1.0, 64, 4),),
+        ("int8",),
+    ),
 }
 _BUILT: dict[str, tuple[Checkpoint, Bundle]] = {}
 

@@ -424,7 +424,7 @@ def test_missing_file(tmp_path: Path) -> None:
     ("payload", "said"),
     [
         ([1, 2], "holds a list"),
-        ({}, "neither PySlowFast nor pytorchvideo names tensors so (nothing"),
+        ({}, "neither PySlowFast, pytorchvideo, mmaction2 nor torchvision names tensors so (nothing"),
         ({"epoch": 3}, "names tensors so (nothing, …)"),
         ({"model_state": {7: torch.zeros(1)}}, "names tensors so (7, …)"),
         ({"fc.weight": torch.zeros(1)}, "names tensors so (fc.weight, …)"),

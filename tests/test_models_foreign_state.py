@@ -125,7 +125,7 @@ def test_a_file_that_holds_itself_ends() -> None:
     loop: dict[str, Any] = {}
     for n in range(200):
         loop[str(n)] = loop if n % 2 else [loop, loop]
-    with pytest.raises(CheckpointError, match="neither PySlowFast nor pytorchvideo"):
+    with pytest.raises(CheckpointError, match="neither PySlowFast, pytorchvideo, mmaction2 nor torchvision"):
         find_state(PATH, loop)
 
 
@@ -136,7 +136,8 @@ def test_nothing_found_says_what_is_looked_for() -> None:
         find_state(PATH, {"state_dict": other, "loss": torch.ones(1)})
     said = str(caught.value)
     assert said.startswith(
-        "net.pth: neither PySlowFast nor pytorchvideo names tensors so (encoder.layer.0.weight, …)"
+        "net.pth: neither PySlowFast, pytorchvideo, mmaction2 nor torchvision names tensors so "
+        "(encoder.layer.0.weight, …)"
     )
     for word in (
         "model_state",

@@ -1,4 +1,4 @@
-"""The X3D-style family: its block, its exact rank-4 form, and what squeeze–excitation looks at."""
+"""The X3D family: its block, its exact rank-4 form, and what squeeze–excitation looks at."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.models.flops import count
 from a3d_edge.models.layers import Run, SlimConv, md8
-from a3d_edge.models.registry import describe
+from a3d_edge.models.registry import describe, read_description
 from a3d_edge.models.x3d import X3D, X3DDescription
 from a3d_edge.training.distillation import backward
 
 BLOCKS = {"res2": 1, "res3": 2, "res4": 1, "res5": 1}
 
 
-@pytest.fixture
-def model(tiny_x3d: X3DDescription, lively: Callable[..., X3D]) -> X3D:
-    return lively(tiny_x3d)
+@pytest.fixture(params=[False, True], ids=["md8", "exact"])
+def model(request: pytest.FixtureRequest, tiny_x3d: X3DDescription, lively: Callable[..., X3D]) -> X3D:
+    """With inner widths of multiples of 8, and with X3D's own: 18, 36, 72 and 144."""
+    return lively(tiny_x3d.model_copy(update={"exact": request.param}))
 
 
 def window(frames: int = 4, size: int = 32, count: int = 1) -> Tensor:
@@ -112,9 +113,10 @@ def test_excitation_weighs_by_all_frames(model: X3D) -> None:
     excite = model.res3.blocks[0].excite
     assert excite is not None
     torch.manual_seed(2)
-    x = torch.randn(1, 40, 4, 5, 5) + 3
+    channels = 36 if model.description.exact else 40
+    x = torch.randn(1, channels, 4, 5, 5) + 3
     changed = x.clone()
-    changed[:, :, 3] += torch.randn(1, 40, 1, 1) * 3
+    changed[:, :, 3] += torch.randn(1, channels, 1, 1) * 3
     with torch.no_grad():
         before, after = excite(x, Run()), excite(changed, Run())
         rank4 = excite(changed[0].transpose(0, 1), Run())
@@ -142,43 +144,102 @@ def test_one_mutual_step_reaches_every_parameter(model: X3D) -> None:
             gradient = module.weight.grad
             assert gradient is not None, name
             assert gradient.any(), name
-            assert not gradient[md8(module.outputs * 0.5) :].any(), name
+            assert not gradient[min(module.outputs, md8(module.outputs * 0.5)) :].any(), name
             if not module.depthwise and name != "stem":
                 assert not gradient[:, md8(module.weight.shape[1] * 0.5) :].any(), name
 
 
-@pytest.mark.parametrize("width", [1.0, 0.63, 0.5])
-def test_every_layer_has_md8_channels(width: float) -> None:
-    """Stem, inner, excitation, outer and last layers: the nearest multiple of 8 of its own count."""
+INNER = {False: (56, 112, 216, 432), True: (54, 108, 216, 432)}
+SQUEEZED = {False: (8, 8, 16, 24), True: (8, 8, 16, 32)}
+OLD_X3D_M = describe("x3d_m").model_copy(update={"exact": False})
+"""``x3d_m`` as it was before X3D's own channels: a checkpoint's description without the field."""
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("width", [1.0, 0.63, 0.5, 0.99])
+def test_channels_at_a_width(width: float, exact: bool) -> None:
+    """All of a layer's at 1.0, X3D's own where it is exact; below it the nearest multiple of 8 of its count,
+    but never more than it has."""
+
+    def at_width(channels: int) -> int:
+        return channels if width == 1.0 else min(channels, md8(channels * width))
+
     with torch.device("meta"):
-        model = describe("x3d_m").build().eval()
+        model = (describe("x3d_m") if exact else OLD_X3D_M).build().eval()
         found: dict[str, int] = {}
         for name, module in model.named_modules():
             if isinstance(module, SlimConv):
                 module.register_forward_hook(lambda _, i, o, name=name: found.update({name: o.shape[1]}))
         model.run(torch.empty(1, 3, 1, 32, 32), Run(width))
-    inner = {"res2": 56, "res3": 112, "res4": 216, "res5": 432}
-    for k, (stage, channels) in enumerate(inner.items()):
+    for k, channels in enumerate(INNER[exact]):
+        stage = f"res{k + 2}"
         at = f"{stage}.blocks.0"
-        assert found[f"{at}.a.conv"] == found[f"{at}.b.conv"] == md8(channels * width), stage
-        assert found[f"{at}.excite.reduce"] == md8(md8(channels / 16) * width), stage
-        assert found[f"{at}.excite.expand"] == md8(channels * width), stage
+        assert found[f"{at}.a.conv"] == found[f"{at}.b.conv"] == at_width(channels), stage
+        assert found[f"{at}.excite.reduce"] == md8(SQUEEZED[exact][k] * width), stage
+        assert found[f"{at}.excite.expand"] == at_width(channels), stage
         assert found[f"{at}.c.conv"] == md8(24 * 2**k * width), stage
     assert found["stem"] == found["stem_time.conv"] == md8(24 * width)
     assert found["widen.conv"] == md8(432 * width)
     assert found["project"] == md8(2048 * width)
 
 
-def test_the_cost_is_near_that_of_x3d_m() -> None:
-    """PySlowFast's model zoo gives X3D-M, 16 frames at 224², 4.73 GFLOPs and 3.8 M parameters.
+@pytest.mark.parametrize(
+    ("name", "gflops", "weights_m", "public_m"),
+    [
+        ("x3d_xs", 0.60, 3.76, 3794274),
+        ("x3d_s", 1.96, 3.76, 3794274),
+        ("x3d_m", 4.73, 3.76, 3794274),
+        ("x3d_l", 18.37, 6.08, None),
+    ],
+)
+def test_cost_is_the_published_one(name: str, gflops: float, weights_m: float, public_m: int | None) -> None:
+    """X3D's Table 4, a view at the network's own size; parameters without those of batch norms, as its are.
 
-    Ours differs by md8, which rounds inner widths (56 and 112 for 54 and 108), and is slightly larger.
+    pytorchvideo's network itself counts 3,794,274; PySlowFast's, which ours is, has one batch norm more.
     """
-    cost = count(describe("x3d_m"), Configuration(1.0, 224, 16))
+    description = describe(name)
+    cost = count(description, Configuration(1.0, description.size, description.frames))
+    assert cost.gflops == pytest.approx(gflops, abs=0.006)
+    with torch.device("meta"):
+        model = description.build()
+    plain = sum(p.numel() for n, p in model.named_parameters() if ".norm." not in n)
+    assert plain / 1e6 == pytest.approx(weights_m, abs=0.008)
+    total = sum(p.numel() for p in model.parameters())
+    assert total == round(cost.params_m * 1e6)
+    assert public_m in (None, total - 2 * 24)
+
+
+def test_networks_from_before_stay_as_they_were() -> None:
+    """A checkpoint's description without the field is of md8 at width 1.0 too, and costs what it did."""
+    content = describe("x3d_m").model_dump(mode="json")
+    del content["exact"], content["first_shortcut_norm"]
+    assert read_description(content) == OLD_X3D_M
+    cost = count(OLD_X3D_M, Configuration(1.0, 224, 16))
     assert cost.gflops == pytest.approx(4.80, abs=0.005)
     assert cost.params_m == pytest.approx(3.77, abs=0.005)
-    small = count(describe("x3d_m"), Configuration(0.5, 112, 8))
-    assert small.gflops < 0.05 * cost.gflops
+    assert count(OLD_X3D_M, Configuration(0.5, 112, 8)).gflops < 0.05 * cost.gflops
+
+
+def test_the_head_pools_windows_of_the_networks_own_size(model: X3D) -> None:
+    """At twice its size there are four of them; averaged logits and averaged scores differ from one mean."""
+    torch.manual_seed(0)
+    last = torch.rand(1, model.widen.conv.outputs, 4, 2, 2) * torch.tensor([[0.1, 1.0], [3.0, 9.0]])
+    found = {}
+    with torch.no_grad():
+        for head in ("global", "windows", "softmax_windows"):
+            model.description = model.description.model_copy(update={"head": head})
+            found[head] = model.classify([last], Run())
+            rank4 = model.classify([last[0].transpose(0, 1)], Run())
+            torch.testing.assert_close(rank4, found[head], rtol=1e-5, atol=1e-5)
+        parts = [last[..., i : i + 1, j : j + 1] for i in range(2) for j in range(2)]
+        model.description = model.description.model_copy(update={"head": "global"})
+        each = torch.stack([model.classify([part], Run()) for part in parts])
+    torch.testing.assert_close(found["windows"], each.mean(dim=0), rtol=1e-5, atol=1e-5)
+    scores = each.softmax(dim=2).mean(dim=0)
+    torch.testing.assert_close(found["softmax_windows"].softmax(dim=1), scores, rtol=1e-5, atol=1e-5)
+    assert (found["softmax_windows"] - found["windows"]).abs().max() > 1e-3
+    frames = model.features(window(size=64), Run())[0]
+    assert frames.shape[3:] == (2, 2)
 
 
 @pytest.mark.parametrize("given", [[torch.zeros(1, 3, 4, 32, 32)] * 2, torch.zeros(4, 3, 32, 32)])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a3d_edge.training.augmentation import augmented_window
+from a3d_edge.training.augmentation import augmented_window, may_mirror
 from a3d_edge.training.decode import DecodedClip, decode
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
@@ -16,6 +16,7 @@ SAMPLING = Sampling(frames=4, stride=2)
 TWO = Sampling(frames=2, stride=8, alpha=4, fast_size=24)
 RGB = Preprocessing(aspect=1.5)
 MOTION = Preprocessing("motion", 1.5, (0, 2, 6))
+CHANGES = Preprocessing("change", 1.5, (0, 2, 4, 8))
 
 
 @pytest.mark.parametrize("spec", [RGB, MOTION])
@@ -54,6 +55,57 @@ def test_augmentation_stays_near_the_plain_window(real_clip: DecodedClip) -> Non
         (window,) = augmented_window(real_clip, 32, SAMPLING, Preprocessing(), np.random.default_rng(seed))
         found += float(window[0].max() - np.median(window[0])) > 1.0
     assert found >= 18
+
+
+def test_a_texture_too_fine_for_the_input_is_averaged_as_the_runtime_does() -> None:
+    """A fine chequerboard that moves is grey to the runtime; picked pixels of it would flicker."""
+    board = (np.indices((160, 160)).sum(axis=0) % 2 * 255).astype(np.uint8)[..., None].repeat(3, axis=2)
+    clip = DecodedClip(np.stack([np.roll(board, n, axis=1) for n in range(20)]), np.arange(20) / 30)
+    for seed in range(6):
+        (window,) = augmented_window(clip, 32, SAMPLING, CHANGES, np.random.default_rng(seed))
+        assert float(np.quantile(window, 0.9)) < 1.0
+
+
+@pytest.mark.parametrize("spec", [MOTION, CHANGES])
+def test_the_other_side_is_shown_only_where_it_may_be(spec: Preprocessing) -> None:
+    """A patch that grows on the left of the scene: mirrored in half of the draws, or never."""
+    frames = np.zeros((20, 48, 48, 3), np.uint8)
+    for number in range(20):
+        frames[number, 16:32, 4 : 6 + number // 2] = 255
+    clip, right = DecodedClip(frames, np.arange(20) / 30), {True: 0, False: 0}
+    for mirror in right:
+        for seed in range(24):
+            rng = np.random.default_rng(seed)
+            (window,) = augmented_window(clip, 32, SAMPLING, spec, rng, mirror=mirror)
+            energy = np.abs(window[:2]).sum(axis=(0, 1, 2))
+            right[mirror] += bool(energy[18:].sum() > energy[:14].sum())
+    assert 6 <= right[True] <= 18
+    assert right[False] == 0
+
+
+@pytest.mark.parametrize(
+    ("classes", "may"),
+    [
+        (("kick", "punch", "none"), True),
+        (("stop", "left"), False),
+        (("Turn_Right", "stop"), False),
+        (("swipe-left-fast", "stop"), False),
+        (("turn clockwise", "stop"), False),
+        (("bright", "leftover"), True),
+    ],
+)
+def test_classes_that_name_a_side_are_never_mirrored(classes: tuple[str, ...], may: bool) -> None:
+    """Words are told apart: *bright* names no side."""
+    assert may_mirror(classes) is may
+
+
+def test_change_is_three_differences_without_sign(real_clip: DecodedClip) -> None:
+    """Without augmentation's noise a still scene would be empty; with it, it holds nothing but the noise."""
+    still = DecodedClip(np.repeat(np.asarray(real_clip.frames[0])[None], 60, axis=0), np.arange(60) / 30)
+    (window,) = augmented_window(still, 32, SAMPLING, CHANGES, np.random.default_rng(3))
+    assert float(np.abs(window).max()) < 0.5
+    (moving,) = augmented_window(real_clip, 32, SAMPLING, CHANGES, np.random.default_rng(3))
+    assert all(float(channel.max()) > 1.0 and float(channel.min()) >= 0.0 for channel in moving)
 
 
 def test_windows_of_a_very_short_clip_can_be_augmented(clip_list: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from a3d_edge.errors import SourceError, UsageError
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.clips import Clip, list_clips
 from a3d_edge.training.decode import FrameCache
+from a3d_edge.training.evaluation import WindowSet
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
@@ -52,6 +55,29 @@ def test_a_batch_is_clips_and_their_labels(make: Callable[..., Batches]) -> None
     clips, labels = batches.make(0, 1)
     assert (clips.shape, clips.dtype) == ((4, 3, 4, 32, 32), torch.float32)
     assert labels.tolist() == [CLASSES.index(batches.clips[i].label) for i in batches.order(0)[4:8]]
+
+
+def test_windows_of_a_part_stay_inside_it(make: Callable[..., Batches], tmp_path: Path) -> None:
+    """Dark before, bright within, dark after: no draw of many sees the dark, nor does an evaluation."""
+    writer = cv2.VideoWriter(str(tmp_path / "a.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 30, (64, 64))
+    for number in range(60):
+        writer.write(np.full((64, 64, 3), 240 if 20 <= number < 45 else 10, np.uint8))
+    writer.release()
+    (tmp_path / "list.csv").write_text(
+        f"path,label,start,end\na.mp4,right,{20 / 30},1.5\na.mp4,still,,{20 / 30}\na.mp4,down,1.5,\n"
+    )
+    clips, spec = list_clips([tmp_path / "list.csv"]), Preprocessing()
+    batches = make(clips=clips, cache=FrameCache(tmp_path / "c"), batch_size=3, sampling=Sampling(4, 4))
+    for epoch in range(40):
+        windows, labels = batches.make(epoch, 0)
+        shown = windows[..., 12:20, 12:20] * torch.tensor(spec.std).view(3, 1, 1, 1)
+        centre = (shown + torch.tensor(spec.mean).view(3, 1, 1, 1)).amin(dim=(1, 3, 4)), labels
+        for each, label in zip(*centre, strict=True):
+            assert (each > 0.4).all() if label == CLASSES.index("right") else (each < 0.2).all()
+    views = WindowSet(clips, batches.cache, batches.sampling, spec, views=5)
+    for owners, windows in views.at_size(32):
+        bright = windows.mean(dim=(1, 3, 4)) > 0
+        assert (bright == torch.from_numpy(owners == 0)[:, None]).all()
 
 
 def test_a_batch_depends_on_seed_epoch_and_place_alone(make: Callable[..., Batches]) -> None:
@@ -230,3 +256,22 @@ def test_a_clip_looks_different_in_each_epoch_and_at_each_place(
     first, second = batches.make(0, 0)[0], batches.make(1, 0)[0]
     assert not torch.equal(first[0], first[1])
     assert not torch.equal(first[0], second[0])
+
+
+def test_batches_may_be_kept_unmirrored(make: Callable[..., Batches]) -> None:
+    """The same draws and labels; and, as ever, the same windows when made again."""
+    either, never = (make(mirror=mirror) for mirror in (True, False))
+    assert either.order(0) == never.order(0)
+    assert either.make(0, 0)[1].tolist() == never.make(0, 0)[1].tolist()
+    again = make(mirror=False).make(0, 0)[0]
+    assert torch.equal(torch.as_tensor(never.make(0, 0)[0]), torch.as_tensor(again))
+
+
+def test_busy_batches_are_drawn_by_what_moves(make: Callable[..., Batches]) -> None:
+    """Other windows than without the rule, of the same clips; the same again, also from another object."""
+    plain, busy = make().make(0, 0), make(busy=True).make(0, 0)
+    assert busy[1].tolist() == plain[1].tolist()
+    assert not torch.equal(torch.as_tensor(busy[0]), torch.as_tensor(plain[0]))
+    used = make(busy=True)
+    used.make(1, 1)
+    assert torch.equal(torch.as_tensor(used.make(0, 0)[0]), torch.as_tensor(busy[0]))

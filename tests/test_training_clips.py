@@ -36,6 +36,27 @@ def test_a_csv_lists_clips_relative_to_itself(folder: Path) -> None:
     ]
 
 
+def test_a_list_names_parts_and_the_split(folder: Path) -> None:
+    """Seconds, also as minutes and hours; one file may have parts of several labels."""
+    text = "path,label,start,End Time,split\na.mp4,kick,,2.5,Train\na.mp4,hug,2.5,1:02.5,validation\n"
+    text += "a.mp4,none,0:01:10,,\n"
+    clips = list_clips([csv_file(folder, text)])
+    assert [(clip.label, clip.start, clip.end, clip.split, clip.part) for clip in clips] == [
+        ("kick", None, 2.5, "train", "#t=,2.5"),
+        ("hug", 2.5, 62.5, "val", "#t=2.5,62.5"),
+        ("none", 70.0, None, "", "#t=70.0"),
+    ]
+    assert clips[1].where == f"{folder}/list.csv:3"
+    assert len({clip.belongs_to for clip in clips}) == 1
+
+
+def test_a_part_with_two_labels_is_refused(folder: Path) -> None:
+    """As a whole clip would be."""
+    path = csv_file(folder, "path,label,start,end\na.mp4,kick,1,2\na.mp4,hug,1,2\n")
+    with pytest.raises(SourceError, match=r"a\.mp4#t=1\.0,2\.0: is listed as 'kick' and as 'hug'"):
+        list_clips([path])
+
+
 @pytest.mark.parametrize(
     "text", ["path,label\na.mp4,kick\n", "path,label\r\na.mp4,kick", 'path,label\n"a.mp4","kick"\n\n']
 )
@@ -63,6 +84,12 @@ def test_a_spreadsheet_s_byte_order_mark_is_skipped(folder: Path) -> None:
         ("path,label,fold\na.mp4,kick,one\n", ":2: fold 'one' is not a number"),
         ("path,label,fold\na.mp4,kick,-1\n", ":2: fold '-1' is not a number"),
         ("path,label,fold\na.mp4,kick,²\n", ":2: fold '²' is not a number"),
+        ("path,label,start\na.mp4,kick,nan\n", ":2: 'nan' is no number of seconds from 0 on"),
+        ("path,label,start,end\na.mp4,kick,-1,2\n", ":2: '-1' is no number of seconds from 0 on"),
+        ("path,label,start,end\na.mp4,kick,1,late\n", ":2: 'late' is no number of seconds from 0 on"),
+        ("path,label,start,end\na.mp4,kick,2,1.5\n", ":2: ends at 1.5 s, and starts no earlier (2.0 s)"),
+        ("path,label,end\na.mp4,kick,0\n", ":2: ends at 0.0 s, and starts no earlier (0.0 s)"),
+        ("path,label,split\na.mp4,kick,1\n", ":2: split '1' is none of train, val, test"),
     ],
 )
 def test_an_error_names_the_file_and_the_line(folder: Path, text: str, message: str) -> None:
@@ -138,12 +165,14 @@ def test_accents_in_a_file_s_name_may_be_written_either_way(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ("note", "the column note is not used (used are path, label, group, fold)"),
-        ("note,url", "the columns note, url are not used (used are path, label, group, fold)"),
-        ("time_start,Time End", "the columns time_start, Time End are not used (used are path, label, group, "
-         "fold); every clip is used as a whole, not a part of it"),
+        ("note", "the column note is not used (used are path, label, start, end, group, fold, "
+         "split)"),
+        ("note,url", "the columns note, url are not used (used are path, label, start, end, "
+         "group, fold, split)"),
+        ("start_frame,Frame End", "the columns start_frame, Frame End are not used (used are path, label, "
+         "start, end, group, fold, split); every clip is used as a whole, not a part of it"),
         ("t0", "; every clip is used as a whole"),
-        ("end-s", "; every clip is used as a whole"),
+        ("end-ms", "; every clip is used as a whole"),
     ],
 )  # fmt: skip
 def test_columns_that_nobody_uses_are_told(folder: Path, header: str, said: str) -> None:
@@ -160,7 +189,7 @@ def test_columns_that_nobody_uses_are_told(folder: Path, header: str, said: str)
     ("text", "said"),
     [
         ("a.mp4,kick\nb.mp4,hug\n", "it is a clip already (a.mp4); put the line 'path,label' above it"),
-        ("a.mp4 0\nb.mp4 1\n", "it is a clip already (a.mp4); put the line 'path,label' above it"),
+        ("a.mp4 kick\nb.mp4 hug\n", "it is a clip already (a.mp4); put the line 'path,label' above it"),
         ("path,label,Label\na.mp4,kick,hug\n", ": the column label is there twice; keep one of them"),
         ("path,label\na.mp4,kick, hard\n", ":2: has 3 cells, the first line 2; put quotes around"),
         (f"path,label\n{'x' * 5000},kick\n", ":2: no such clip"),
@@ -251,11 +280,28 @@ def test_clips_beside_class_folders_are_told(tmp_path: Path) -> None:
         list_clips([tmp_path])
 
 
-@pytest.mark.parametrize(
-    "names", [["train/kick/1.mp4", "val/kick/2.mp4"], ["kick/1.mp4", "kick/more/a/2.mp4"]]
-)
+def test_class_folders_may_lie_in_those_of_a_split(tmp_path: Path) -> None:
+    """Spelled as people do; a class that is called so, with clips of its own, stays a class."""
+    made(tmp_path, "train/kick/1.mp4", "Validation/kick/2.mp4", "testing/hug/3.mp4", "dev/notes.txt")
+    assert {(clip.label, clip.split) for clip in list_clips([tmp_path])} == {
+        ("kick", "train"), ("kick", "val"), ("hug", "test")
+    }  # fmt: skip
+    other = made(tmp_path / "testing", "train/1.mp4", "bus/2.mp4")
+    (other / "hug" / "3.mp4").unlink()
+    with pytest.warns(DataWarning, match="no clip is in hug"):
+        assert [(clip.label, clip.split) for clip in list_clips([other])] == [("bus", ""), ("train", "")]
+
+
+def test_classes_beside_a_split_are_refused(tmp_path: Path) -> None:
+    """They would be in no split, or a class would be called ``train``."""
+    made(tmp_path, "train/kick/1.mp4", "hug/2.mp4")
+    with pytest.raises(SourceError, match="has train and beside them hug; put every class folder into"):
+        list_clips([tmp_path])
+
+
+@pytest.mark.parametrize("names", [["kick/1.mp4", "kick/more/a/2.mp4"], ["data/kick/1.mp4", "hug/2.mp4"]])
 def test_classes_at_two_levels_are_refused(tmp_path: Path, names: list[str]) -> None:
-    """``train`` and ``val`` are no classes, and a clip further down would be forgotten."""
+    """A clip further down would be forgotten."""
     made(tmp_path, *names)
     folder = tmp_path / names[0].split("/")[0]
     with pytest.raises(SourceError, match=f"^{folder}: has folders with clips itself, so it is no class"):
@@ -270,6 +316,19 @@ def test_a_folder_whose_name_is_no_label_is_refused(tmp_path: Path, name: bytes)
     with pytest.raises(SourceError, match="rename it, it is the label") as caught:
         list_clips([tmp_path])
     str(caught.value).encode()
+
+
+def test_a_list_in_the_folder_that_was_named_is_pointed_at(tmp_path: Path) -> None:
+    """As FiftyOne's exports and many data sets are: the folder's only sub-folder is no class."""
+    made(tmp_path, "data/1.mp4", "data/2.mp4", "samples.json")
+    with pytest.warns(
+        DataWarning,
+        match=r"has one class folder; put another beside it, or name the list in it \(samples\.json\)",
+    ):
+        list_clips([tmp_path])
+    made(tmp_path, "data/kick/3.mp4")
+    with pytest.raises(SourceError, match=r"into one folder, or name the list in it \(samples\.json\)$"):
+        list_clips([tmp_path])
 
 
 def test_several_places_are_joined_and_none_is_refused(
@@ -293,7 +352,7 @@ def test_a_real_list_is_read(clip_list: Path) -> None:
 
 
 def test_a_fold_never_splits_a_group() -> None:
-    """A group with any clip in the fold is held out whole, clips without fold included."""
+    """A group with any clip in the fold is held out whole, clips without fold included; so is a file."""
     clips = [
         Clip("a", None, "g1", 0, 1),
         Clip("a", None, "g1", 1, 2),
@@ -302,13 +361,15 @@ def test_a_fold_never_splits_a_group() -> None:
         Clip("c", None, "", 0, 5),
         Clip("c", None, "", None, 6),
     ]
+    clips.append(Clip("c", Path("long.mp4"), "", 0, 7, 0.0, 2.0))
+    clips.append(Clip("b", Path("long.mp4"), "", None, 8, 2.0, 4.0))
     train, held = split_fold(clips, 0)
-    assert [clip.seed for clip in held] == [1, 2, 3, 5]
+    assert [clip.seed for clip in held] == [1, 2, 3, 5, 7, 8]
     assert [clip.seed for clip in train] == [4, 6]
     for fold in (0, 1):
         train, held = split_fold(clips, fold)
         assert not {c.group for c in train if c.group} & {c.group for c in held if c.group}
-        assert sorted(c.seed for c in train + held) == [1, 2, 3, 4, 5, 6]
+        assert sorted(c.seed for c in train + held) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 @pytest.mark.parametrize("fold", [2, 0])

@@ -160,3 +160,19 @@ def test_dropout_of_a_step_depends_on_seed_and_step_alone() -> None:
         torch.rand(7)
     assert torch.equal(draws[0], draws[3])
     assert not any(torch.equal(draws[0], other) for other in draws[1:3])
+
+
+def test_in_bf16_the_gradients_are_nearly_those_of_float32(
+    network: Callable[[], Slow], batch: tuple[Tensor, Tensor]
+) -> None:
+    """Of the same direction in every tensor, held in float32, and not the same bit for bit: it did run so."""
+    whole, low = network(), network()
+    exact = backward(whole, *batch, STUDENTS)
+    rounded = backward(low, *batch, STUDENTS, precision="bf16")
+    assert rounded.cross_entropy == pytest.approx(exact.cross_entropy, rel=0.05)
+    expected, found = gradients(whole), gradients(low)
+    assert expected.keys() == found.keys()
+    assert all(gradient.dtype == torch.float32 for gradient in found.values())
+    one, other = (torch.cat([g.flatten() for g in each.values()]) for each in (expected, found))
+    assert torch.nn.functional.cosine_similarity(one, other, dim=0) > 0.95
+    assert not torch.equal(one, other)

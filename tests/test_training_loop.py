@@ -365,3 +365,38 @@ def test_settings_that_cannot_be_meant_are_refused_by_their_name(
     with pytest.raises(UsageError) as caught:
         Settings(**change)
     assert str(caught.value) == message
+
+
+def test_a_checkpoint_that_knew_no_precision_goes_on_in_float32(
+    batches: Batches, fresh: Callable[[], Checkpoint], tmp_path: Path
+) -> None:
+    """What an older version saved is what is the default now; in bf16 it would be another run."""
+    out = tmp_path / "out.pth"
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh(), batches, SETTINGS, out, report=InterruptAt(2))
+    old = load(out)
+    assert old.resume is not None
+    del old.resume["settings"]["precision"]
+    save(old, out)
+    with pytest.raises(UsageError, match="precision fp32, now bf16"):
+        train(load(out), batches, replace(SETTINGS, precision="bf16"), out)
+    assert train(load(out), batches, SETTINGS, out).origin["steps"] == 6
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    """Named with those there are."""
+    with pytest.raises(UsageError, match="'fp16'; there are fp32 and bf16"):
+        Settings(precision="fp16")  # type: ignore[arg-type]
+
+
+def test_students_join_when_they_are_to(
+    batches: Batches, fresh: Callable[[], Checkpoint], tmp_path: Path
+) -> None:
+    """Of six steps the first three teach nobody, the others do; at 1 none ever would, and that is refused."""
+    reports: list[StepReport] = []
+    settings = replace(SETTINGS, students_from=0.5)
+    train(fresh(), batches, settings, tmp_path / "out.pth", report=reports.append)
+    taught = [report.losses.distillation > 0 for report in reports]
+    assert taught == [False, False, False, True, True, True]
+    with pytest.raises(UsageError, match="students_from"):
+        Settings(students_from=1.0)

@@ -22,6 +22,7 @@ GIVEN = Recipe()
 BEGUN = replace(
     GIVEN, arch="tiny", classes=("right", "down", "still"), input_kind="motion", aspect=1.5, fold=2, batch=4,
     balanced=True, rendered=3, epochs=7, optimizer="adamw", mutual=False, range_name="0.06", smoothing=0.1,
+    precision="fp32",
 )  # fmt: skip
 
 
@@ -63,6 +64,14 @@ def test_without_options_a_run_goes_on_as_it_began(tiny_checkpoint: Checkpoint) 
         ("smoothing", 0.2, "--label-smoothing 0.1", "--label-smoothing 0.2"),
         ("seed", 4, "--seed 0", "--seed 4"),
         ("mutual", True, "with --no-mutual", "without --no-mutual"),
+        ("val", 0.1, "--val 0.2", "--val 0.1"),
+        ("window", 4.0, "without --window", "--window 4.0"),
+        ("draw", "motion", "--draw anywhere", "--draw motion"),
+        ("mirror", "off", "--mirror auto", "--mirror off"),
+        ("dropout", 0.1, "without --dropout", "--dropout 0.1"),
+        ("students_from", 0.5, "--students-from 0.0", "--students-from 0.5"),
+        ("precision", "bf16", "--precision fp32", "--precision bf16"),
+        ("patience", 2, "--patience 0", "--patience 2"),
     ],
 )
 def test_every_option_that_differs_is_refused(
@@ -105,7 +114,7 @@ def test_an_older_checkpoint_tells_less(tiny_checkpoint: Checkpoint) -> None:
     there = recorded(old)
     given = replace(GIVEN, balanced=True, rendered_share=0.5)
     went_on = continued(given, {"balanced", "rendered_share"}, there, OUT)
-    assert went_on == replace(BEGUN, rendered_share=0.5)
+    assert went_on == replace(BEGUN, rendered_share=0.5, mirror="on", val=0.0)
     check_same_clips(old, [Clip("a", Path("x.mp4"))], OUT)
 
 

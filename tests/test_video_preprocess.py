@@ -182,6 +182,17 @@ def test_motion_s_third_channel_is_mean_removed_grey() -> None:
     assert not dark[:2].any()
 
 
+def test_change_is_three_differences_without_sign_or_grey() -> None:
+    """A pose that is held, and is new against the oldest frame, shows in the last channel alone."""
+    now, before = flat(150), flat(100)
+    spec = Preprocessing("change", offsets=(0, 4, 12, 40))
+    picture = preprocess([now, now, now, before], 32, spec)
+    assert not picture[:2].any()
+    np.testing.assert_allclose(picture[2], 50 / 255 / 0.1, rtol=1e-5)
+    np.testing.assert_array_equal(preprocess([before, before, before, now], 32, spec), picture)
+    assert not preprocess([now] * 4, 32, spec).any()  # a still scene shows nothing, whatever it looks like
+
+
 def test_motion_is_zero_outside_the_visible_part() -> None:
     """The letterbox carries no motion and no grey, though the picture's mean is removed inside it."""
     spec = Preprocessing("motion", aspect=1.5, offsets=(0, 2, 6))
@@ -268,7 +279,7 @@ def test_absurdly_small_frames_still_give_a_finite_picture(height: int, width: i
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"input": "flow"}, "preprocessing.input 'flow' is neither rgb nor motion"),
+        ({"input": "flow"}, "preprocessing.input 'flow' is neither of rgb, motion, change"),
         ({"input": "motion"}, "preprocessing.offsets (0,) does not suit input 'motion'"),
         ({"offsets": (0, 1, 2)}, "preprocessing.offsets (0, 1, 2) does not suit input 'rgb'"),
         ({"offsets": (1,)}, "preprocessing.offsets (1,) does not suit input 'rgb'"),

@@ -13,7 +13,21 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from a3d_edge.cli import bench, explain, export, flops, import_, info, run, table, train, verify
+from a3d_edge.cli import (
+    bench,
+    cache,
+    data,
+    explain,
+    export,
+    fit,
+    flops,
+    import_,
+    info,
+    run,
+    table,
+    train,
+    verify,
+)
 from a3d_edge.cli import eval as eval_command
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.cli.help import Command
@@ -57,9 +71,12 @@ app.command("verify", cls=Command)(verify.verify)
 app.command("bench", cls=Command)(bench.bench)
 app.command("flops", cls=Command)(flops.flops)
 app.command("train", cls=Command)(train.train)
+app.command("fit", cls=Command)(fit.fit)
 app.command("eval", cls=Command)(eval_command.evaluate)
 app.command("explain", cls=Command)(explain.explain)
 app.add_typer(table.app, name="table")
+app.add_typer(data.app, name="data")
+app.add_typer(cache.app, name="cache")
 
 
 @app.callback(invoke_without_command=True)

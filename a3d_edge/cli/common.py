@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -18,7 +18,6 @@ from a3d_edge.json_lines import JsonLines
 
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
-    from a3d_edge.training.reports import Report
 
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
 
@@ -35,32 +34,40 @@ def require(extra: str, *modules: str) -> None:
         raise ResourceError(f"this command needs {', '.join(missing)}: pip install 'a3d-edge[{extra}]'")
 
 
+class DetailedReport(Protocol):
+    """A `Report` that may be told how it goes, too."""
+
+    def __call__(self, what: str, done: int, total: int, how: str = "", /) -> None: ...
+
+
 @contextmanager
-def progress(*, log: bool = False, silent: bool = False) -> Iterator[Report]:
-    """A progress bar with ETA on stderr: call it with (what, done, all).
+def progress(*, log: bool = False, silent: bool = False) -> Iterator[DetailedReport]:
+    """A progress bar with ETA on stderr: call it with (what, done, all), and how it goes.
 
     If stderr is no terminal: nothing, or with ``log`` a line at every tenth. ``silent``: nothing anywhere.
     With ``--verbose`` every step is a line of its own, and there is no bar.
     """
     if told_in_detail():
-        yield lambda what, done, total: detail("%s: %d of %d", what, done, total)
+        yield lambda what, done, total, how="": detail("%s: %d of %d %s", what, done, total, how)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
     from rich.progress import TimeRemainingColumn as Eta
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Eta())
+    how_it_goes = TextColumn("{task.fields[how]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Eta(), how_it_goes)
     console = Console(stderr=True)
     if silent or not console.is_terminal:
-        yield ProgressLog() if log and not silent else lambda what, done, total: None
+        logged = ProgressLog() if log and not silent else None
+        yield lambda what, done, total, how="": logged(what, done, total) if logged else None
         return
     with Progress(*columns, console=console) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def report(what: str, done: int, total: int) -> None:
+        def report(what: str, done: int, total: int, how: str = "", /) -> None:
             if what not in tasks:  # what a continued run begins with was not done in no time: not in the ETA
-                tasks[what] = bars.add_task(what, total=total, completed=done)
-            bars.update(tasks[what], completed=done, total=total)
+                tasks[what] = bars.add_task(what, total=total, completed=done, how=how)
+            bars.update(tasks[what], completed=done, total=total, how=how)
 
         yield report
 

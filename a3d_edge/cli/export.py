@@ -51,7 +51,7 @@ def export(
     validation: list[Path] = typer.Option(
         None, "--validation", help="Labelled clips to measure the accuracy of every exported row on."
     ),
-    cache: Path = typer.Option(None, "--cache", help="Folder of decoded frames."),
+    cache: Path = typer.Option(None, "--cache", help="Folder of decoded frames, or their size (8GB)."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace a bundle that is there."),
     json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
 ) -> None:

@@ -22,16 +22,17 @@ __all__ = ["EXAMPLES", "Command", "loudness"]
 
 GROUPS = {
     "Source": "--camera --source --realtime",
-    "Data": "--data --fold --classes --rendered --rendered-share --balanced --validation --views --protocol",
-    "Network": "--bundle --checkpoint --arch --init --key --input --aspect --range --table "
+    "Data": "--data --val --share --fold --classes --rendered --rendered-share --balanced --draw --mirror "
+    "--validation --views --protocol",
+    "Network": "--bundle --checkpoint --arch --init --key --input --aspect --window --range --table "
     "--configuration --all --precision --width --size --frames",
     "Budget": "--budget --profile --hop --switch-every",
-    "Training": "--epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
-    "--no-mutual --seed --resume",
+    "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
+    "--dropout --no-mutual --students-from --patience --seed --resume --tensorboard",
     "Calibration and proof": "--calibration --calibration-clips --no-calibration "
     "--parity-clips --range-clips",
     "Measuring": "--windows --paced --measure --keep-noisy",
-    "Device": "--engine --threads --memory --device --cache",
+    "Device": "--engine --threads --memory --device --workers --cache",
     "Picture": "--x --deadline --title --pareto --label --start",
     "Ending": "--max-predictions --seconds",
     "Output": "--out --json --save --save-profile --save-profile-as --scores --overwrite --show "
@@ -47,11 +48,15 @@ EXAMPLES = {
     "verify": "a3d-edge verify bundle/ --engine openvino",
     "bench": "a3d-edge bench bundle/ --save-profile",
     "flops": "a3d-edge flops --arch slow_r50 --width 0.5 --size 128 --frames 2",
-    "train": "a3d-edge train --data clips.csv --fold 1 --out net.pth",
+    "fit": "a3d-edge fit clips.csv --out bundle/",
+    "train": "a3d-edge train --data clips.csv --out net.pth",
     "eval": "a3d-edge eval net.pth --data clips.csv --fold 1 --calibration clips.csv",
     "explain": "a3d-edge explain clip.mp4 --out why.png",
     "table build": "a3d-edge table build net.pth --data val.csv --out table.json",
     "table show": "a3d-edge table show a3d_slow_8x8_0.016",
+    "data check": "a3d-edge data check clips.csv",
+    "cache show": "a3d-edge cache show",
+    "cache clear": "a3d-edge cache clear",
     "table plot": "a3d-edge table plot bundle/ --out curve.svg",
 }
 

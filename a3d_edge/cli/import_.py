@@ -1,4 +1,4 @@
-"""``a3d-edge import``: a checkpoint of PySlowFast or pytorchvideo becomes one of ours."""
+"""``a3d-edge import``: a checkpoint of another library becomes one of ours."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def import_checkpoint(
-    file: Path = typer.Argument(..., help="Checkpoint of PySlowFast (.pyth) or pytorchvideo."),
+    file: Path = typer.Argument(..., help="Checkpoint of PySlowFast, pytorchvideo, mmaction2; or a ResNet."),
     arch: str = typer.Option(
-        None, "--arch", help="slow_r50, slow_r101, slowfast_r50, slowfast_r50_4x16, … (default: what fits)."
+        None, "--arch", help="slow_r50, slowfast_r50, slowfast_r50_4x16, x3d_s, … (default: what fits)."
     ),
     out: Path = typer.Option(..., "--out", help="Checkpoint to write (.pth)."),
     classes: str = typer.Option(
@@ -34,7 +34,10 @@ def import_checkpoint(
     overwrite: OverwriteOption = False,
     json_lines: bool = typer.Option(False, "--json", help="JSON on stdout."),
 ) -> None:
-    """Read another library's checkpoint, tensor by tensor, and write it as one of ours."""
+    """Read another library's checkpoint, tensor by tensor, and write it as one of ours.
+
+    A ResNet for pictures, of torchvision or timm, is inflated into a Slow one.
+    """
     require("export", "torch")
     claim(out, inputs=[file], overwrite=True)
     names = None if classes is None else class_names(classes)

@@ -41,7 +41,9 @@ ScoresOption = Annotated[
     typer.Option("--scores", help="File that keeps every clip's scores; run again to continue from it."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1.")]
-CacheOption = Annotated[Path | None, typer.Option("--cache", help="Folder of decoded frames.")]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache", help="Folder of decoded frames, or their size (8GB).")
+]
 
 
 def measuring_progress(*, log: bool) -> AbstractContextManager[Report]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -10,6 +11,12 @@ from a3d_edge.cli.class_names import class_names
 from a3d_edge.cli.common import progress, require
 from a3d_edge.cli.notices import say
 from a3d_edge.cli.train_log import TrainLog
+from a3d_edge.errors import UsageError
+
+NOT_OF_THE_RECIPE = {
+    "data", "out", "recipe", "val", "init", "resume", "overwrite", "calibration_clips", "device", "cache",
+    "workers", "tensorboard", "json_lines",
+}  # fmt: skip
 
 
 def train(
@@ -18,37 +25,78 @@ def train(
         None, "--data", help="Training clips: CSV or class folders; repeatable."
     ),
     out: Path = typer.Option(..., "--out", help="Checkpoint to write (.pth)."),
-    arch: str = typer.Option("slow_small", "--arch", help="Architecture."),
+    recipe: str = typer.Option(
+        "auto", "--recipe", help="small, kinetics (the paper's) or auto; options below change it."
+    ),
+    val: list[str] | None = typer.Option(
+        None,
+        "--val",
+        help="Clips to validate on, repeatable; or a share of --data by group (default 0.2), 0 for none.",
+    ),
+    arch: str | None = typer.Option(None, "--arch", help="Architecture (default slow_small)."),
     classes: str | None = typer.Option(
         None,
         "--classes",
         help="Class names in order, comma-separated, or a file, one a line (default: sorted labels).",
     ),
-    range_name: str = typer.Option("0.016", "--range", help="Range of configurations: 0.016 or 0.06."),
+    range_name: str | None = typer.Option(None, "--range", help="Range of configurations: 0.016 or 0.06."),
+    window: str | None = typer.Option(
+        None, "--window", help="What a window spans, such as 4s (default: as the architecture has it)."
+    ),
     fold: int | None = typer.Option(None, "--fold", help="Leave this fold out."),
-    epochs: int = typer.Option(196, "--epochs", help="Epochs.", min=0),
-    batch: int = typer.Option(16, "--batch", help="Clips a step.", min=1),
-    lr: float = typer.Option(0.1, "--lr", help="Highest learning rate."),
-    warmup: float = typer.Option(
-        0.17, "--warmup", help="Share of the run that the rate rises.", min=0, max=1
+    epochs: int | None = typer.Option(None, "--epochs", help="Epochs.", min=0),
+    batch: int | None = typer.Option(None, "--batch", help="Clips a step.", min=1),
+    lr: float | None = typer.Option(None, "--lr", help="Highest learning rate."),
+    warmup: float | None = typer.Option(
+        None, "--warmup", help="Share of the run that the rate rises.", min=0, max=1
     ),
-    weight_decay: float = typer.Option(
-        1e-4, "--weight-decay", help="On weights; none on batch norm and biases."
+    weight_decay: float | None = typer.Option(
+        None, "--weight-decay", help="On weights; none on batch norm and biases."
     ),
-    optimizer: str = typer.Option("sgd", "--optimizer", help="sgd (Nesterov, 0.9) or adamw."),
-    smoothing: float = typer.Option(0.0, "--label-smoothing", help="Label smoothing.", min=0, max=0.9),
-    balanced: bool = typer.Option(False, "--balanced", help="Draw the classes equally often."),
-    rendered: int = typer.Option(
-        0, "--rendered", help="Add so many rendered clips of every class that can be drawn.", min=0
+    optimizer: str | None = typer.Option(None, "--optimizer", help="sgd (Nesterov, 0.9) or adamw."),
+    smoothing: float | None = typer.Option(
+        None, "--label-smoothing", help="Label smoothing.", min=0, max=0.9
     ),
-    rendered_share: float = typer.Option(
-        0.3, "--rendered-share", help="Share of draws that are rendered.", min=0, max=0.95
+    dropout: float | None = typer.Option(None, "--dropout", help="Before the head.", min=0, max=0.99),
+    balanced: bool | None = typer.Option(
+        None, "--balanced/--not-balanced", help="Draw the classes equally often."
     ),
-    input_kind: str = typer.Option("rgb", "--input", help="rgb (the paper's) or motion (grey differences)."),
-    aspect: float = typer.Option(1.0, "--aspect", help="Widest visible part; 1 is a centre crop.", min=1),
+    rendered: int | None = typer.Option(
+        None, "--rendered", help="Add so many rendered clips of every class that can be drawn.", min=0
+    ),
+    rendered_share: float | None = typer.Option(
+        None, "--rendered-share", help="Share of draws that are rendered.", min=0, max=0.95
+    ),
+    draw: str | None = typer.Option(
+        None, "--draw", help="Windows from anywhere in a clip, or where there is motion."
+    ),
+    mirror: str | None = typer.Option(
+        None,
+        "--mirror",
+        help="Show half of the windows mirrored: on, off, or auto (if no class names a side).",
+    ),
+    input_kind: str | None = typer.Option(
+        None,
+        "--input",
+        help="rgb (the paper's), motion (grey differences) or change (their sizes alone).",
+    ),
+    aspect: float | None = typer.Option(
+        None, "--aspect", help="Widest visible part; 1 is a centre crop.", min=1
+    ),
     no_mutual: bool = typer.Option(False, "--no-mutual", help="Train the full network alone, to compare."),
-    seed: int = typer.Option(0, "--seed", help="Of weights, order and augmentation.", min=0),
-    init: Path | None = typer.Option(None, "--init", help="Begin with the weights of this checkpoint."),
+    students_from: float | None = typer.Option(
+        None, "--students-from", help="Share of the run before narrower networks join.", min=0, max=0.99
+    ),
+    precision: str | None = typer.Option(
+        None, "--precision", help="fp32, bf16 or auto (bf16 where this device is quicker in it)."
+    ),
+    patience: int | None = typer.Option(
+        None, "--patience", help="Stop after so many validations in vain; 0: never.", min=0
+    ),
+    seed: int | None = typer.Option(None, "--seed", help="Of weights, order and augmentation.", min=0),
+    init: str | None = typer.Option(
+        None, "--init", help="Begin with the weights of this checkpoint, or bundle (a folder, or default)."
+    ),
     resume: bool = typer.Option(
         False, "--resume", help="Continue the run whose checkpoint is --out, with its options."
     ),
@@ -57,52 +105,65 @@ def train(
         160, "--calibration-clips", help="Clips to calibrate on at the end; 0: none.", min=0
     ),
     device: str = typer.Option("cpu", "--device", help="cpu, cuda, cuda:1."),
-    cache: Path | None = typer.Option(None, "--cache", help="Folder of decoded frames."),
+    cache: Path | None = typer.Option(None, "--cache", help="Folder of decoded frames, or their size (8GB)."),
+    workers: int | None = typer.Option(
+        None,
+        "--workers",
+        help="Processes that prepare batches; 0: a thread (default: cores - 1, at most 4).",
+        min=0,
+    ),
+    tensorboard: Path | None = typer.Option(None, "--tensorboard", help="Folder for TensorBoard's files."),
     json_lines: bool = typer.Option(False, "--json", help="One JSON line an epoch on stdout."),
 ) -> None:
     """Train a network over a range of configurations and calibrate them. Ctrl-C saves, --resume continues."""
     require("train", "torch", "av")
-    from a3d_edge.training import Recipe
+    if tensorboard is not None:
+        require("tensorboard", "tensorboard")
     from a3d_edge.training import train as train_network
 
-    recipe = Recipe(
-        arch=arch,
-        classes=None if classes is None else class_names(classes),
-        range_name=range_name,
-        input_kind=input_kind,
-        aspect=aspect,
-        fold=fold,
-        batch=batch,
-        balanced=balanced,
-        rendered=rendered,
-        rendered_share=rendered_share,
-        epochs=epochs,
-        lr=lr,
-        warmup=warmup,
-        weight_decay=weight_decay,
-        optimizer=optimizer,
-        smoothing=smoothing,
-        seed=seed,
-        mutual=not no_mutual,
-    )
+    share, lists = _validation(val)
     with progress() as report:
         trained = train_network(
-            data or [], out, recipe, init=init, resume=resume, named=_named(context), overwrite=overwrite,
-            calibration_clips=calibration_clips, device=device, cache=cache, report=report,
-            on_step=TrainLog(report, json_lines), note=say,
+            data or [], out, recipe, changes=_changes(context, share), val=lists, init=init, resume=resume,
+            overwrite=overwrite, calibration_clips=calibration_clips, device=device, cache=cache,
+            workers=workers, tensorboard=tensorboard, report=report, on_step=TrainLog(report, json_lines), note=say,
         )  # fmt: skip
     if not json_lines:
         epochs = trained.origin.get("settings", {}).get("epochs", epochs)
         typer.echo(f"{out}: {trained.description.name}, {len(trained.classes)} classes, {epochs} epochs")
 
 
-def _named(context: typer.Context) -> set[str]:
-    """The options that stand on the command line, by the names that `Recipe` gives them."""
-    names = {"no_mutual": "mutual"}
-    there = {p.name for p in context.command.params if p.name and _is_named(context, p.name)}
-    return {names.get(name, name) for name in there}
+def _changes(context: typer.Context, share: float | None) -> dict[str, Any]:
+    """What stands on the command line, by the names and in the kinds that `Recipe` has for it."""
+    named = {name: value for name, value in context.params.items() if name not in NOT_OF_THE_RECIPE}
+    changes = {name: value for name, value in named.items() if value is not None and name != "no_mutual"}
+    if named["no_mutual"]:
+        changes["mutual"] = False
+    if share is not None:
+        changes["val"] = share
+    if "classes" in changes:
+        changes["classes"] = class_names(changes["classes"])
+    if "window" in changes:
+        changes["window"] = _seconds(changes["window"])
+    return changes
 
 
-def _is_named(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
+def _validation(given: list[str] | None) -> tuple[float | None, list[str] | None]:
+    """A share, or places of clips: whichever ``--val`` says."""
+    if not given:
+        return None, None
+    try:
+        return (float(given[0]), None) if len(given) == 1 else (None, given)
+    except ValueError:
+        return None, given
+
+
+def _seconds(text: str) -> float:
+    unit, scale = ("ms", 1e-3) if text.endswith("ms") else ("s", 1.0)
+    try:
+        seconds = float(text.removesuffix(unit)) * scale
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"`window` {text}: write seconds, such as 4s or 1.5s")
+    return seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from a3d_edge.cli.common import emit
@@ -12,48 +13,60 @@ from a3d_edge.cli.notices import detail, say
 from a3d_edge.errors import ResourceError
 
 if TYPE_CHECKING:
-    from a3d_edge.training.loop import StepReport
-    from a3d_edge.training.reports import Report
+    from a3d_edge.cli.common import DetailedReport
+    from a3d_edge.training.reports import StepReport
 
 __all__ = ["TrainLog"]
+
+
+QUIET_S = 5.0
+"""A small set has many epochs a minute: a log gets no more than a line in so many seconds, and the last."""
 
 
 class TrainLog:
     """Shows steps on the progress bar and sums up every epoch, as a JSON line or for a log on stderr."""
 
-    def __init__(self, report: Report, json_lines: bool) -> None:
-        self._report, self._json_lines, self._dropped = report, json_lines, False
-        self._sums = [0.0, 0.0, 0.0]
-        self._count = 0
-        self._begun = time.monotonic()
+    def __init__(
+        self, report: DetailedReport, json_lines: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._report, self._json_lines, self._clock, self._dropped = report, json_lines, clock, False
+        self._epoch: list[StepReport] = []
+        self._begun = clock()
+        self._told = -QUIET_S
+        self._first: int | None = None
 
     def __call__(self, step: StepReport) -> None:
-        losses = step.losses
-        self._report("train", step.step, step.steps)
-        detail("cross entropy %.4f, accuracy %.3f", losses.cross_entropy, losses.accuracy)
-        self._count += 1
-        for i, value in enumerate((losses.cross_entropy, losses.distillation, losses.accuracy)):
-            self._sums[i] += value
+        self._first = step.step - 1 if self._first is None else self._first
+        self._epoch.append(step)
+        means = _means(self._epoch)
+        self._report("train", step.step, step.steps, _in_words(means))
+        detail("cross entropy %.4f, accuracy %.3f", step.losses.cross_entropy, step.losses.accuracy)
         if step.step % step.per_epoch == 0:
-            means = [value / self._count for value in self._sums]
-            self._sums, self._count = [0.0, 0.0, 0.0], 0
+            self._epoch = []
             if not self._dropped:
                 self._tell(step, means)
 
-    def _tell(self, step: StepReport, means: list[float]) -> None:
+    def _tell(self, step: StepReport, means: dict[str, float]) -> None:
         if self._json_lines:
             fields = {
                 "epoch": step.step // step.per_epoch,
                 "step": step.step,
                 "steps": step.steps,
                 "lr": step.lr,
-                "seconds": round(time.monotonic() - self._begun, 1),
+                "seconds": round(self._clock() - self._begun, 1),
             }
-            names = ("cross_entropy", "distillation", "accuracy")
-            self._emit({**fields, **dict(zip(names, means, strict=True))})
+            self._emit({**fields, **means})
         elif sys.stderr is not None and not sys.stderr.isatty():  # no progress bar: a line now and then
-            place = f"step {step.step} of {step.steps}"
-            say(f"{place}: cross entropy {means[0]:.3f}, accuracy {means[2]:.1%}")
+            now = self._clock()
+            if now - self._told >= QUIET_S or step.step == step.steps:
+                self._told = now
+                place = f"{time.strftime('%H:%M:%S')} step {step.step} of {step.steps}"
+                say(f"{place}: {_in_words(means)}{self._left(step)}")
+
+    def _left(self, step: StepReport) -> str:
+        done = step.step - (self._first or 0)
+        seconds = (self._clock() - self._begun) / done * (step.steps - step.step)
+        return f", {seconds / 60:.1f} min left" if step.step < step.steps else ""
 
     def _emit(self, fields: dict[str, object]) -> None:
         try:
@@ -65,6 +78,19 @@ class TrainLog:
             say(
                 f"stdout takes no more lines ({getattr(why, 'strerror', why)}); training goes on without them"
             )
+
+
+def _means(steps: Sequence[StepReport]) -> dict[str, float]:
+    """Of some steps; ``waiting`` is the share of their time in which there was no data."""
+    names = ("cross_entropy", "distillation", "accuracy")
+    means = {name: sum(getattr(step.losses, name) for step in steps) / len(steps) for name in names}
+    seconds = sum(step.seconds for step in steps)
+    return {**means, "waiting": sum(step.waited for step in steps) / seconds if seconds else 0.0}
+
+
+def _in_words(means: dict[str, float]) -> str:
+    loss = means["cross_entropy"] + means["distillation"]
+    return f"loss {loss:.3f}, accuracy {means['accuracy']:.1%}, {means['waiting']:.0%} waiting for data"
 
 
 def leave_stdout() -> None:

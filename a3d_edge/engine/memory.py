@@ -20,6 +20,7 @@ from a3d_edge.errors import UsageError
 __all__ = [
     "Footprints",
     "default_memory",
+    "is_size",
     "parse_memory",
     "tidy_heap",
 ]
@@ -35,12 +36,20 @@ LOADING_BYTES = 64 * 2**10
 RUNNING_BYTES = 32 * 2**20  # the most that glibc takes, and where its own moving threshold ends up
 
 
+SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B)\s*", re.IGNORECASE)
+
+
+def is_size(text: str) -> bool:
+    """Whether a text is what `parse_memory` takes, and not a file's name."""
+    return SIZE.fullmatch(text) is not None
+
+
 def parse_memory(text: str, name: str = "memory", otherwise: str = "") -> int:
     """Bytes of ``200MB``, ``1.5GB`` or ``256MiB``. Raises `UsageError` for anything else, or nothing.
 
     ``name``, ``otherwise``: the parameter that the message names, and what else it may be.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B)\s*", text, re.IGNORECASE)
+    found = SIZE.fullmatch(text)
     size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
     if size < 1:
         kind = "an amount of memory" if name == "memory" else "a size"

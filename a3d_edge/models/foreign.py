@@ -1,9 +1,10 @@
-"""Checkpoints of PySlowFast and pytorchvideo, read into our Slow and SlowFast networks.
+"""Checkpoints of PySlowFast, pytorchvideo and mmaction2, and networks of pictures, read into our networks.
 
     file ─ read_tensors ─ ForeignFile (names, tensors, what it says of itself) ─ choose ─ fill ─ Checkpoint
 
 Every tensor is accounted for, by name and by shape; what the head does with several positions is kept as
-theirs. The one thing that no tensor tells is how many Fast frames there are to a slow one: see `choose`.
+theirs. What no tensor tells is how many Fast frames there are to a slow one, and which of X3D-XS, S and M a
+network is: see `choose`. A ResNet for pictures, as torchvision and timm name it, is inflated into a Slow.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models.checkpoint import FORMAT, Checkpoint, read_tensors
-from a3d_edge.models.foreign_names import Library, their_names
+from a3d_edge.models.foreign_names import FAMILIES_OF, Library, as_ours, their_names, their_shape
 from a3d_edge.models.foreign_settings import Settings
 from a3d_edge.models.foreign_state import find_state
 from a3d_edge.models.network import HeadKind, NetworkDescription, SlimNetwork
@@ -29,8 +30,13 @@ from a3d_edge.video.preprocess import Preprocessing
 
 __all__ = ["ImportReport", "importable", "read"]
 
-RANGE_OF = {"slow": "0.016", "slowfast": "0.06"}
-"""The families that both libraries have, and the range of configurations the paper gives each."""
+RANGE_OF = {"slow": "0.016", "slowfast": "0.06", "x3d": "0.06"}
+"""The families that others have, and the range of configurations the paper gives each (X3D: ours)."""
+
+IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""What networks of pictures, and mmaction2's SlowOnly and SlowFast, are trained with."""
+
+HEAD = ("head.weight", "head.bias")
 
 ALIASES = {"slowfast_r50": ("slowfast_r50_4x16", "slowfast_r50_8x8")}
 
@@ -88,24 +94,46 @@ def importable() -> list[str]:
 def read(
     path: Path, arch: str | None = None, classes: Sequence[str] | None = None, key: str | None = None
 ) -> tuple[Checkpoint, ImportReport]:
-    """A checkpoint of PySlowFast or pytorchvideo as one of ours; nothing in the file is executed.
+    """A checkpoint of another library as one of ours; nothing in the file is executed.
 
     ``arch`` is one of `importable`, or None for the one that fits. ``key`` leads to one network where
-    the file holds several. Raises `UsageError` for an ``arch`` that is unknown or must be named, or another
+    the file holds several. A network of pictures may have other ``classes``: its classifier then starts
+    fresh. Raises `UsageError` for an ``arch`` that is unknown or must be named, or another
     number of ``classes`` than the network has, `CheckpointError` for all that is wrong with the file.
     """
     candidates = _candidates(arch)
     file = _file(path, read_tensors(path), key)
     description, notes = choose(file, candidates)
-    model = fill(description, file)
+    description, fresh, more = _inflated(file, description, classes)
+    model = fill(description, file, fresh)
     checkpoint = Checkpoint(
         model,
         _class_names(path, description.classes, classes),
-        _preprocessing(file),
+        _preprocessing(file, description),
         RANGE_OF[description.family],
         {"imported_from": file.library, "file": path.name, "mutually_trained": False},
     )
-    return checkpoint, ImportReport(file.library, description.name, (*notes, *_note_of(file.beside)))
+    notes = (*notes, *more, *_note_of(file.beside))
+    return checkpoint, ImportReport(file.library, description.name, notes)
+
+
+def _inflated(
+    file: ForeignFile, description: NetworkDescription, classes: Sequence[str] | None
+) -> tuple[NetworkDescription, tuple[str, ...], tuple[str, ...]]:
+    """Of a network of pictures: its description with the wanted classes, tensors that start fresh, notes."""
+    if file.library == "mmaction2":
+        return (
+            description,
+            (),
+            ("the file does not say how its input was scaled: as mmaction2's configurations",),
+        )
+    if file.library != "torchvision":
+        return description, (), ()
+    note = "a network of pictures: its kernels are repeated over time; it never saw movement, so train it"
+    if classes is None or len(classes) == description.classes:
+        return description, (), (note,)
+    counts = f"its classifier is of {description.classes} classes, not {len(classes)}: left out"
+    return description.model_copy(update={"classes": len(classes)}), HEAD, (note, counts)
 
 
 def _class_names(path: Path, count: int, names: Sequence[str] | None) -> tuple[str, ...]:
@@ -140,7 +168,8 @@ def _file(path: Path, payload: Any, key: str | None = None) -> ForeignFile:
     # PySlowFast can wrap pytorchvideo's networks: their tensors below `model.`, its own head
     wrapped = state.prefix == "model." and state.keys[-1:] == ("model_state",)
     head: HeadKind = "softmax_windows" if state.library == "PySlowFast" or wrapped else "windows"
-    head = "global" if settings.pools_globally else head
+    if settings.pools_globally or state.library in ("mmaction2", "torchvision"):
+        head = "global"
     return ForeignFile(path, state.library, head, state.tensors, settings, state.beside)
 
 
@@ -149,13 +178,17 @@ def choose(
 ) -> tuple[NetworkDescription, tuple[str, ...]]:
     """The candidate that a file fits, as the file has it, and notes for people.
 
-    Two may fit by their tensors, for α has none. Then the file's own settings tell; failing those the kernel
-    of the lateral convolutions, by which the published ones differ, and a note says so. Raises
-    `CheckpointError` when none fits or the file's settings say otherwise, `UsageError` when nothing tells.
+    Several may fit by their tensors, for neither α nor X3D's input has any. Then the file's own settings
+    tell; failing those the kernel of the lateral convolutions, by which published SlowFasts differ, and a
+    note says so. Raises `CheckpointError` when none fits or the file's settings say otherwise, `UsageError`
+    when nothing tells.
     """
     if problems := file.settings.impossible():
         raise CheckpointError(f"{file.path}: {'; '.join(problems)}; no network here computes that")
-    fitted = [_as_in(file, d) for d in candidates]
+    fitted = [_as_in(file, d) for d in candidates if d.family in FAMILIES_OF[file.library]]
+    if not fitted:
+        names = ", ".join(d.name for d in candidates)
+        raise CheckpointError(f"{file.path}: is a network of pictures; it becomes a Slow one, not {names}")
     fitting = [d for d in fitted if compare(file, d).count == 0]
     if not fitting:
         raise _misfit(file, min(fitted, key=lambda d: compare(file, d).count))
@@ -183,13 +216,19 @@ def _by_kernel(
 
 
 def _as_in(file: ForeignFile, description: NetworkDescription) -> NetworkDescription:
-    """A description with what a file may have otherwise: head, classes, lateral kernel."""
+    """A description with what a file may have otherwise: head, classes, lateral kernel, some batch norms."""
     changes: dict[str, Any] = {"head": file.head}
-    head = file.tensors.get(their_names(_shapes(description), file.library)["head.weight"])
+    names = their_names(_shapes(description), file.library)
+    head = file.tensors.get(names["head.weight"])
     if head is not None and head.dim() == 2:
         changes["classes"] = head.shape[0]
     if description.family == "slowfast":
         changes["fusion_kernel"] = _lateral_kernel(file)
+        changes["fusion_norm"] = names["fuse_stem.norm.weight"] in file.tensors
+    if description.family == "x3d":
+        changes["first_shortcut_norm"] = names["res2.blocks.0.shortcut.norm.weight"] in file.tensors
+        if file.head == "windows":  # pytorchvideo's X3D, unlike its others, takes each position's softmax
+            changes["head"] = "softmax_windows"
     try:
         return type(description).model_validate({**description.model_dump(), **changes})
     except ValidationError:  # a kernel or a class count that no network has: the comparison shows it
@@ -207,7 +246,7 @@ def compare(file: ForeignFile, description: NetworkDescription) -> Comparison:
     """A file's tensors against those of a network."""
     shapes = _shapes(description)
     theirs = their_names(shapes, file.library)
-    wanted = {theirs[ours]: shape for ours, shape in shapes.items()}
+    wanted = {theirs[ours]: their_shape(ours, shape, file.library) for ours, shape in shapes.items()}
     misshaped = (
         f"{name} is {tuple(file.tensors[name].shape)}, not {shape}"
         for name, shape in wanted.items()
@@ -225,15 +264,21 @@ def _shapes(description: NetworkDescription) -> Mapping[str, tuple[int, ...]]:
         return {name: tuple(tensor.shape) for name, tensor in description.build().state_dict().items()}
 
 
-def fill(description: NetworkDescription, file: ForeignFile) -> SlimNetwork:
+def fill(description: NetworkDescription, file: ForeignFile, fresh: Sequence[str] = ()) -> SlimNetwork:
     """The network of a description, in eval mode, with a file's tensors, which fit it by name and shape.
 
-    Raises `CheckpointError` for a tensor whose values cannot be weights.
+    Those of ``fresh`` keep what a network begins with, the same at every import. Raises `CheckpointError`
+    for a tensor whose values cannot be weights.
     """
-    names = their_names(_shapes(description), file.library)
-    state = {ours: _weights(file, theirs) for ours, theirs in names.items()}
-    model = description.build().eval()
-    model.load_state_dict(state)
+    shapes, library = _shapes(description), file.library
+    names = their_names(shapes, library)
+    state = {ours: _weights(file, theirs) for ours, theirs in names.items() if ours not in fresh}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = description.build().eval()
+    fast = model.head.tail
+    ours = {name: as_ours(name, tensor, shapes[name], library, fast) for name, tensor in state.items()}
+    model.load_state_dict({**model.state_dict(), **ours})
     return model
 
 
@@ -252,8 +297,9 @@ def _weights(file: ForeignFile, name: str) -> Tensor:
     return values
 
 
-def _preprocessing(file: ForeignFile) -> Preprocessing:
-    usual = Preprocessing()
+def _preprocessing(file: ForeignFile, description: NetworkDescription) -> Preprocessing:
+    imagenet = file.library in ("mmaction2", "torchvision") and description.family != "x3d"
+    usual = IMAGENET if imagenet else Preprocessing()
     mean, std = file.settings.triple("MEAN", usual.mean), file.settings.triple("STD", usual.std)
     if not min(std) > 0:
         raise CheckpointError(f"{file.path}: its DATA.STD {std} is not above 0")
@@ -261,19 +307,24 @@ def _preprocessing(file: ForeignFile) -> Preprocessing:
 
 
 def _misfit(file: ForeignFile, assumed: NetworkDescription) -> CheckpointError:
-    every = [_as_in(file, ARCHITECTURES[name]) for name in importable() if name in ARCHITECTURES]
-    others = [d.name for d in every if compare(file, d).count == 0]
+    others = [d.name for d in _every(file) if compare(file, d).count == 0]
     advice = f"it fits {', '.join(others)}: try that with `arch`" if others else "no architecture here fits"
     found = compare(file, assumed)
     return CheckpointError(f"{file.path}: not {assumed.name} as {file.library} names it: {found}; {advice}")
 
 
 def _contradiction(file: ForeignFile, assumed: NetworkDescription) -> CheckpointError:
-    every = [_as_in(file, ARCHITECTURES[name]) for name in importable() if name in ARCHITECTURES]
-    others = [d.name for d in every if not compare(file, d).count and not file.settings.contradictions(d)]
+    fit = [d for d in _every(file) if not compare(file, d).count]
+    others = [d.name for d in fit if not file.settings.contradictions(d)]
     advice = f"try `arch` {others[0]}" if others else "no architecture here agrees"
     said = "; ".join(file.settings.contradictions(assumed))
     return CheckpointError(f"{file.path}: not {assumed.name}: its own settings say {said}; {advice}")
+
+
+def _every(file: ForeignFile) -> list[NetworkDescription]:
+    """Each architecture that a file's library has, as the file has it."""
+    families = FAMILIES_OF[file.library]
+    return [_as_in(file, d) for d in ARCHITECTURES.values() if d.family in families]
 
 
 def _few(names: Sequence[str]) -> str:

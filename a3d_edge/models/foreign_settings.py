@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from a3d_edge.models.network import HEAD_WINDOW, NetworkDescription
+from a3d_edge.models.network import NetworkDescription
 
 __all__ = ["Settings"]
 
@@ -67,8 +67,9 @@ class Settings:
             for place, value in wanted.items()
             if told[place] not in (None, value)
         ]
-        if crop is not None and crop // 32 != HEAD_WINDOW and not self.pools_globally:
-            found.append(f"DATA.TRAIN_CROP_SIZE is {crop}: its head's windows are not 7×7")
+        window = description.head_window
+        if crop is not None and not self.pools_globally and _positions(crop, description.family) != window:
+            found.append(f"DATA.TRAIN_CROP_SIZE is {crop}: its head's windows are not {window}×{window}")
         return found
 
     def impossible(self) -> list[str]:
@@ -82,3 +83,8 @@ class Settings:
     def _section(self, name: str) -> str:
         found = re.search(rf"^{name}:(.*(?:\n[ ].*)*)", self.text, re.MULTILINE)
         return found[1] if found else ""
+
+
+def _positions(crop: int, family: str) -> int:
+    """Side of the head's windows that PySlowFast makes of a crop: X3D's are rounded up, others down."""
+    return -(-crop // 32) if family == "x3d" else crop // 32

@@ -3,7 +3,7 @@
     {'state_dict': {'model._orig_mod.s1.pathway0_stem.conv.weight': …, 'criterion.weight': …}, 'epoch': 3}
       └ keys         └ prefix         └ a name that a library gives     └ left out, and noted
 
-Every mapping of the file is looked through for names as one of the two libraries gives them; what stands
+Every mapping of the file is looked through for names as one of the libraries gives them; what stands
 before such a name is its prefix. One place is the network; several are an error that names them.
 """
 
@@ -31,10 +31,19 @@ WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_
 
 _NAME = re.compile(
     r"(?P<prefix>(?:[^.]+\.)*?)"
-    r"(?:s\d\.pathway\d_\w+\.|s\d_fuse\.|head\.projection\.|blocks\.\d+\."
-    r"(?:conv|norm|res_blocks|multipathway_blocks|multipathway_fusion|proj)\.).+"
+    r"(?:s\d\.pathway\d_\w+\.|s\d_fuse\.|head\.projection\."
+    r"|blocks\.\d+\.(?:conv|norm|res_blocks|multipathway_blocks|multipathway_fusion|pool|proj)\."
+    r"|backbone\.(?:(?:slow|fast)_path\.)?(?:conv\d\w*|layer\d_lateral|layer\d\.\d+\.\w+)\.(?:conv|bn|fc\d)\."
+    r"|cls_head\.fc(?:_cls|\d)\."
+    r"|layer\d\.\d+\.(?:conv\d|bn\d|downsample\.\d)\.).+"
 )
-_OWN = re.compile(r"s\d|s\d_fuse|head|blocks")  # the first words of both libraries' names
+_FILMS = re.compile(r"s\d|s\d_fuse|head|blocks")
+_OWN = {  # the first words of a library's names
+    "PySlowFast": _FILMS,
+    "pytorchvideo": _FILMS,
+    "mmaction2": re.compile(r"backbone|cls_head"),
+    "torchvision": re.compile(r"conv1|bn1|layer\d|fc"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +114,10 @@ def _states(
     prefixes = {m["prefix"] for name in names.values() if (m := _NAME.fullmatch(name))}
     for prefix in sorted(prefixes):
         inside = {n: short.removeprefix(prefix) for n, short in names.items() if short.startswith(prefix)}
-        own = {n: short for n, short in inside.items() if _OWN.fullmatch(short.split(".", 1)[0])}
-        library = library_of(own.values()) or _headless(own.values())
+        library = library_of(inside.values()) or _headless(inside.values())
         if library is not None:
+            words = _OWN[library]
+            own = {n: short for n, short in inside.items() if words.fullmatch(short.split(".", 1)[0])}
             beside = tuple(n for n in names if n not in own and isinstance(mapping[n], Tensor))
             yield ForeignState(library, _tensors(path, mapping, own), keys, prefix, beside, cfg)
 
@@ -156,8 +166,9 @@ def _unknown(path: Path, payload: Mapping[Any, Any]) -> CheckpointError:
     most = max((m for _, m, _ in _mappings(payload)), key=_count)
     first = next((name for name, value in most.items() if isinstance(value, Tensor)), "nothing")
     return CheckpointError(
-        f"{path}: neither PySlowFast nor pytorchvideo names tensors so ({first}, …); looked for are "
-        "s1.pathway0_stem.conv.weight and blocks.0.conv.weight and the like, below any key "
+        f"{path}: neither PySlowFast, pytorchvideo, mmaction2 nor torchvision names tensors so ({first}, …); "
+        "looked for are s1.pathway0_stem.conv.weight, blocks.0.conv.weight, backbone.conv1.conv.weight, "
+        "layer1.0.conv1.weight and the like, below any key "
         f"({KEYS}) and behind any prefix ({PREFIXES})"
     )
 

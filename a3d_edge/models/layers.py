@@ -19,12 +19,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ConvNorm", "Run", "SlimBatchNorm", "SlimConv", "SlimLinear", "max_pool_2d", "md8"]
+__all__ = [
+    "ConvNorm",
+    "PlainConv",
+    "Run",
+    "SlimBatchNorm",
+    "SlimConv",
+    "SlimLinear",
+    "channels_at",
+    "max_pool_2d",
+    "md8",
+]
 
 
 def md8(channels: float) -> int:
     """Nearest multiple of 8, at least 8: the rounding under which the paper's tables come out exactly."""
     return max(8, int(channels + 4) // 8 * 8)
+
+
+def channels_at(channels: int, width: float) -> int:
+    """Of a layer with so many channels, how many run at a width factor: all at 1.0, whatever their number
+    (X3D's are no multiples of 8), below it md8, and never more than there are."""
+    return channels if width == 1.0 else min(channels, md8(channels * width))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +57,7 @@ class Run:
 
 
 class SlimConv(nn.Module):
-    """Convolution whose first ``md8(out·γw)`` filters over the first input channels run.
+    """Convolution whose first `channels_at` γw filters over the first input channels run.
 
     Kernel is (kt, kh, kw), padding keeps the size, ``stride`` is spatial, ``temporal_stride`` for lateral
     connections. Takes ``(N, C, T, H, W)`` or ``(T, C, H, W)``. Source: paper §3.1 (sub-networks share the
@@ -75,7 +91,7 @@ class SlimConv(nn.Module):
 
     def channels_at(self, width: float) -> int:
         """Output channels at a width factor."""
-        return self.outputs if self.whole else md8(self.outputs * width)
+        return self.outputs if self.whole else channels_at(self.outputs, width)
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         inputs = x.shape[1]
@@ -86,7 +102,8 @@ class SlimConv(nn.Module):
         groups = outputs if self.depthwise else 1
         if x.dim() == 5:
             stride = (self.temporal_stride, self.stride, self.stride)
-            return F.conv3d(x, weight, bias, stride, (kt // 2, kh // 2, kw // 2), groups=groups)
+            x, before = _padded_in_time(x, kt)
+            return F.conv3d(x, weight, bias, stride, (before, kh // 2, kw // 2), groups=groups)
         padding = (kh // 2, kw // 2)
         if kt == 1 and self.temporal_stride == 1:
             return F.conv2d(x, weight[:, :, 0], bias, self.stride, padding, groups=groups)
@@ -103,6 +120,18 @@ class SlimConv(nn.Module):
         if not self.tail:
             return weight[:, :inputs]
         return torch.cat([weight[:, : inputs - self.tail], weight[:, -self.tail :]], dim=1)
+
+
+def _padded_in_time(x: Tensor, kt: int) -> tuple[Tensor, int]:
+    """Clips for a convolution over kt frames, and the frames of zeros that it is still to add at either end.
+
+    Where a kernel is longer than the clip, oneDNN's bfloat16 gradient of its weights is at times whatever was
+    in the memory before (measured: every second one of a 3×1×1 kernel on 2 frames; torch 2.13). With the
+    zeros in the clip itself it is right.
+    """
+    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or kt <= x.shape[2]:
+        return x, kt // 2
+    return F.pad(x, (0, 0, 0, 0, kt // 2, kt // 2)), 0
 
 
 def _time_as_rows(x: Tensor, weight: Tensor, bias: Tensor | None, step: int) -> Tensor:
@@ -196,7 +225,7 @@ class SlimBatchNorm(nn.Module):
 
     def channels_at(self, width: float) -> int:
         """Channels at a width factor."""
-        return len(self.weight) if self.whole else md8(len(self.weight) * width)
+        return len(self.weight) if self.whole else channels_at(len(self.weight), width)
 
     def statistics(self, name: str | None, channels: int) -> tuple[Tensor, Tensor]:
         """Mean and variance, each (channels,), of a calibrated configuration, else the checkpoint's own."""
@@ -272,6 +301,18 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor, run: Run) -> Tensor:
         normed: Tensor = self.norm(self.conv(x, run), run)
         return normed
+
+
+class PlainConv(nn.Module):
+    """Convolution where others of its kind have a batch norm; its tensor is named as theirs."""
+
+    def __init__(self, *shape: Any, **options: Any) -> None:
+        super().__init__()
+        self.conv = SlimConv(*shape, **options)
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        found: Tensor = self.conv(x, run)
+        return found
 
 
 def max_pool_2d(x: Tensor) -> Tensor:

@@ -67,6 +67,11 @@ class NetworkDescription(BaseModel):
         """What one window looks at."""
         return Sampling(self.frames, self.stride, self.rate)
 
+    @property
+    def head_window(self) -> int:
+        """Side of the windows that a head of other libraries pools, in positions."""
+        return HEAD_WINDOW
+
     @abstractmethod
     def build(self) -> SlimNetwork:
         """The network, with fresh weights."""
@@ -131,7 +136,7 @@ class SlimNetwork(nn.Module):
 
     def classify(self, features: Sequence[Tensor], run: Run) -> Tensor:
         """Logits ``(N, classes)`` of the last features, in either layout."""
-        pooled = self.dropout(pool(features, self.description.head))
+        pooled = self.dropout(pool(features, self.description.head, self.description.head_window))
         return class_logits(pooled, self.head, run, self.description.head)
 
     @abstractmethod
@@ -183,17 +188,17 @@ def fit_pathway(x: Tensor, frames: int, size: int) -> Tensor:
     return fitted.contiguous(memory_format=torch.channels_last_3d)
 
 
-def pool(features: Sequence[Tensor], head: HeadKind) -> Tensor:
+def pool(features: Sequence[Tensor], head: HeadKind, window: int = HEAD_WINDOW) -> Tensor:
     """The last features of one or two pathways, averaged over time and positions and joined: ``(N, C, P)``.
 
     Each is ``(N, C, T, h, w)``, or ``(T, C, h, w)`` of one clip. ``global`` averages everything (P = 1). The
-    others average every 7×7 window of positions, as PySlowFast and pytorchvideo do: at 224² there is one, at
-    256² there are four.
+    others average every ``window × window`` of positions, as PySlowFast and pytorchvideo do: of 7×7 there is
+    one at 224² and there are four at 256².
     """
     frames = [x.mean(dim=2) if x.dim() == 5 else x.mean(dim=0, keepdim=True) for x in features]
     if head == "global":
         return torch.cat([x.mean(dim=(2, 3)) for x in frames], dim=1).unsqueeze(2)
-    windows = torch.cat([window_mean(x, HEAD_WINDOW) for x in frames], dim=1)
+    windows = torch.cat([window_mean(x, window) for x in frames], dim=1)
     n, channels = windows.shape[:2]
     return windows.view(n, channels, -1)
 

@@ -11,9 +11,10 @@ from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
 from a3d_edge.models.x3d import X3DDescription
 
-__all__ = ["ARCHITECTURES", "describe", "read_description"]
+__all__ = ["ARCHITECTURES", "describe", "layers_of", "read_description"]
 
 R50, R101, SMALL = (3, 4, 6, 3), (3, 4, 23, 3), (1, 1, 1, 1)
+X3D = (3, 5, 11, 7)  # of XS, S and M: one network, which sees more or less
 
 ARCHITECTURES: dict[str, NetworkDescription] = {
     description.name: description
@@ -34,7 +35,10 @@ ARCHITECTURES: dict[str, NetworkDescription] = {
         SlowFastDescription(
             name="slowfast_small", blocks=SMALL, base_width=16, alpha=8, beta_inv=4, classes=7, size=96
         ),
-        X3DDescription(name="x3d_m", blocks=(3, 5, 11, 7), base_width=24),
+        X3DDescription(name="x3d_xs", blocks=X3D, base_width=24, exact=True, size=160, frames=4, stride=12),
+        X3DDescription(name="x3d_s", blocks=X3D, base_width=24, exact=True, size=160, frames=13, stride=6),
+        X3DDescription(name="x3d_m", blocks=X3D, base_width=24, exact=True),
+        X3DDescription(name="x3d_l", blocks=(5, 10, 25, 15), base_width=24, exact=True, size=312),
     )
 }
 
@@ -46,6 +50,18 @@ def describe(name: str, classes: int | None = None) -> NetworkDescription:
     if name not in ARCHITECTURES:
         raise UsageError(f"unknown `arch` '{name}'; there are {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name].model_copy(update={} if classes is None else {"classes": classes})
+
+
+LAYERS = ("exact", "first_shortcut_norm", "fusion_kernel", "fusion_norm", "stride")
+"""Fields in which networks of one architecture may differ, being older, of another library or window."""
+
+
+def layers_of(other: NetworkDescription, description: NetworkDescription) -> NetworkDescription:
+    """A description with another's layers and window where both are of one architecture: its weights fit."""
+    if other.name != description.name:
+        return description
+    content = other.model_dump()
+    return description.model_copy(update={key: content[key] for key in LAYERS if key in content})
 
 
 def read_description(content: Mapping[str, Any]) -> NetworkDescription:

@@ -5,9 +5,9 @@
     fast (N, 3, α·T, S, S), whole ─ stem ──┴─ res2 ──┴─ res3 ──┴─ res4 ──┴─ res5 ─┘
 
 Only the slow pathway gives up width, size and frames. ⊕ is the adaptive fusion: a k×1×1 convolution over the
-Fast features with stride α in time (2βC channels), batch norm, ReLU; then the slow pathway's frames are
-picked and each is resized to the slow pathway's size; then it is appended *after* the slow channels, and the
-convolutions that follow use their last 2βC input channels for it at any width.
+Fast features with stride α in time (2βC channels), batch norm, ReLU (mmaction2 has neither); then the slow
+pathway's frames are picked and each is resized to the slow pathway's size; then it is appended *after* the
+slow channels, and the convolutions that follow use their last 2βC input channels for it at any width.
 
 Where the paper is silent:
 
@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from a3d_edge.models.layers import ConvNorm, Run, SlimLinear, max_pool_2d
+from a3d_edge.models.layers import ConvNorm, PlainConv, Run, SlimLinear, max_pool_2d
 from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork
 from a3d_edge.models.slow import Kernels, Stage
 from a3d_edge.models.symbolic import pick_frames_like, resize_like
@@ -44,7 +44,8 @@ class SlowFastDescription(NetworkDescription):
     """One member of the SlowFast family.
 
     ``alpha``: Fast frames per slow frame; ``beta_inv``: 1/β, slow channels per Fast channel;
-    ``fusion_kernel``: temporal kernel of the lateral convolutions. ``size`` is also the Fast pathway's.
+    ``fusion_kernel``: temporal kernel of the lateral convolutions; ``fusion_norm``: whether batch norm and
+    ReLU follow them. ``size`` is also the Fast pathway's.
     """
 
     family: Literal["slowfast"] = "slowfast"
@@ -53,6 +54,7 @@ class SlowFastDescription(NetworkDescription):
     alpha: int = Field(ge=2)
     beta_inv: int = Field(default=8, ge=1)
     fusion_kernel: int = Field(default=5, ge=1)
+    fusion_norm: bool = True
     frames: int = Field(default=4, ge=1)
     stride: int = Field(default=16, ge=1)
     temporal_kernels: Kernels = (1, 1, 3, 3)
@@ -86,10 +88,13 @@ class SlowFast(SlimNetwork):
         fused = 2 * fast_base  # channels that the first lateral connection adds
         self.slow = _Trunk(base, description.blocks, (1, 7, 7), description.temporal_kernels, fused)
         self.fast = _Trunk(fast_base, description.blocks, (5, 7, 7), description.fast_kernels, whole=True)
-        kernel = (description.fusion_kernel, 1, 1)
+        kernel, lateral = (
+            (description.fusion_kernel, 1, 1),
+            ConvNorm if description.fusion_norm else PlainConv,
+        )
         widths = [fast_base, *(fast_base * 4 * 2**k for k in range(3))]
         self.fuse_stem, self.fuse_res2, self.fuse_res3, self.fuse_res4 = (
-            ConvNorm(width, 2 * width, kernel, temporal_stride=description.alpha, whole=True)
+            lateral(width, 2 * width, kernel, temporal_stride=description.alpha, whole=True)
             for width in widths
         )
         self.dropout = nn.Dropout(description.dropout)
@@ -112,7 +117,9 @@ class SlowFast(SlimNetwork):
         for lateral, stage in zip(
             (self.fuse_stem, self.fuse_res2, self.fuse_res3, self.fuse_res4), STAGES, strict=True
         ):
-            slow = self.slow.stage(stage)(fuse(slow, F.relu(lateral(fast, run))), run)
+            fused = lateral(fast, run)
+            fused = F.relu(fused) if isinstance(lateral, ConvNorm) else fused
+            slow = self.slow.stage(stage)(fuse(slow, fused), run)
             fast = self.fast.stage(stage)(fast, run)
         return slow, fast
 

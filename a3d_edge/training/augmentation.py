@@ -1,11 +1,14 @@
-"""Augmented windows of a clip, for training: another speed, place, scale, side and light each time.
+"""Augmented windows of a clip, for training: another speed, place, scale and light each time.
 
+Mirrored only where a mirrored action is still the same one (`may_mirror`).
 A window is one array per pathway: ``[(3, T, S, S)]``, or ``[slow, fast]`` for two.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +16,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.training.activity import busy_start
 from a3d_edge.training.decode import DecodedClip, Image, Stretch
 from a3d_edge.training.windows import Window, long_enough
 from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, visible_roi
 from a3d_edge.video.sampler import Sampling, window_instants
 
-__all__ = ["augmented_window"]
+__all__ = ["augmented_window", "may_mirror"]
 
 SPEED = (0.8, 1.25)  # people act slower and faster than those of a small training set
 SCALE = (0.8, 1.25)
@@ -28,21 +32,40 @@ STRETCH = 0.10  # of the aspect ratio: viewpoints differ
 GAIN = (0.6, 1.5)
 
 
-def augmented_window(
-    clip: DecodedClip, size: int, sampling: Sampling, spec: Preprocessing, rng: np.random.Generator
-) -> list[Window]:
-    """A random window at a random speed, place, scale, side and light: one look for all its pictures.
+SIDES = re.compile(r"(?<![a-z])(left|right|clockwise|counterclockwise|anticlockwise)(?![a-z])")
 
-    ``[(3, T, S, S)]``, or ``[(3, T, S, S), (3, T·α, S, S)]`` for two pathways: the slow one's pictures are
-    every α-th of the fast one's.
+
+def may_mirror(classes: Iterable[str]) -> bool:
+    """Whether no class names a side or a sense of turning, which a mirror would make another class."""
+    return not any(SIDES.search(name.lower()) for name in classes)
+
+
+def augmented_window(
+    clip: DecodedClip,
+    size: int,
+    sampling: Sampling,
+    spec: Preprocessing,
+    rng: np.random.Generator,
+    *,
+    mirror: bool = True,
+    moved: NDArray[np.float64] | None = None,
+) -> list[Window]:
+    """A random window at a random speed, place, scale and light: one look for all its pictures.
+
+    ``mirror``: half of them show the other side; ``moved``, the clip's `activity`: they rather show where
+    something moves. ``[(3, T, S, S)]``, or ``[(3, T, S, S), (3, T·α, S, S)]``
+    for two pathways: the slow one's pictures are every α-th of the fast one's.
     """
     speed = rng.uniform(*SPEED)
     span = (sampling.samples - 1) * sampling.spacing / sampling.rate * speed
     stretch = _drawn(clip, sampling, rng)
-    start = rng.uniform(0.0, max(0.0, stretch.duration - span))
+    if moved is None:
+        start = rng.uniform(0.0, max(0.0, stretch.duration - span))
+    else:
+        start = busy_start(moved, stretch, span, rng)
     instants = np.array(window_instants(sampling, 0))[:, None] - np.array(spec.offsets)[None, :]
     indices = stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
-    look = _Look.draw(size, spec, rng)
+    look = _Look.draw(size, spec, rng, mirror)
     pictures = _augmented(clip, indices, look, spec)
     return [pictures] if sampling.alpha == 1 else [pictures[:, :: sampling.alpha], pictures]
 
@@ -81,12 +104,12 @@ class _Pose:
     shift: NDArray[np.float64]
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> _Pose:
+    def draw(cls, rng: np.random.Generator, mirror: bool) -> _Pose:
         return cls(
             scale=rng.uniform(*SCALE),
             stretch=rng.uniform(1 - STRETCH, 1 + STRETCH),
             angle=math.radians(rng.uniform(-ROTATION, ROTATION)),
-            mirror=rng.choice([-1.0, 1.0]),
+            mirror=rng.choice([-1.0, 1.0]) if mirror else 1.0,
             shift=0.5 + rng.uniform(-SHIFT, SHIFT, 2),
         )
 
@@ -111,18 +134,20 @@ class _Look:
     pose: _Pose
     gains: NDArray[np.float32]  # one per channel; a negative one swaps light and dark (motion only)
     grey_gain: float
+    change: bool
     noise: float
     rng: np.random.Generator
 
     @classmethod
-    def draw(cls, size: int, spec: Preprocessing, rng: np.random.Generator) -> _Look:
-        pose = _Pose.draw(rng)
+    def draw(cls, size: int, spec: Preprocessing, rng: np.random.Generator, mirror: bool) -> _Look:
+        pose = _Pose.draw(rng, mirror)
         gains = rng.uniform(*GAIN) * rng.uniform(0.9, 1.1, 3)
         polarity = rng.choice([-1.0, 1.0])
         # Appearance is what a network of few training scenes learns by heart: at times take it away.
         grey_gain = 0.0 if rng.random() < 0.3 else float(polarity)
         signed = (gains * (polarity if spec.input == "motion" else 1.0)).astype(np.float32)
-        return cls(size, spec.aspect, pose, signed, grey_gain, rng.uniform(0.0, 0.01), rng)
+        change = spec.input == "change"
+        return cls(size, spec.aspect, pose, signed, grey_gain, change, rng.uniform(0.0, 0.01), rng)
 
     def inside(self, image: Image) -> NDArray[np.bool_]:
         """Where the input shows the picture, ``(S, S)``."""
@@ -133,12 +158,14 @@ class _Look:
         return self._warped(cv2.cvtColor(np.asarray(image), cv2.COLOR_BGR2GRAY)) * np.float32(1 / 255)
 
     def motion(self, greys: list[NDArray[np.float32]], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """As `a3d_edge.video.preprocess.motion_channels`, under this look."""
-        now, earlier, earliest = greys
+        """As `a3d_edge.video.preprocess.picture_of`, under this look."""
+        now, *before = greys
         gain = self.gains[0]
         out = np.empty((3, self.size, self.size), np.float32)
-        out[0] = (now - earlier) * (gain / MOTION_STD)
-        out[1] = (now - earliest) * (gain / MOTION_STD)
+        for channel, earlier in zip(out, before, strict=False):
+            np.multiply(now - earlier, gain / MOTION_STD, out=channel)
+        if self.change:
+            return np.abs(out) * inside
         out[2] = (now - now[inside].mean()) * (abs(gain) * self.grey_gain / GREY_STD)
         out += self.rng.normal(0.0, self.noise / MOTION_STD, out.shape).astype(np.float32)
         return out * inside
@@ -150,5 +177,19 @@ class _Look:
         return np.asarray((normalised * inside[..., None]).transpose(2, 0, 1), np.float32)
 
     def _warped(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        image = self._shrunk(image)
         matrix = self.pose.matrix(image.shape, self.size, self.aspect)
         return np.asarray(cv2.warpAffine(image, matrix, (self.size, self.size)), np.float32)
+
+    def _shrunk(self, image: NDArray[Any]) -> NDArray[Any]:
+        """A picture about as large as the input shows it, by the means of areas, as the runtime shrinks.
+
+        A warp alone takes every second or third pixel: edges flicker, and running never sees that motion.
+        """
+        height, width = image.shape[:2]
+        roi = visible_roi(height, width, self.aspect)
+        factor = self.size / max(roi.width, roi.height) * self.pose.scale
+        if factor >= 1.0:
+            return image
+        sides = max(1, round(width * factor)), max(1, round(height * factor))
+        return np.asarray(cv2.resize(image, sides, interpolation=cv2.INTER_AREA))

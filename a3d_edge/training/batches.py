@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from a3d_edge.errors import UsageError
 from a3d_edge.models.network import Clips
+from a3d_edge.training.activity import activity
 from a3d_edge.training.augmentation import augmented_window
 from a3d_edge.training.clips import Clip, class_of
-from a3d_edge.training.decode import FrameCache
+from a3d_edge.training.decode import DecodedClip, FrameCache
+from a3d_edge.training.prefetch import ahead
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
@@ -26,8 +29,11 @@ class Batches:
     """Augmented batches of a clip list.
 
     ``balanced`` draws the classes equally often; ``rendered_share`` of the draws are rendered clips, where
-    there are both kinds. The last, incomplete batch of an epoch is dropped. Raises `UsageError` for a share
-    outside [0, 1).
+    there are both kinds; ``mirror`` shows half of them from the other side; ``busy`` draws windows where
+    something moves (`a3d_edge.training.activity`), and ``moved`` keeps what it found. So many ``workers``
+    (processes) make batches (0: a thread). Of ``processes`` that train together this one, ``rank``, gets every
+    so manyth clip of a batch. The last, incomplete
+    batch of an epoch is dropped. Raises `UsageError` for a share outside [0, 1).
     """
 
     clips: Sequence[Clip]
@@ -40,6 +46,12 @@ class Batches:
     seed: int
     balanced: bool = False
     rendered_share: float = 0.0
+    mirror: bool = True
+    busy: bool = False
+    workers: int = 0
+    rank: int = 0
+    processes: int = 1
+    moved: dict[Clip, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rendered_share < 1:
@@ -85,24 +97,30 @@ class Batches:
         """Batch number ``place`` of an epoch: clips, one tensor or one a pathway, and labels ``(N,)``."""
         order = self.order(epoch)
         windows, labels = [], []
-        for position in range(place * self.batch_size, min((place + 1) * self.batch_size, len(order))):
+        first, last = place * self.batch_size, min((place + 1) * self.batch_size, len(order))
+        for position in range(first + self.rank, last, self.processes):
             clip = self.clips[order[position]]
             rng = np.random.default_rng([self.seed, epoch, position, 1])
             decoded = self.cache.get(clip)
-            windows.append(augmented_window(decoded, self.size, self.sampling, self.preprocessing, rng))
+            moved = self._activity(clip, decoded) if self.busy else None
+            window = augmented_window(
+                decoded, self.size, self.sampling, self.preprocessing, rng, mirror=self.mirror, moved=moved
+            )
+            windows.append(window)
             labels.append(class_of(clip, self.classes))
         by_pathway = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*windows, strict=True)]
         clips = [x.contiguous(memory_format=torch.channels_last_3d) for x in by_pathway]
         return clips[0] if len(clips) == 1 else clips, torch.tensor(labels)
 
+    def _activity(self, clip: Clip, decoded: DecodedClip) -> NDArray[np.float64]:
+        if clip not in self.moved:
+            self.moved[clip] = activity(decoded)
+        return self.moved[clip]
+
     def stream(self, first_step: int, last_step: int) -> Iterator[tuple[int, Clips, Tensor]]:
-        """(step, clips, labels) from one global step up to another, the next batch made in the background."""
-        with ThreadPoolExecutor(1) as pool:
-            step_of = [divmod(step, self.per_epoch) for step in range(first_step, last_step)]
-            pending = pool.submit(self.make, *step_of[0]) if step_of else None
-            for number, _ in enumerate(step_of):
-                assert pending is not None
-                clips, labels = pending.result()
-                if number + 1 < len(step_of):
-                    pending = pool.submit(self.make, *step_of[number + 1])
-                yield first_step + number, clips, labels
+        """(step, clips, labels) from one global step up to another, the next batches made meanwhile."""
+        steps = range(first_step, last_step)
+        made = ahead(self.make, [divmod(step, self.per_epoch) for step in steps], self.workers)
+        with closing(made):
+            for step, (clips, labels) in zip(steps, made, strict=True):
+                yield step, clips, labels

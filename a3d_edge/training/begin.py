@@ -3,48 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
-from a3d_edge.errors import UsageError
+from a3d_edge.bundle import Bundle
+from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load
-from a3d_edge.models.registry import describe
-from a3d_edge.training.recipe import Recipe
+from a3d_edge.models.from_bundle import checkpoint_of
+from a3d_edge.models.network import NetworkDescription
+from a3d_edge.models.registry import describe, layers_of
+from a3d_edge.training.augmentation import may_mirror
+from a3d_edge.training.recipe import Recipe, stride_of
 from a3d_edge.training.reports import Note
-from a3d_edge.video.preprocess import MOTION_OFFSETS, Preprocessing
+from a3d_edge.training.start import awaken
+from a3d_edge.video.preprocess import OFFSETS, Preprocessing
 
-__all__ = ["fresh"]
+__all__ = ["fresh", "initial"]
 
 
-def fresh(recipe: Recipe, names: tuple[str, ...], init: Path | None, note: Note) -> Checkpoint:
-    """A network of a recipe, for these classes; ``init``: a checkpoint whose weights it begins with.
+def initial(init: str | Path) -> Checkpoint:
+    """The network to begin with: a checkpoint, the folder of a bundle, or ``default``, the built-in one."""
+    path = Path(init)
+    if path.is_file():
+        return load(path)
+    if path.is_dir() or str(init) == "default":
+        bundle = Bundle.load(path) if path.is_dir() else Bundle.default()
+        return checkpoint_of(bundle, [bundle.table.rows[0].configuration])
+    raise CheckpointError(
+        f"`init` {init}: no such checkpoint or bundle; name a .pth file or a bundle's folder"
+    )
 
-    Raises `UsageError` for an unknown architecture or input, and an ``init`` of another one.
+
+def fresh(
+    recipe: Recipe, names: tuple[str, ...], init: str | Path | None, other: Checkpoint | None, note: Note
+) -> Checkpoint:
+    """A network of a recipe, for these classes; ``other``, read from ``init``: whose weights it begins with.
+
+    Raises `UsageError` for an unknown architecture or input, and an ``other`` that does not fit.
     """
-    if recipe.input_kind not in ("rgb", "motion"):
-        raise UsageError(f"unknown `input_kind` '{recipe.input_kind}'; there are rgb and motion")
-    offsets = (MOTION_OFFSETS,) if recipe.input_kind == "motion" else ()
-    spec = Preprocessing(cast(Literal["rgb", "motion"], recipe.input_kind), recipe.aspect, *offsets)
+    kind = next((kind for kind in OFFSETS if kind == recipe.input_kind), None)
+    if kind is None:
+        raise UsageError(f"unknown `input_kind` '{recipe.input_kind}'; there are {', '.join(OFFSETS)}")
+    if recipe.mirror == "on" and not may_mirror(names):
+        raise UsageError("`mirror` on: a class names a side, and would be taught as another; leave it out")
+    spec = Preprocessing(kind, recipe.aspect, OFFSETS[kind])
+    description = describe(recipe.arch, len(names))
+    if other is not None:
+        description = layers_of(other.description, description)
+        seen = other.preprocessing
+        same = (seen.input, seen.aspect) == (kind, recipe.aspect)
+        spec = seen if same else replace(spec, mean=seen.mean, std=seen.std)
     torch.manual_seed(recipe.seed)
-    checkpoint = Checkpoint(describe(recipe.arch, len(names)).build(), names, spec, recipe.range_name)
-    if init is not None:
-        _initialise(checkpoint, init, note)
+    checkpoint = Checkpoint(_changed(description, recipe).build(), names, spec, recipe.range_name)
+    if other is not None:
+        _initialise(checkpoint, str(init), other, note)
+    if recipe.awake:
+        awaken(checkpoint.model)
     return checkpoint
 
 
-def _initialise(checkpoint: Checkpoint, path: Path, note: Note) -> None:
-    """Take over another checkpoint's weights; the head stays fresh if that one has more or fewer classes.
+def _changed(description: NetworkDescription, recipe: Recipe) -> NetworkDescription:
+    changes: dict[str, object] = {}
+    if recipe.dropout is not None:
+        changes["dropout"] = recipe.dropout
+    if recipe.window is not None:
+        changes["stride"] = stride_of(recipe.window, description.sampling)
+    return description.model_copy(update=changes)
+
+
+def _initialise(checkpoint: Checkpoint, path: str, other: Checkpoint, note: Note) -> None:
+    """Take over another checkpoint's weights; the head stays fresh if that one has other classes.
 
     Raises `UsageError` when it is of another architecture, or was trained on other input.
     """
-    other = load(path)
     counts = len(other.classes), len(checkpoint.classes)
     theirs, ours = other.model.state_dict(), checkpoint.model.state_dict()
-    fresh = {name for name in theirs.keys() & ours.keys() if _per_class(theirs[name], ours[name], counts)}
+    differ = other.classes != checkpoint.classes
+    fresh = {
+        name for name in theirs.keys() & ours.keys() if differ and _per_class(name, theirs, ours, counts)
+    }
     odd = next((n for n in (*ours, *theirs) if n not in fresh and _shape(theirs, n) != _shape(ours, n)), None)
     if odd is not None:
         raise UsageError(
@@ -54,11 +94,13 @@ def _initialise(checkpoint: Checkpoint, path: Path, note: Note) -> None:
     _require_same_input(path, other.preprocessing, checkpoint.preprocessing)
     taken = {name: ours[name] if name in fresh else tensor for name, tensor in theirs.items()}
     checkpoint.model.load_state_dict(taken)
-    if fresh:
+    if counts[0] != counts[1]:
         note(f"`init` {path}: has {counts[0]} classes, this run {counts[1]}: the head starts fresh")
+    elif differ:
+        note(f"`init` {path}: has other classes ({', '.join(other.classes)}): the head starts fresh")
 
 
-def _require_same_input(path: Path, theirs: Preprocessing, ours: Preprocessing) -> None:
+def _require_same_input(path: str, theirs: Preprocessing, ours: Preprocessing) -> None:
     there, here = asdict(theirs), asdict(ours)
     differing = [f"{key} {there[key]}, here {here[key]}" for key in here if there[key] != here[key]]
     if differing:
@@ -68,14 +110,14 @@ def _require_same_input(path: Path, theirs: Preprocessing, ours: Preprocessing) 
         )
 
 
-def _per_class(theirs: Tensor, ours: Tensor, counts: tuple[int, int]) -> bool:
-    """Whether two tensors differ in nothing but a row for every class, of which there are ``counts``."""
-    return (
-        counts[0] != counts[1]
-        and theirs.dim() > 0
-        and (theirs.shape[:1], ours.shape[:1]) == ((counts[0],), (counts[1],))
-        and theirs.shape[1:] == ours.shape[1:]
-    )
+def _per_class(
+    name: str, theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], counts: tuple[int, int]
+) -> bool:
+    """Whether a tensor of the head has a row for every class, and is alike but for their number."""
+    there, here = theirs[name], ours[name]
+    if not name.startswith("head.") or there.dim() == 0 or there.shape[1:] != here.shape[1:]:
+        return False
+    return (len(there), len(here)) == counts
 
 
 def _shape(state: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:

@@ -1,19 +1,21 @@
-"""Which clips there are, from CSV lists or class folders; split by group, never across one; a fair share."""
+"""Which clips there are, from lists or class folders; split by fold, never across a group; a fair share."""
 
 from __future__ import annotations
 
 import os
 import random
-import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from a3d_edge.errors import DataWarning, SourceError, UsageError
-from a3d_edge.labels import look_alikes
-from a3d_edge.training.class_folders import clips_in
-from a3d_edge.training.csv_lists import ListRow, is_file, read_rows
+from a3d_edge.labels import label_of, look_alikes
+from a3d_edge.training.lists.class_folders import split_clips_in
+from a3d_edge.training.lists.files import find_clip
+from a3d_edge.training.lists.reading import rows_of
+from a3d_edge.training.lists.row import ListRow
+from a3d_edge.training.lists.seconds import seconds_of, split_of
 
 __all__ = [
     "Clip",
@@ -31,17 +33,40 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One labelled clip: a file, or a rendered one (``path`` None) drawn from ``seed``."""
+    """One labelled clip: a file, or a rendered one (``path`` None) drawn from ``seed``.
+
+    ``start`` and ``end``: the seconds of the file that it is; None where the file begins and ends. ``split``:
+    ``train``, ``val``, ``test`` or nothing. ``where``: how messages call the place that listed it.
+    """
 
     label: str
     path: Path | None
     group: str = ""
     fold: int | None = None
     seed: int = 0
+    start: float | None = None
+    end: float | None = None
+    split: str = ""
+    where: str = field(default="", compare=False)
+
+    @property
+    def part(self) -> str:
+        """Which part of its file it is, as a fragment of a URL (``#t=1.5,3.0``); nothing for the whole."""
+        if self.start is None and self.end is None:
+            return ""
+        start = "" if self.start is None else self.start
+        return f"#t={start}" if self.end is None else f"#t={start},{self.end}"
+
+    @property
+    def belongs_to(self) -> str:
+        """What must stay on one side of a split: its group, else its file."""
+        if self.group:
+            return f"group {self.group}"
+        return f"rendered {self.label} {self.seed}" if self.path is None else os.path.realpath(self.path)
 
 
 Data = Sequence[str | Path | Clip]
-"""Where clips are: CSV lists, class folders, or the clips themselves."""
+"""Where clips are: lists, class folders, or the clips themselves."""
 
 
 def clips_of(data: Data, fold: int | None = None, *, held_out: bool = False) -> list[Clip]:
@@ -62,7 +87,9 @@ def paths_of(data: Data) -> list[Path]:
 
 
 def list_clips(places: Iterable[Path]) -> list[Clip]:
-    """Clips of CSV files (columns path, label[, group, fold]; paths relative to the CSV) or class folders.
+    """Clips of CSV files (columns path, label[, start, end, group, fold, split]; times in seconds, paths
+    relative to the CSV), of what other tools write (`a3d_edge.training.lists`), or of class folders, which
+    may lie in ``train``, ``val`` and ``test``.
 
     Labels are spelled as `label_of` does. Warns with `DataWarning` of clips listed twice, labels that look
     alike, and what is not used. Raises `SourceError` that names the file and line.
@@ -70,9 +97,9 @@ def list_clips(places: Iterable[Path]) -> list[Clip]:
     clips: list[Clip] = []
     for place in places:
         if place.is_dir():
-            clips += [Clip(label, file) for label, file in clips_in(place)]
+            clips += [Clip(label, file, split=split) for split, label, file in split_clips_in(place)]
         else:
-            clips += [_clip(place, row) for row in read_rows(place)]
+            clips += _listed(place)
     if not clips:
         raise SourceError(
             "the data lists hold no clip; name a CSV with path,label or a folder of class folders"
@@ -83,42 +110,59 @@ def list_clips(places: Iterable[Path]) -> list[Clip]:
     return clips
 
 
-def _clip(place: Path, row: ListRow) -> Clip:
-    cells, where = row.cells, f"{place}:{row.line}"
-    if not cells["path"] or not cells["label"]:
+def _listed(place: Path) -> list[Clip]:
+    rows = list(rows_of(place))
+    found = [clip for row in rows if (clip := _clip(place, row)) is not None]
+    if len(found) < len(rows):
+        missing = f"{len(rows) - len(found)} of {len(rows)} clips are not there"
+        if not found:
+            raise SourceError(f"{place}: {missing}; put them below {place.parent}")
+        _warn(f"{place}: {missing}, and left out")
+    return found
+
+
+def _clip(place: Path, row: ListRow) -> Clip | None:
+    """A row's clip; None for one that is not there and need not be."""
+    cells, where = row.cells, row.where
+    label = label_of(cells["label"])
+    if not cells["path"] or not label:
         raise SourceError(f"{where}: path or label is empty")
     fold = cells.get("fold", "").removesuffix(".0")  # a table with gaps is saved with decimals
     if fold and not (fold.isascii() and fold.isdigit()):
         raise SourceError(f"{where}: fold '{fold}' is not a number")
-    file = _file(place.parent, cells["path"])
+    try:
+        start, end = seconds_of(cells.get("start", "")), seconds_of(cells.get("end", ""))
+        split = split_of(cells.get("split", ""))
+    except ValueError as error:
+        raise SourceError(f"{where}: {error}") from error
+    if end is not None and end <= (start or 0.0):
+        raise SourceError(f"{where}: ends at {end} s, and starts no earlier ({start or 0.0} s)")
+    file = find_clip(place.parent, cells["path"])
     if file is None:
-        raise SourceError(f"{where}: no such clip {place.parent / cells['path']}")
-    return Clip(cells["label"], file, cells["group"], int(fold) if fold else None)
-
-
-def _file(folder: Path, name: str) -> Path | None:
-    """The file that is meant: a list and a disk may write the same accents in different ways."""
-    spelled = (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
-    return next((folder / each for each in spelled if is_file(folder / each)), None)
+        if row.needed:
+            raise SourceError(f"{where}: no such clip {place.parent / cells['path']}")
+        return None
+    group = label_of(cells.get("group", ""))
+    return Clip(label, file, group, int(fold) if fold else None, 0, start, end, split, where)
 
 
 def _check_repeated(clips: Sequence[Clip]) -> None:
     """Warn of clips that are there twice. Raises `SourceError` for one that has two labels."""
-    first: dict[str, Clip] = {}
+    first: dict[tuple[str, str], Clip] = {}
     twice: list[Clip] = []
     for clip in clips:
-        before = first.setdefault(os.path.realpath(str(clip.path)), clip)
+        before = first.setdefault((os.path.realpath(str(clip.path)), clip.part), clip)
         if before is clip:
             continue
         if before.label != clip.label:
             raise SourceError(
-                f"{clip.path}: is listed as '{before.label}' and as '{clip.label}'; a clip has one label: "
-                "correct the list, or cut the clip in two"
+                f"{clip.path}{clip.part}: is listed as '{before.label}' and as '{clip.label}'; a clip has "
+                "one label: correct the list, cut the clip in two, or name its parts by start and end"
             )
         twice.append(clip)
     if twice:
         more = f" and {len(twice) - 1} more are" if len(twice) > 1 else " is"
-        _warn(f"{twice[0].path}{more} listed more than once, and will be used as often")
+        _warn(f"{twice[0].path}{twice[0].part}{more} listed more than once, and will be used as often")
 
 
 def _warn(message: str) -> None:
@@ -134,13 +178,14 @@ def class_of(clip: Clip, classes: Sequence[str]) -> int:
 
 
 def split_fold(clips: Sequence[Clip], fold: int) -> tuple[list[Clip], list[Clip]]:
-    """(training, held-out) clips: a group of which any clip lies in the fold is held out whole.
+    """(training, held-out) clips: a group of which any clip lies in the fold is held out whole, and so is a
+    file of which any part does.
 
     Raises `UsageError` when the fold is empty or nothing is left to train on.
     """
-    groups = {clip.group for clip in clips if clip.fold == fold and clip.group}
-    held = [clip for clip in clips if clip.fold == fold or clip.group in groups]
-    rest = [clip for clip in clips if not (clip.fold == fold or clip.group in groups)]
+    there = {clip.belongs_to for clip in clips if clip.fold == fold}
+    held = [clip for clip in clips if clip.belongs_to in there]
+    rest = [clip for clip in clips if clip.belongs_to not in there]
     if not held or not rest:
         known = sorted({clip.fold for clip in clips if clip.fold is not None})
         raise UsageError(f"fold {fold} leaves no clip on one side; the lists have folds {known}")

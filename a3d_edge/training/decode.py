@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,9 +19,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.engine.memory import is_size, parse_memory
 from a3d_edge.errors import DataWarning, ResourceError, SourceError
-from a3d_edge.files import write_atomically
 from a3d_edge.training.clips import Clip
+from a3d_edge.training.frame_store import FrameStore, cache_folder
+from a3d_edge.training.packed import PackedPictures
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.frame import Frame
 
@@ -31,6 +32,7 @@ __all__ = [
     "FrameCache",
     "Stretch",
     "decode",
+    "open_cache",
     "pictures_at",
     "readable",
     "times_of",
@@ -39,8 +41,10 @@ __all__ = [
 
 RENDERED_SIZES = ((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108))
 
-_DECODING = "as run"
+_DECODING = "as run, packed"
 """Names what `decode` does; another name when it changes, so that no older cache is read."""
+
+ROUNDED_UP_S, INSTANT_S = 1.0, 1e-3
 
 Image = NDArray[np.uint8]
 
@@ -89,6 +93,24 @@ class DecodedClip:
     def duration(self) -> float:
         """Seconds of its takes, from the first frame of each to the last."""
         return sum(stretch.duration for stretch in self.stretches(float("inf")))
+
+    def between(self, start: float | None, end: float | None) -> DecodedClip:
+        """Its frames from ``start`` to ``end`` (s), the first of them at 0.
+
+        Raises `ValueError` when the clip ends earlier; a second is granted at its end, for people round.
+        """
+        last_s = float(self.times[-1])
+        if (start or 0.0) > last_s + INSTANT_S or (end or 0.0) > last_s + ROUNDED_UP_S:
+            raise ValueError(f"ends at {last_s:.2f} s")
+        first = int(np.searchsorted(self.times, (start or 0.0) - INSTANT_S))
+        last = len(self.times) if end is None else int(np.searchsorted(self.times, end - INSTANT_S))
+        if last <= first:  # shorter than a frame is shown: the one that is
+            first, last = max(0, last - 1), max(1, last)
+        chosen = slice(first, last)
+        pictures = self.frames
+        assert isinstance(pictures, np.ndarray | list | PackedPictures)
+        times = self.times[chosen]
+        return DecodedClip(pictures[chosen], times - times[0], self.takes[chosen])
 
     def stretches(self, gap_s: float) -> list[Stretch]:
         """The clip cut where the runtime begins a new timeline: at another take, or after a longer gap."""
@@ -140,8 +162,11 @@ def _read(path: Path) -> Iterator[Frame]:
         video.close()
 
 
-def _shrink(image: Image, short_side: int) -> Image:
+def _shrink(image: Image, short_side: int | None) -> Image:
+    """Scaled to a short side, if it is longer; as it is without one."""
     height, width = image.shape[:2]
+    if short_side is None:
+        return image
     scale = short_side / min(height, width)
     if scale >= 1:
         return image
@@ -166,6 +191,13 @@ def readable(
             unreadable.append(error)
         progress(done, len(clips))
     warn_of_unreadable(unreadable, len(clips))
+    if gone := sum(not cache.holds(clip) for clip in there):
+        warnings.warn(
+            f"{gone} of {len(there)} clips are to be decoded anew each time, for the cache of decoded frames "
+            f"holds {cache.limit / 1e6:.0f} MB; give it more by `cache`, such as 8GB",
+            DataWarning,
+            stacklevel=2,
+        )
     return there
 
 
@@ -179,42 +211,70 @@ def warn_of_unreadable(errors: Sequence[SourceError], clips: int) -> None:
     warnings.warn(f"{len(errors)} of {clips} clips are left out: {named}", DataWarning, stacklevel=3)
 
 
-class FrameCache:
-    """Decoded clips on disk, memory-mapped: ``….bgr`` holds the frames one after the other, ``….npz`` their
-    times, takes and shapes. A changed file is decoded anew, and so is a damaged entry.
+def open_cache(cache: str | Path | None, short_side: int = 160) -> FrameCache:
+    """The cache that a parameter ``cache`` means: a folder, or how much the usual one may hold (``8GB``).
 
-    ``folder`` may be shared by several runs and deleted at any time.
+    Raises `ResourceError` where no frames can be kept.
+    """
+    if cache is None or not is_size(str(cache)) or Path(cache).exists():
+        return FrameCache(cache_folder(cache), short_side)
+    return FrameCache(cache_folder(None), short_side, limit=parse_memory(str(cache), "cache"))
+
+
+class FrameCache:
+    """Decoded clips on disk, compressed without loss, at most ``limit`` bytes: those used least recently go.
+
+    Unless said, the limit is a tenth of the free disk and no more than 2 GB. A changed file is decoded anew,
+    and so is a damaged entry. ``folder`` may be shared by several runs and deleted at any time.
     """
 
-    def __init__(self, folder: Path, short_side: int = 160) -> None:
+    def __init__(self, folder: Path, short_side: int = 160, *, limit: int | None = None) -> None:
         self.folder, self.short_side = folder, short_side
         self._make_folder()
+        self._store = FrameStore(folder, limit)
 
     def get(self, clip: Clip) -> DecodedClip:
-        """The clip's frames, decoded or drawn if need be. Raises `SourceError` or `ResourceError`."""
+        """The clip's frames, decoded or drawn if need be; of a part, those of its file are cut.
+
+        One decoding serves all parts of a file. Raises `SourceError` or `ResourceError`.
+        """
+        whole = self._whole(clip)
+        if not clip.part:
+            return whole
+        try:
+            return whole.between(clip.start, clip.end)
+        except ValueError as error:
+            where = f"{clip.where}: " if clip.where else ""
+            raise SourceError(f"{where}{clip.path}{clip.part}: is beyond its clip, which {error}") from error
+
+    def _whole(self, clip: Clip) -> DecodedClip:
         key = self._key(clip)
-        index, pixels = self.folder / f"{key}.npz", self.folder / f"{key}.bgr"
-        if (found := _mapped(index, pixels)) is not None:
-            return found
-        self._make_folder()
-        frames = _drawn(clip) if clip.path is None else _read(clip.path)
-        times, takes, shapes = [], [], []
+        found = self._store.find(key)
+        if found is None:
+            self._make_folder()
+            frames = _drawn(clip) if clip.path is None else _read(clip.path)
+            side = self.short_side if clip.path else None
+            found = self._store.write(key, ((_shrink(f.image, side), f.time_s, f.take) for f in frames))
+            self._warn_if_large(clip, found.pictures.bytes)
+        return DecodedClip(found.pictures, found.times, found.takes)
 
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as file:
-                for frame in frames:
-                    image = _shrink(frame.image, self.short_side) if clip.path else frame.image
-                    file.write(np.ascontiguousarray(image).data)
-                    times.append(frame.time_s)
-                    takes.append(frame.take)
-                    shapes.append(image.shape[:2])
+    @property
+    def limit(self) -> int:
+        """Bytes that it holds at the most."""
+        return self._store.limit
 
-        write_atomically(pixels, write)
-        write_atomically(index, lambda temporary: _write_index(temporary, times, takes, shapes))
-        made = _mapped(index, pixels)
-        if made is None:
-            raise ResourceError(f"{self.folder}: what was written there cannot be read; name another `cache`")
-        return made
+    def holds(self, clip: Clip) -> bool:
+        """Whether the clip's frames are there, as far as can be seen without reading them."""
+        return self._store.holds(self._key(clip))
+
+    def _warn_if_large(self, clip: Clip, taken: int) -> None:
+        if taken > self.limit:
+            warnings.warn(
+                f"{clip.path or clip.label}: its frames take {taken / 1e6:.1f} MB, the cache of decoded "
+                f"frames holds {self.limit / 1e6:.1f} MB; cut the clip, or give more by `cache`, such as 8GB",
+                DataWarning,
+                stacklevel=3,
+            )
 
     def _make_folder(self) -> None:
         try:
@@ -226,7 +286,7 @@ class FrameCache:
 
     def _key(self, clip: Clip) -> str:
         if clip.path is None:
-            name = f"rendered:{clip.label}:{clip.seed}:{_renderer_version()}"
+            name = f"rendered:{clip.label}:{clip.seed}:{_renderer_version()}:{_DECODING}"
         else:
             try:
                 status = clip.path.stat()
@@ -236,29 +296,6 @@ class FrameCache:
                 f"{clip.path.resolve()}:{status.st_mtime_ns}:{status.st_size}:{self.short_side}:{_DECODING}"
             )
         return hashlib.sha256(name.encode()).hexdigest()[:24]
-
-
-def _write_index(path: Path, times: list[float], takes: list[int], shapes: list[tuple[int, int]]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, times=np.array(times), takes=np.array(takes), shapes=np.array(shapes))
-
-
-def _mapped(index: Path, pixels: Path) -> DecodedClip | None:
-    """An entry of the cache; None where there is none, or one that is damaged."""
-    try:
-        with np.load(index) as content:
-            times, takes, shapes = content["times"], content["takes"], content["shapes"]
-        lengths = shapes.prod(axis=1) * 3
-        if pixels.stat().st_size != lengths.sum() or not 0 < len(times) == len(takes) == len(shapes):
-            return None
-        values = np.memmap(pixels, np.uint8, "r")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, np.exceptions.AxisError):
-        return None
-    if (shapes == shapes[0]).all():
-        return DecodedClip(values.reshape(-1, *shapes[0], 3), times, takes)
-    ends = np.cumsum(lengths)
-    parts = zip(shapes, ends - lengths, ends, strict=True)
-    return DecodedClip([values[a:b].reshape(*shape, 3) for shape, a, b in parts], times, takes)
 
 
 def _drawn(clip: Clip) -> Iterator[Frame]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,9 @@ from a3d_edge.models.layers import Run
 from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.models.ranges import Range
 
-__all__ = ["StepLosses", "backward", "subnetworks"]
+__all__ = ["Precision", "StepLosses", "backward", "subnetworks"]
+
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +43,32 @@ def backward(
     labels: Tensor,
     students: Sequence[Configuration],
     smoothing: float = 0.0,
+    precision: Precision = "fp32",
 ) -> StepLosses:
     """Accumulate the gradients of one mutual step on clips at γs = γt = 1.
 
     Full network: cross entropy with the labels. Each student: KL divergence (batch mean, temperature 1,
     weight 1) of its output, on its own size and frames of the same clips, to the full network's detached
-    output. Each backward runs before the next forward, so only one graph is alive.
+    output. Each backward runs before the next forward, so only one graph is alive. ``bf16`` runs the networks
+    under autocast; weights, their gradients and the losses are float32.
     """
-    logits = model.run(clips, Run())
+    logits = _logits(model, clips, Run(), precision)
     loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
     loss.backward()  # type: ignore[no-untyped-call]
     teacher = logits.detach().softmax(dim=1)
     distilled = 0.0
     for student in students:
-        output = model.run(model.fit(clips, student), Run(student.width))
+        output = _logits(model, model.fit(clips, student), Run(student.width), precision)
         divergence = F.kl_div(output.log_softmax(dim=1), teacher, reduction="batchmean")
         divergence.backward()  # type: ignore[no-untyped-call]
         distilled += divergence.item()
     accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
     return StepLosses(loss.item(), distilled, accuracy)
+
+
+def _logits(model: SlimNetwork, clips: Clips, run: Run, precision: Precision) -> Tensor:
+    with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=precision == "bf16"):
+        return model.run(clips, run).float()
 
 
 def seed_step(seed: int, step: int) -> None:

@@ -207,14 +207,17 @@ def by_configuration(
 ) -> dict[Configuration, Scores]:
     """The `clip_scores` by clip number, sorted into `Scores` of every configuration.
 
-    Where a file of an older version holds the sums of some clips, there are none but sums.
+    Where a file of an older version holds the sums of some clips, there are none but sums. A short clip has
+    fewer windows: apart, they come more than once, so that each clip counts as much as any other.
     """
     numbers = sorted(found)
     every = [found[number] for number in numbers]
     summed = np.stack([one.sum(axis=1, dtype=np.float64) if one.ndim == 3 else one for one in every])
     apart: Windows | None = None
     if all(one.ndim == 3 for one in every):
-        apart = np.stack(every).astype(np.float32, copy=False)
+        most = max(one.shape[1] for one in every)
+        evenly = [one[:, np.arange(most) % one.shape[1]] for one in every]
+        apart = np.stack(evenly).astype(np.float32, copy=False)
     return {
         c: Scores(summed[:, place], truth[numbers], None if apart is None else apart[:, place])
         for place, c in enumerate(configurations)

@@ -8,18 +8,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from a3d_edge.errors import A3DEdgeError, UsageError
+from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, save
 from a3d_edge.models.layers import SlimBatchNorm
 from a3d_edge.models.network import Clips
 from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
-from a3d_edge.training.distillation import StepLosses, backward, seed_step, subnetworks
+from a3d_edge.training.distillation import Precision, StepLosses, backward, seed_step, subnetworks
+from a3d_edge.training.reports import Note, StepReport, unheard
+
+if TYPE_CHECKING:
+    from a3d_edge.training.watch import Watch
 
 __all__ = ["Settings", "StepReport", "learning_rate", "train"]
 
@@ -29,6 +33,8 @@ class Settings:
     """What a run is; stored in its checkpoints, and compared on resume.
 
     Rates are per step: linear warm-up from a tenth of ``lr`` over ``warmup`` of the run, then cosine to 0.
+    ``students_from``: the share of the run before sub-networks join; a teacher that knows nothing yet has
+    nothing to teach, and its steps then cost half.
     """
 
     epochs: int = 196
@@ -39,6 +45,8 @@ class Settings:
     smoothing: float = 0.0
     seed: int = 0
     mutual: bool = True
+    precision: Precision = "fp32"
+    students_from: float = 0.0
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -47,17 +55,10 @@ class Settings:
             raise UsageError(f"`lr` {self.lr} is out of range")
         if self.optimizer not in ("sgd", "adamw"):
             raise UsageError(f"unknown `optimizer` '{self.optimizer}'; there are sgd and adamw")
-
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """What a step did, for progress displays. ``lr`` is that of the step."""
-
-    step: int
-    steps: int
-    per_epoch: int
-    losses: StepLosses
-    lr: float
+        if not 0 <= self.students_from < 1:
+            raise UsageError(f"`students_from` {self.students_from} is outside [0, 1)")
+        if self.precision not in ("fp32", "bf16"):
+            raise UsageError(f"unknown `precision` '{self.precision}'; there are fp32 and bf16")
 
 
 def learning_rate(settings: Settings, step: int, steps: int) -> float:
@@ -78,57 +79,110 @@ def train(
     save_every_s: float = 120.0,
     report: Callable[[StepReport], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
+    watch: Watch | None = None,
+    note: Note = unheard,
 ) -> Checkpoint:
     """Train in place and return the checkpoint, saved to ``out``; continues from ``checkpoint.resume``.
 
-    Ctrl-C saves the last whole step and is raised again; in the instant when the weights change there is
-    none, and the last saved checkpoint is kept. Raises `A3DEdgeError` when the loss is not finite; the last
-    saved checkpoint is kept then too.
+    ``watch`` looks at it now and then, and may end the run. Ctrl-C saves the last whole step and is raised
+    again, and so does a `ResourceError` of whoever makes the batches; in the instant when the weights change there is none, and the last saved checkpoint is kept. Raises
+    `A3DEdgeError` when the loss is not finite; the last saved checkpoint is kept then too. A save that fails
+    for want of room is noted, and tried again; at the end it is a `ResourceError`.
     """
     model = checkpoint.model.to(device).train()
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     optimizer = _optimizer(model, settings)
     first, steps = _resume(checkpoint, optimizer, settings), settings.epochs * batches.per_epoch
     saved_at, done, whole = clock(), first, True
+    since: list[StepReport] = []  # the watch's last look
+    if watch is not None:
+        watch.begin(checkpoint, first)
     try:
-        for step, clips, labels in batches.stream(first, steps):
-            lr = learning_rate(settings, step, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            students = subnetworks(
-                find_range(checkpoint.range_name), batches.size, batches.sampling.frames, settings.seed, step
-            )
-            seed_step(settings.seed, step)
-            optimizer.zero_grad(set_to_none=True)
-            with _statistics_kept_on_error(model):
-                losses = backward(
-                    model,
-                    _moved(clips, device),
-                    labels.to(device),
-                    students if settings.mutual else (),
-                    settings.smoothing,
-                )
+        for waited, (step, clips, labels) in _waited_for(batches.stream(first, steps)):
+            begun, lr = time.perf_counter(), learning_rate(settings, step, steps)
+            losses = _gradients(checkpoint, optimizer, batches, settings, step, steps, clips, labels)
             if not math.isfinite(losses.cross_entropy + losses.distillation):
-                raise A3DEdgeError(f"the loss of step {step} is not finite; lower `lr` (now {settings.lr})")
+                raise A3DEdgeError(_not_finite(step, settings, checkpoint, out))
+            _set_rate(optimizer, lr)
             whole = False  # from here the weights change one by one
             optimizer.step()
             done, whole = step + 1, True
-            report(StepReport(done, steps, batches.per_epoch, losses, lr))
-            if clock() - saved_at >= save_every_s and done < steps:
-                _save(checkpoint, optimizer, settings, done, out)
+            took = waited + time.perf_counter() - begun
+            since.append(StepReport(done, steps, batches.per_epoch, losses, lr, took, waited))
+            report(since[-1])
+            looked = watch is not None and (done % watch.every == 0 or done == steps)
+            stop = watch.look(checkpoint, since) if watch is not None and looked else False
+            since = [] if looked else since
+            if (looked or clock() - saved_at >= save_every_s) and done < steps and not stop:
+                _try_to_save(checkpoint, optimizer, settings, done, out, note)
                 saved_at = clock()
-    except KeyboardInterrupt:
+            if stop:
+                break
+    except (KeyboardInterrupt, ResourceError):  # Ctrl-C, or a process that made batches has died
         if done > first and whole:
             _save(checkpoint, optimizer, settings, done, out)
         raise
     model.eval()
-    checkpoint.resume = None
+    return _finished(checkpoint, settings, done, out)
+
+
+def _finished(checkpoint: Checkpoint, settings: Settings, steps: int, out: Path) -> Checkpoint:
+    state, checkpoint.resume = checkpoint.resume, None
     checkpoint.origin = {**checkpoint.origin, "settings": asdict(settings), "steps": steps}
-    save(checkpoint, out)
+    try:
+        save(checkpoint, out)
+    except ResourceError as error:
+        there = f"; make room, and `resume` goes on from step {state['step']}" if state else ""
+        raise ResourceError(f"{error}{there}") from error
     return checkpoint
 
 
-def _moved(clips: Clips, device: str) -> Clips:
+def _gradients(
+    checkpoint: Checkpoint,
+    optimizer: torch.optim.Optimizer,
+    batches: Batches,
+    settings: Settings,
+    step: int,
+    steps: int,
+    clips: Clips,
+    labels: Tensor,
+) -> StepLosses:
+    """Those of one mutual step; only the weights are left to change."""
+    model, device = checkpoint.model, next(checkpoint.model.parameters()).device
+    joined = settings.mutual and step >= settings.students_from * steps
+    frames = batches.sampling.frames
+    students = subnetworks(find_range(checkpoint.range_name), batches.size, frames, settings.seed, step)
+    seed_step(settings.seed, step)
+    optimizer.zero_grad(set_to_none=True)
+    with _statistics_kept_on_error(model):
+        return backward(
+            model, _moved(clips, device), labels.to(device), students if joined else (), settings.smoothing,
+            settings.precision,
+        )  # fmt: skip
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+Item = TypeVar("Item")
+
+
+def _waited_for(stream: Iterator[Item]) -> Iterator[tuple[float, Item]]:
+    """(seconds until it came, item)."""
+    asked = time.perf_counter()
+    for item in stream:
+        yield time.perf_counter() - asked, item
+        asked = time.perf_counter()
+
+
+def _not_finite(step: int, settings: Settings, checkpoint: Checkpoint, out: Path) -> str:
+    kept = f"; {out} keeps step {checkpoint.resume['step']}" if checkpoint.resume else ""
+    return f"the loss of step {step} is not finite; lower `lr` (now {settings.lr}){kept}"
+
+
+def _moved(clips: Clips, device: torch.device) -> Clips:
     return clips.to(device) if isinstance(clips, torch.Tensor) else [x.to(device) for x in clips]
 
 
@@ -167,14 +221,30 @@ def _save(
     save(checkpoint, out)
 
 
+def _try_to_save(
+    checkpoint: Checkpoint,
+    optimizer: torch.optim.Optimizer,
+    settings: Settings,
+    step: int,
+    out: Path,
+    note: Note,
+) -> None:
+    before = checkpoint.resume
+    try:
+        _save(checkpoint, optimizer, settings, step, out)
+    except ResourceError as error:
+        checkpoint.resume = before
+        note(f"{error}; training goes on, and step {step} is not kept")
+
+
 def _resume(checkpoint: Checkpoint, optimizer: torch.optim.Optimizer, settings: Settings) -> int:
     """Restore the optimizer; the first step to run. Raises `UsageError` for another run's checkpoint."""
     state: dict[str, Any] | None = checkpoint.resume
     if state is None:
         return 0
-    if state["settings"] != asdict(settings):
-        there = state["settings"]
-        changed = [f"{k} {there.get(k)}, now {v}" for k, v in asdict(settings).items() if there.get(k) != v]
+    there = asdict(Settings()) | state["settings"]  # an older checkpoint's run had what is the default now
+    if there != asdict(settings):
+        changed = [f"{k} {there[k]}, now {v}" for k, v in asdict(settings).items() if there[k] != v]
         raise UsageError(f"`resume`: the checkpoint was trained with other settings ({'; '.join(changed)})")
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])

@@ -40,7 +40,8 @@ class Measuring:
     to calibrate on anew, about ``calibration_clips`` of them. ``no_calibration``: full-width statistics for
     all, to compare. ``views``: windows a clip. ``protocol`` (default: ``paper`` where it has so many views):
     see `WindowSet`. ``scores``: file that keeps every clip's scores; the same call goes on from it.
-    ``cache``: folder of decoded frames. Raises `UsageError` for a protocol without so many views.
+    ``cache``: folder of decoded frames, or their size (``8GB``). Raises `UsageError` for a protocol without
+    so many views.
     """
 
     fold: int | None = None
@@ -235,5 +236,5 @@ def _calibration(how: Measuring) -> str:
 
 def _digest(clips: Sequence[Clip]) -> str:
     """Tells lists of clips apart: by number, files and labels, in order."""
-    names = "\n".join(f"{clip.path and clip.path.resolve()}\t{clip.label}" for clip in clips)
+    names = "\n".join(f"{clip.path and clip.path.resolve()}{clip.part}\t{clip.label}" for clip in clips)
     return f"{len(clips)} clips, sha256 {hashlib.sha256(names.encode()).hexdigest()[:16]}"

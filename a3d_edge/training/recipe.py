@@ -9,26 +9,58 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from a3d_edge.errors import UsageError
+from a3d_edge.models.ranges import find_range
 
 if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.models.network import NetworkDescription
     from a3d_edge.training.clips import Clip
     from a3d_edge.training.loop import Settings
+    from a3d_edge.video.sampler import Sampling
 
-__all__ = ["Recipe", "check_same_clips", "clips_digest", "continued", "recorded"]
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "adopted",
+    "check_same_clips",
+    "clips_digest",
+    "continued",
+    "epochs_for",
+    "recipe_for",
+    "recorded",
+    "stride_of",
+]
 
-SETTINGS = ("epochs", "lr", "warmup", "weight_decay", "optimizer", "smoothing", "seed", "mutual")
-KEPT = ("fold", "batch", "balanced", "rendered", "rendered_share")
+SETTINGS = (
+    "epochs", "lr", "warmup", "weight_decay", "optimizer", "smoothing", "seed", "mutual", "precision",
+    "students_from",
+)  # fmt: skip
+KEPT = (
+    "fold", "batch", "balanced", "rendered", "rendered_share", "dropout", "awake", "draw", "mirror", "window",
+    "val", "patience",
+)  # fmt: skip
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
+
+BEFORE: dict[str, Any] = {
+    "precision": "fp32", "students_from": 0.0, "dropout": None, "awake": False, "draw": "anywhere",
+    "mirror": "on", "window": None, "val": 0.0, "patience": 0,
+}  # fmt: skip
+"""What runs did before these could be chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that a run's result depends on, but for the clips themselves.
+    """All that a run's result depends on, but for the clips themselves. The defaults are the paper's.
 
-    ``classes``: in order (default: the labels, sorted). ``fold`` of the clips is left out. ``rendered``: so
-    many drawn clips of every class that can be drawn, in ``rendered_share`` of the draws. ``lr`` rises over
-    ``warmup`` of the run. ``mutual``: train narrower networks too, not the full one alone.
+    ``classes``: in order (default: the labels, sorted). ``fold`` of the clips is left out; ``val`` of the
+    others, by group, is validated on (0: none). ``window``: seconds that one spans (default: as the
+    architecture has it). ``rendered``: so many drawn clips of every class that can be drawn, in
+    ``rendered_share`` of the draws. ``draw``: windows ``anywhere`` in a clip, or where there is ``motion``.
+    ``mirror``: ``auto`` (where no class names a side), ``on`` or ``off``. ``dropout``: None is the
+    architecture's. ``awake``: blocks begin awake (`a3d_edge.training.start`). ``lr`` rises over ``warmup`` of
+    the run. ``mutual``: train narrower networks too, from the share ``students_from`` of the run on.
+    ``precision``: ``auto`` (what is quicker here), ``fp32`` or ``bf16``. ``patience``: so many validations
+    without a better one end the run (0: never).
     """
 
     arch: str = "slow_small"
@@ -36,11 +68,17 @@ class Recipe:
     range_name: str = "0.016"
     input_kind: str = "rgb"
     aspect: float = 1.0
+    window: float | None = None
     fold: int | None = None
+    val: float = 0.2
     batch: int = 16
     balanced: bool = False
     rendered: int = 0
     rendered_share: float = 0.3
+    draw: str = "anywhere"
+    mirror: str = "auto"
+    dropout: float | None = None
+    awake: bool = False
     epochs: int = 196
     lr: float = 0.1
     warmup: float = 0.17
@@ -49,24 +87,101 @@ class Recipe:
     smoothing: float = 0.0
     seed: int = 0
     mutual: bool = True
+    students_from: float = 0.0
+    precision: str = "auto"
+    patience: int = 0
 
-    def settings(self) -> Settings:
+    def settings(self, device: str = "cpu") -> Settings:
         """What the training loop is told. Raises `UsageError` for a value that cannot be meant."""
         from a3d_edge.training.loop import Settings
+        from a3d_edge.training.precision import precision_of
 
         values = {name: getattr(self, name) for name in SETTINGS}
         optimizer = cast(Literal["sgd", "adamw"], self.optimizer.lower())  # Settings refuses others
-        return Settings(**{**values, "optimizer": optimizer})
+        return Settings(
+            **{**values, "optimizer": optimizer, "precision": precision_of(self.precision, device)}
+        )
+
+    def check(self) -> None:
+        """Raise `UsageError` for a value that cannot be meant."""
+        find_range(self.range_name)
+        self.settings()
+        for name, there in (("draw", ("anywhere", "motion")), ("mirror", ("auto", "on", "off"))):
+            if getattr(self, name) not in there:
+                raise UsageError(f"unknown `{name}` '{getattr(self, name)}'; there are {', '.join(there)}")
+        if not 0 <= self.val < 1:
+            raise UsageError(f"`val` {self.val}: name a share below 1, lists of clips, or 0 for none")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise UsageError(f"`dropout` {self.dropout} is outside [0, 1)")
+        if self.patience < 0:
+            raise UsageError(f"`patience` {self.patience} is below 0")
 
     def origin(self) -> dict[str, Any]:
         """What a checkpoint keeps so that `recorded` finds it."""
         return {name: getattr(self, name) for name in KEPT}
 
 
+RECIPES = {
+    "kinetics": Recipe(),
+    "small": Recipe(
+        input_kind="change", aspect=1.5, batch=16, balanced=True, draw="motion", dropout=0.2, awake=True,
+        epochs=60, lr=2e-3, warmup=0.1, weight_decay=0.05, optimizer="adamw", smoothing=0.1,
+        students_from=0.4,
+    ),
+}  # fmt: skip
+"""``kinetics`` is the paper's; ``small`` learns from tens of clips a class, in minutes."""
+
+SMALL_NETWORK = 3e6  # parameters; slow_small has 0.5 million, slow_r50 32
+SMALL_SET = 10_000  # clips
+SMALL_STEPS = 700
+"""Of the small recipe: 500 to 660 were enough on sets of 170 to 190 clips, of two to seven classes and of 14."""
+INIT_LR = 0.25
+"""Weights that already know something are changed by smaller steps."""
+
+
+def recipe_for(description: NetworkDescription, clips: int) -> str:
+    """The name of the recipe that suits: ``small`` for a small network or a small set, else ``kinetics``."""
+    import torch
+
+    with torch.device("meta"):
+        parameters = sum(each.numel() for each in description.build().parameters())
+    return "small" if parameters < SMALL_NETWORK or clips < SMALL_SET else "kinetics"
+
+
+def epochs_for(clips: int, batch: int) -> int:
+    """Epochs of the small recipe: about `SMALL_STEPS` steps, and neither few nor endless epochs."""
+    return min(max(round(SMALL_STEPS / max(1, clips // batch)), 20), 200)
+
+
+def adopted(recipe: Recipe, named: Collection[str], other: Checkpoint) -> Recipe:
+    """The run that begins with another checkpoint's weights: its network and input, unless ``named``."""
+    there: dict[str, Any] = {
+        "arch": other.description.name,
+        "input_kind": other.preprocessing.input,
+        "aspect": other.preprocessing.aspect,
+        "lr": recipe.lr * INIT_LR,
+        "awake": False,
+    }
+    return replace(recipe, **{name: value for name, value in there.items() if name not in named})
+
+
+def stride_of(window: float, sampling: Sampling) -> int:
+    """τ so that a window of a network spans about ``window`` seconds. Raises `UsageError` for one too short.
+
+    A Fast pathway takes τ / α: τ is a multiple of α.
+    """
+    stride = round(window * sampling.rate / sampling.frames / sampling.alpha) * sampling.alpha
+    if stride < 1:
+        least = sampling.frames * sampling.alpha / sampling.rate
+        raise UsageError(f"`window` {window:g} s: {sampling.frames} frames need {least:.2g} s or more")
+    return stride
+
+
 def recorded(checkpoint: Checkpoint) -> dict[str, Any]:
     """The parts of the `Recipe` that a checkpoint was begun with, as far as it tells."""
     settings = (checkpoint.resume or checkpoint.origin).get("settings", {})
     return {
+        **BEFORE,
         "arch": checkpoint.description.name,
         "classes": checkpoint.classes,
         "range_name": checkpoint.range_name,
@@ -102,7 +217,8 @@ def _shown(name: str, value: Any) -> str:
 
 def clips_digest(clips: Sequence[Clip]) -> str:
     """Tells lists of training clips apart, by names and labels in order: a data set may move."""
-    names = "\n".join(f"{clip.path.name if clip.path else clip.seed}\t{clip.label}" for clip in clips)
+    named = ((clip.path.name if clip.path else clip.seed, clip) for clip in clips)
+    names = "\n".join(f"{name}{clip.part}\t{clip.label}" for name, clip in named)
     digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return f"{len(clips)} clips, sha256 {digest}"
 

@@ -1,154 +1,252 @@
 """A whole training run: clips to a checkpoint, trained over a range of configurations and calibrated.
 
-clips ─ a fresh network, or the checkpoint that goes on ─ decoded ─ trained (`loop`) ─ calibrated ─ out
+clips ─ a fresh network, or the checkpoint that goes on ─ decoded ─ trained (`loop`), and looked at (`watch`)
+      ─ calibrated ─ out
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from a3d_edge.errors import DataWarning, UsageError
-from a3d_edge.labels import sorted_labels
+from a3d_edge.device.cores import available_threads
+from a3d_edge.errors import DataWarning, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
-from a3d_edge.models.ranges import find_range
+from a3d_edge.models.registry import describe
 from a3d_edge.outputs import claim, refuse_input, require_room
 from a3d_edge.training import loop
+from a3d_edge.training.augmentation import may_mirror
 from a3d_edge.training.batches import Batches
-from a3d_edge.training.begin import fresh
+from a3d_edge.training.begin import fresh, initial
 from a3d_edge.training.calibrate import calibrate
-from a3d_edge.training.clips import Clip, Data, check_labels, clips_of, paths_of, rendered_clips, spread
+from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
 from a3d_edge.training.decode import FrameCache, readable
 from a3d_edge.training.inputs import frame_cache, window_set
-from a3d_edge.training.loop import StepReport
-from a3d_edge.training.recipe import Recipe, check_same_clips, clips_digest, continued, recorded
-from a3d_edge.training.reports import Note, Report, step, unheard, unseen
+from a3d_edge.training.precision import precision_of
+from a3d_edge.training.prefetch import workers_for
+from a3d_edge.training.recipe import (
+    RECIPES,
+    Recipe,
+    adopted,
+    check_same_clips,
+    clips_digest,
+    continued,
+    epochs_for,
+    recipe_for,
+    recorded,
+)
+from a3d_edge.training.reports import Note, Report, StepReport, step, unheard, unseen
 from a3d_edge.training.shards import Share, device_of
+from a3d_edge.training.sides import Sides, sides_of
+from a3d_edge.training.watch import EVALUATIONS, Validator, Watch, best_of, ends_of, metrics_of
 
 __all__ = ["train"]
 
 BYTES_A_WEIGHT = 8  # in a checkpoint: a float, and the optimizer's momentum for it (AdamW: two, at most 12)
+WATCH_CALIBRATION = 48  # training clips that a validation calibrates its two configurations on
 
 
 def train(
     data: Data,
     out: str | Path,
-    recipe: Recipe | None = None,
+    recipe: Recipe | str = "auto",
     *,
+    changes: Mapping[str, Any] | None = None,
+    val: Data | None = None,
     init: str | Path | None = None,
     resume: bool = False,
-    named: Collection[str] | None = None,
     overwrite: bool = False,
     calibration_clips: int = 160,
     device: str = "cpu",
     cache: str | Path | None = None,
+    workers: int | None = 0,
+    tensorboard: str | Path | None = None,
     report: Report = unseen,
     on_step: Callable[[StepReport], None] | None = None,
     note: Note = unheard,
 ) -> Checkpoint:
     """Train a network as ``recipe`` says, calibrate the candidates of its range, write it to ``out``.
 
-    ``init``: begin with the weights of this checkpoint. ``resume``: go on with the run whose checkpoint is
-    ``out``: the recipe is that one's, and what is ``named`` of the one given must agree with it (default:
-    whatever is not the default). ``calibration_clips``: 0 for none. ``cache``: folder of decoded frames.
-    ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves, ``resume`` continues. Clips that
-    cannot be read are left out, and named in a `DataWarning`. Raises `UsageError` before any work for what
-    cannot be meant, `SourceError` when no clip can be read, `ResourceError` when the disk is full.
+    ``recipe``: one of your own, or a name (`RECIPES`); ``changes`` are made to it. ``val``: clips to validate
+    on, instead of a share of ``data``; what was best of them is in ``OUT.best.pth``, the figures in
+    ``OUT.metrics.csv``. ``init``: begin with the weights of this checkpoint or bundle, its architecture and
+    input, unless those are changed. ``resume``: go on with the run whose checkpoint is ``out``: the recipe is
+    that one's, and what is named here must agree with it. ``calibration_clips``: 0 for none. ``cache``: as in
+    `open_cache`. So many processes, ``workers``, prepare batches (0: a thread; None: as suits): a program that
+    asks for some must be importable, as `multiprocessing` says. ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves,
+    ``resume`` continues. Clips that cannot be read are left out, and named in a `DataWarning`. Raises
+    `UsageError` before any work for what cannot be meant, `SourceError` when no clip can be read,
+    `ResourceError` when the disk is full.
     """
-    recipe, out, init = recipe or Recipe(), Path(out), None if init is None else Path(init)
-    find_range(recipe.range_name)
-    recipe.settings()
-    _claim(out, data, init, resume=resume, overwrite=overwrite)
+    out, changes = Path(out), changes or {}
+    _claim(out, [*paths_of(data), *paths_of(val or ())], init, resume=resume, overwrite=overwrite)
     device_of(device, Share())
+    given, named = _given(recipe, changes)
     begun = load(out) if resume else None
     if begun is not None:
-        recipe = continued(recipe, _not_default(recipe) if named is None else named, recorded(begun), out)
-    checkpoint, clips, drawn = _begin(data, out, recipe, begun, init, note)
+        given = continued(given, named, recorded(begun), out)
+    given.check()
+    _require_clips(data, given, begun)
+    listed = clips_of(data) if data else []
+    other = None if init is None else initial(init)
+    chosen: list[str] = []  # told once nothing is refused any more
+    sides = sides_of(given, listed, val, chosen.append, needed="val" in named)
+    if begun is None:
+        given = _completed(recipe, given, changes, other, len(sides.train), device, chosen.append)
+    checkpoint = fresh(given, sides.classes, init, other, chosen.append) if begun is None else begun
+    _begin(checkpoint, sides, data, given, out)
+    for sentence in chosen:
+        note(sentence)
     frames, finished = frame_cache(checkpoint, cache), resume and checkpoint.resume is None
     with _advice(checkpoint, out, note):
-        there = readable(clips + drawn, frames, step(report, "decode"))
+        readables = set(
+            readable([*sides.train, *sides.drawn, *sides.validate], frames, step(report, "decode"))
+        )
+        there = [clip for clip in (*sides.train, *sides.drawn) if clip in readables]
+        held = [clip for clip in sides.validate if clip in readables]
         _warn_of_classes_without_clips(checkpoint.classes, (clip.label for clip in there))
-        batches = _batches(checkpoint, there, frames, recipe)
         if not finished:
+            batches = _batches(checkpoint, there, frames, given, workers)
+            watch = _watch(checkpoint, there, held, batches.per_epoch, given, out, cache)
+            watch = replace(watch, note=note, tensorboard=None if tensorboard is None else Path(tensorboard))
             told = on_step or (lambda done: report("train", done.step, done.steps))
-            loop.train(checkpoint, batches, recipe.settings(), out, device=device, report=told)
+            settings = given.settings(device)
+            loop.train(checkpoint, batches, settings, out, device=device, report=told, watch=watch, note=note)
         if calibration_clips:
-            real = [clip for clip in there if clip.path is not None]
-            windows = window_set(checkpoint, spread(real or there, calibration_clips), cache, 1)
-            some, every = checkpoint.candidates(), checkpoint.grid()
-            note(
-                f"calibrating {len(some)} of the range's {len(every)} configurations on {len(windows.clips)} "
-                "clips; where others are measured or exported, name `calibration` clips"
-            )
-            calibrate(checkpoint.model.cpu(), some, windows, step(report, "calibrate"))
-            save(checkpoint, out)
+            _calibrate(checkpoint, there, calibration_clips, cache, out, report, note)
     return checkpoint
 
 
-def _claim(out: Path, data: Data, init: Path | None, *, resume: bool, overwrite: bool) -> None:
+def _claim(
+    out: Path, read: Sequence[Path], init: str | Path | None, *, resume: bool, overwrite: bool
+) -> None:
     """Refuse an ``out`` that cannot be begun, or gone on with, as is asked."""
     other = "init" if init is not None else "overwrite" if overwrite else None
     if resume and other is not None:
         raise UsageError(f"`resume` and `{other}` exclude each other: a run that goes on has its weights")
     if resume and not out.exists():
         raise UsageError(f"`resume`: there is no {out} to go on with; leave `resume` out to begin")
+    inputs = [*read, None if init is None else Path(init)]
     instead = "`resume` to go on with it, "
-    claim(out, inputs=[*paths_of(data), init], overwrite=overwrite or resume, instead=instead)
+    claim(out, inputs=inputs, overwrite=overwrite or resume, instead=instead)
+    for beside in (best_of(out), metrics_of(out)):
+        claim(beside, inputs=inputs, overwrite=overwrite or resume)
 
 
-def _not_default(recipe: Recipe) -> set[str]:
+def _given(recipe: Recipe | str, changes: Mapping[str, Any]) -> tuple[Recipe, set[str]]:
+    """The recipe as far as it is told, and what of it is named. Raises `UsageError` for an unknown one."""
+    if isinstance(recipe, str):
+        if recipe not in ("auto", *RECIPES):
+            raise UsageError(f"unknown `recipe` '{recipe}'; there are auto, {', '.join(RECIPES)}")
+        return replace(RECIPES.get(recipe, Recipe()), **changes), set(changes)
     default = asdict(Recipe())
-    return {name for name, value in asdict(recipe).items() if value != default[name]}
+    named = {name for name, value in asdict(recipe).items() if value != default[name]}
+    return replace(recipe, **changes), named | set(changes)
 
 
-def _begin(
-    data: Data, out: Path, recipe: Recipe, begun: Checkpoint | None, init: Path | None, note: Note
-) -> tuple[Checkpoint, list[Clip], list[Clip]]:
-    """The checkpoint that is trained, with its origin told; its clips, and those that are drawn."""
+def _completed(
+    recipe: Recipe | str,
+    given: Recipe,
+    changes: Mapping[str, Any],
+    other: Checkpoint | None,
+    clips: int,
+    device: str,
+    note: Note,
+) -> Recipe:
+    """A new run's recipe: the one that suits, what it begins with adopted, and changed as is asked."""
+    if isinstance(recipe, str):
+        same = other is not None and changes.get("arch", other.description.name) == other.description.name
+        description = other.description if other is not None and same else describe(given.arch)
+        suits = recipe_for(description, clips) if recipe == "auto" else recipe
+        adopting = RECIPES[suits] if other is None else adopted(RECIPES[suits], changes, other)
+        given = replace(adopting, **changes)
+        if suits == "small" and "epochs" not in changes:
+            given = replace(given, epochs=epochs_for(clips, given.batch))
+        if recipe == "auto":
+            note(f"recipe {suits}: {given.optimizer}, {given.epochs} epochs of batches of {given.batch}")
+    if given.precision == "auto":
+        given = replace(given, precision=precision_of("auto", device))
+        if given.precision != "fp32":
+            note(f"training in {given.precision}, which is quicker on this device; see `precision`")
+    given.check()
+    return given
+
+
+def _require_clips(data: Data, recipe: Recipe, begun: Checkpoint | None) -> None:
     if not data and (not (recipe.rendered and recipe.classes) or (begun and begun.origin.get("data"))):
         raise UsageError(
             "name training clips with `data`, or `rendered` N and `classes` for drawn ones alone"
         )
-    clips, names = _clips(recipe, data)
-    refuse_input(out, [clip.path for clip in clips])
-    checkpoint = fresh(recipe, names, init, note) if begun is None else begun
-    check_same_clips(checkpoint, clips, out)
+
+
+def _begin(checkpoint: Checkpoint, sides: Sides, data: Data, recipe: Recipe, out: Path) -> None:
+    """Tell the checkpoint's origin; refuse to go on with other clips, or without room."""
+    refuse_input(out, [clip.path for clip in (*sides.train, *sides.validate)])
+    check_same_clips(checkpoint, sides.train, out)
     weights = sum(tensor.numel() for tensor in checkpoint.model.state_dict().values())
     require_room(out, weights * BYTES_A_WEIGHT)
     places = [Path(place).name for place in data if not isinstance(place, Clip)]
-    checkpoint.origin |= {"data": places, "clips": clips_digest(clips), **recipe.origin()}
-    return checkpoint, clips, _drawn(names, recipe.rendered)
+    checkpoint.origin |= {"data": places, "clips": clips_digest(sides.train), **recipe.origin()}
 
 
-def _clips(recipe: Recipe, data: Data) -> tuple[list[Clip], tuple[str, ...]]:
-    """The clips to train on, and the classes: those of the whole lists, for a fold may lack one."""
-    listed = clips_of(data) if data else []
-    names = recipe.classes or sorted_labels(clip.label for clip in listed)
-    check_labels(listed, names)
-    if len(names) < 2:
-        raise UsageError(
-            f"there is one class, {names[0]}: name clips of another to tell it from, or `classes`"
-        )
-    return clips_of(listed, recipe.fold) if listed else [], names
+def _watch(
+    checkpoint: Checkpoint,
+    there: Sequence[Clip],
+    held: Sequence[Clip],
+    per_epoch: int,
+    recipe: Recipe,
+    out: Path,
+    cache: str | Path | None,
+) -> Watch:
+    """Looks a dozen times, at the ends of epochs; patience counts from where sub-networks have joined."""
+    every = max(1, -(-recipe.epochs // EVALUATIONS)) * per_epoch
+    joined = round(recipe.students_from * recipe.epochs * per_epoch) if recipe.mutual else 0
+    if not held:
+        return Watch(out, every)
+    few = spread([clip for clip in there if clip.path is not None] or there, WATCH_CALIBRATION)
+    validator = Validator(
+        ends_of(checkpoint), window_set(checkpoint, few, cache, 1), window_set(checkpoint, held, cache, 2),
+        checkpoint.classes,
+    )  # fmt: skip
+    return Watch(out, every, validator, recipe.patience, joined)
 
 
-def _drawn(names: Sequence[str], each: int) -> list[Clip]:
-    drawn = rendered_clips(names, each)
-    if each and not drawn:
-        raise UsageError(f"`rendered`: no class of {', '.join(names)} can be drawn; leave it out")
-    return drawn
+def _calibrate(
+    checkpoint: Checkpoint, there: Sequence[Clip], clips: int, cache: str | Path | None, out: Path,
+    report: Report, note: Note,
+) -> None:  # fmt: skip
+    """The candidates of the range, of the last weights and of the best ones."""
+    real = [clip for clip in there if clip.path is not None]
+    windows = window_set(checkpoint, spread(real or there, clips), cache, 1)
+    some, every = checkpoint.candidates(), checkpoint.grid()
+    note(
+        f"calibrating {len(some)} of the range's {len(every)} configurations on {len(windows.clips)} "
+        "clips; where others are measured or exported, name `calibration` clips"
+    )
+    calibrate(checkpoint.model.cpu(), some, windows, step(report, "calibrate"))
+    save(checkpoint, out)
+    best = checkpoint.origin.get("validation", {}).get("best")
+    if best is None or not best_of(out).is_file():
+        return
+    if best["step"] == checkpoint.origin.get("steps"):
+        save(checkpoint, best_of(out))
+        return
+    other = load(best_of(out))
+    calibrate(other.model, some, windows, step(report, "calibrate the best"))
+    save(other, best_of(out))
 
 
 @contextmanager
 def _advice(checkpoint: Checkpoint, out: Path, note: Note) -> Iterator[None]:
-    """After Ctrl-C, what was saved and how to go on."""
+    """After Ctrl-C, or for want of something, what was saved and how to go on."""
     before = checkpoint.resume
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ResourceError):
         state = checkpoint.resume
         if state is not None and state is not before:
             note(f"{out} is saved after step {state['step']}; the same command with `resume` goes on")
@@ -166,11 +264,17 @@ def _warn_of_classes_without_clips(classes: Sequence[str], labels: Iterable[str]
         warnings.warn(text, DataWarning, stacklevel=3)
 
 
-def _batches(checkpoint: Checkpoint, clips: list[Clip], frames: FrameCache, recipe: Recipe) -> Batches:
+def _batches(
+    checkpoint: Checkpoint, clips: list[Clip], frames: FrameCache, recipe: Recipe, workers: int | None
+) -> Batches:
     description = checkpoint.description
     sampling, spec = description.sampling, checkpoint.preprocessing
     share = recipe.rendered_share if recipe.rendered else 0.0
-    return Batches(
+    mirror = recipe.mirror == "on" or (recipe.mirror == "auto" and may_mirror(checkpoint.classes))
+    batches = Batches(
         clips, checkpoint.classes, frames, description.size, sampling, spec, recipe.batch, recipe.seed,
-        recipe.balanced, share,
+        recipe.balanced, share, mirror=mirror, busy=recipe.draw == "motion",
     )  # fmt: skip
+    if workers is None:
+        workers = workers_for(available_threads(), recipe.epochs * batches.per_epoch)
+    return replace(batches, workers=workers)

@@ -157,10 +157,9 @@ def view_window(
     """
     sides = [pathway.size for pathway in pathways(sampling, Configuration(1.0, size, sampling.frames))]
     rows = (view.frames[list(view.slow)], view.frames)
+    shown = {int(i): clip.frames[int(i)] for i in np.unique(rows[len(sides) - 1])}
     return [
-        np.stack(
-            [preprocess([clip.frames[i] for i in row], side, spec, view.place) for row in frames], axis=1
-        )
+        np.stack([preprocess([shown[int(i)] for i in row], side, spec, view.place) for row in frames], axis=1)
         for frames, side in zip(rows, sides, strict=False)
     ]
 

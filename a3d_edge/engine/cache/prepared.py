@@ -13,16 +13,17 @@ so once.
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from a3d_edge.device.machine import processor
 from a3d_edge.engine.cache.apart import NotPreparedError, StageTask, Task, prepare_apart
+from a3d_edge.engine.cache.bounds import Usage, share_of_disk
 from a3d_edge.engine.cache.store import Store, folder_bytes, own_entries
 from a3d_edge.engine.engines import Engine, PreparingEngine, Stage, Tensors
 from a3d_edge.engine.memory import parse_memory
@@ -44,8 +45,6 @@ FORMAT = "1"
 LEAST_BYTES = 8_000_000
 """Of weights. Opening takes about 12 ms a MB, a helper and its checks 0.3 s the first time: below this
 nothing is gained, and the default bundle's networks (2.4 MB) open in 30 to 70 ms anyway."""
-SHARE_OF_FREE, CAP = 0.1, 2 * 10**9
-"""Of the disk that is free, and at the most: all rows of a Slow R-50 are 1.1 GB."""
 ROOM = 1.1
 """An entry against its weights: the graphs themselves, and channels that kernels pad."""
 
@@ -70,6 +69,14 @@ class PreparedNetworks:
     def notes(self) -> list[str]:
         """What went wrong since this was asked last, a line each, for people."""
         return [self._notes.popleft() for _ in range(len(self._notes))]
+
+    def usage(self) -> Usage:
+        """What the folder holds now. Raises `OSError`."""
+        return self._store.usage()
+
+    def clear(self) -> Usage:
+        """Delete all that is kept; what that was. Raises `OSError`."""
+        return self._store.clear()
 
     def serves(self, files: NetworkFiles, engine: Engine) -> bool:
         """Whether a network is to be mapped from here; small ones, and other engines, are opened directly."""
@@ -176,12 +183,10 @@ def prepared_folder() -> Path:
 
 def default_limit(folder: Path) -> int:
     """Bytes: a tenth of the disk that is free, or was before the folder was filled, and no more than 2 GB."""
-    existing = next((one for one in (folder, *folder.parents) if os.path.exists(one)), Path("/"))  # noqa: PTH110
-    try:
-        held = sum(folder_bytes(one) for one in own_entries(folder)) if existing == folder else 0
-        return min(CAP, int(SHARE_OF_FREE * (shutil.disk_usage(existing).free + held)))
-    except OSError:
-        return 0
+    held = 0
+    with suppress(OSError):  # nothing there yet, or nothing that may be looked at
+        held = sum(map(folder_bytes, own_entries(folder)))
+    return share_of_disk(folder, held)
 
 
 def _form(engine: Engine) -> str | None:

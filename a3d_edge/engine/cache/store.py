@@ -28,6 +28,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from a3d_edge.engine.cache.bounds import Usage, least_used
 from a3d_edge.engine.cache.private_folder import make_private, refuse_shared
 
 __all__ = ["Store", "describe_entry", "folder_bytes", "own_entries"]
@@ -100,6 +101,21 @@ class Store:
                 raise PermissionError(f"{folder} is none of our folders; move it away")
             self._delete(folder)
 
+    def usage(self) -> Usage:
+        """What the folder holds now."""
+        entries = own_entries(self.root) if self.root.exists() else []
+        return Usage(len(entries), sum(map(folder_bytes, entries)), self.limit)
+
+    def clear(self) -> Usage:
+        """Delete every entry, and what killed processes were making; what there was."""
+        before = self.usage()
+        if self.root.exists():
+            refuse_shared(self.root)
+            for folder in own_entries(self.root):
+                self._delete(folder)
+            self._sweep()
+        return before
+
     def _folder(self, identity: Identity) -> Path:
         return self.root / f"{identity['configuration']}-{_key(identity)}"
 
@@ -141,16 +157,11 @@ class Store:
 
     def _make_room(self, needed: int, keep: Path | None) -> None:
         """Delete what was used least recently until ``needed`` bytes more are within the limit."""
-        entries = sorted(
-            ((_used(folder), folder) for folder in own_entries(self.root)), key=lambda one: one[0]
-        )
-        total = sum(folder_bytes(folder) for _, folder in entries)
-        for _, folder in entries:
-            if total + needed <= self.limit:
-                return
-            if folder != keep:
-                total -= folder_bytes(folder)
-                self._delete(folder)
+        kept = 0 if keep is None else folder_bytes(keep)
+        others = (one for one in own_entries(self.root) if one != keep)
+        entries = ((_used(folder), folder_bytes(folder), folder) for folder in others)
+        for folder in least_used(entries, self.limit - needed - kept):
+            self._delete(folder)
 
     def _delete(self, folder: Path) -> None:
         """By another name first: nobody sees half of one."""

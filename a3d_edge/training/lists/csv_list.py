@@ -1,56 +1,44 @@
-"""A list of clips as people save it, taken apart: encoding, delimiter, names of columns, rows.
+"""A CSV of clips as people save it, taken apart: encoding, delimiter, names of columns, rows.
 
-    bytes ─ text_of ─ lines ─ the header that has path and label ─ rows by column name, with their line
+    text ─ lines ─ the header that has path and label ─ rows by column name, with their line
 
-What was meant is read (a byte order mark, UTF-16, semicolons or tabs, ``Path`` for ``path``, blank lines);
+What was meant is read (semicolons or tabs, ``Path`` for ``path``, ``end_s`` for ``end``, blank lines);
 what could be meant in two ways is refused with the file, the line and what to write.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from a3d_edge.errors import DataWarning, SourceError
-from a3d_edge.labels import label_of
+from a3d_edge.training.lists.files import is_file
+from a3d_edge.training.lists.row import ListRow
 
-__all__ = ["COLUMNS", "ListRow", "is_file", "read_rows"]
+__all__ = ["COLUMNS", "read_rows"]
 
-COLUMNS = ("path", "label", "group", "fold")
+COLUMNS = ("path", "label", "start", "end", "group", "fold", "split")
 NEEDED = frozenset(("path", "label"))
 DELIMITERS = ",;\t|"
-ENCODINGS = (
-    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)  # fmt: skip
+SECONDS = frozenset(("s", "sec", "secs", "second", "seconds", "t", "time"))
+"""Words beside ``start`` or ``end`` that leave it that column: ``time_start``, ``end_s``, ``Start Time``."""
 TIMES = frozenset(
     (
         "start", "end", "begin", "stop", "from", "to", "t0", "t1", "tstart", "tend", "onset", "offset",
         "duration", "segment", "times", "timestamp",
     )
 )  # fmt: skip
-"""Words that name a part of a clip, alone or joined: ``time_start``, ``end_s``, ``Start Time``."""
+"""Words that name a part of a clip in a way that could be meant otherwise, such as ``start_frame``."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListRow:
-    """One clip of a list: the cells by column, stripped, and the line as an editor counts it."""
-
-    line: int
-    cells: Mapping[str, str]
-
-
-def read_rows(path: Path) -> Iterator[ListRow]:
-    """The rows of a list. Warns with `DataWarning` of columns that nobody uses.
+def read_rows(path: Path, text: str) -> Iterator[ListRow]:
+    """The rows of a list, whose text is given. Warns with `DataWarning` of columns that nobody uses.
 
     Raises `SourceError` that names the file, and the line where there is one.
     """
-    text = text_of(path)
     skipped = text.startswith("sep=")  # Excel's own first line
     if skipped:
         text = text.partition("\n")[2]
@@ -66,47 +54,11 @@ def read_rows(path: Path) -> Iterator[ListRow]:
                 columns = _columns(path, stripped)
                 _warn_of_unused(path, columns)
             else:
-                yield ListRow(line, _by_column(path, line, columns, stripped))
+                yield ListRow(f"{path}:{line}", _by_column(path, line, columns, stripped))
     except csv.Error as error:
         raise SourceError(f"{path}:{reader.line_num}: cannot be read as CSV ({error})") from error
     if columns is None:
         raise SourceError(f"{path}: the first line lacks the column label, path")
-
-
-def text_of(path: Path) -> str:
-    """A list's text. Raises `SourceError` that says what the file is where it is no text."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path}: cannot read the list of clips ({error.strerror or error})") from error
-    encoding = next((name for mark, name in ENCODINGS if content.startswith(mark)), "utf-8")
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        if b"\0" in content:
-            raise _no_text(path, content) from error
-        line = content.count(b"\n", 0, error.start) + 1
-        raise SourceError(
-            f"{path}:{line}: cannot read the list of clips, it is no {encoding.upper()}; save it as UTF-8"
-        ) from error
-    if "\0" in text:
-        raise _no_text(path, content)
-    return text
-
-
-def is_file(path: Path) -> bool:
-    """Whether a file is there; no for what can be no file's name, such as a cell of a thousand letters."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def _no_text(path: Path, content: bytes) -> SourceError:
-    what = "a spreadsheet or another archive; save it as CSV" if content.startswith(b"PK") else (
-        "no text; name a CSV with the columns path,label, or a folder of class folders"
-    )  # fmt: skip
-    return SourceError(f"{path}: cannot read the list of clips, it is {what}")
 
 
 def _delimiter(text: str) -> str:
@@ -127,7 +79,7 @@ def _cell(cell: str) -> str:
 
 def _columns(path: Path, header: Sequence[str]) -> list[str]:
     names = [_name(cell) for cell in header]
-    known = [name if name in COLUMNS else cell for name, cell in zip(names, header, strict=True)]
+    known = [_column(name) or cell for name, cell in zip(names, header, strict=True)]
     if missing := sorted(NEEDED - set(known)):
         lacks = f"{path}: the first line lacks the column {', '.join(missing)}"
         words = [*header, *next((cell.split() for cell in header if cell), [])]  # some lists have spaces
@@ -154,9 +106,20 @@ def _warn_of_unused(path: Path, columns: Sequence[str]) -> None:
     )
 
 
+def _column(name: str) -> str | None:
+    """Which of ours a column is, by its name in small letters."""
+    if name in COLUMNS:
+        return name
+    words = set(_words(name)) - SECONDS
+    return next((part for part in ("start", "end") if words == {part}), None)
+
+
 def _is_time(column: str) -> bool:
-    words = column.casefold().replace("-", " ").replace("_", " ").split()
-    return bool(TIMES & set(words))
+    return bool(TIMES & set(_words(column.casefold())))
+
+
+def _words(column: str) -> list[str]:
+    return column.replace("-", " ").replace("_", " ").split()
 
 
 def _by_column(path: Path, line: int, columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
@@ -166,5 +129,4 @@ def _by_column(path: Path, line: int, columns: Sequence[str], cells: Sequence[st
             "holds the delimiter"
         )
     filled = [*cells, *[""] * (len(columns) - len(cells))]
-    found = {name: cell for name, cell in zip(columns, filled, strict=False) if name in COLUMNS}
-    return {**found, "label": label_of(found["label"]), "group": label_of(found.get("group", ""))}
+    return {name: cell for name, cell in zip(columns, filled, strict=False) if name in COLUMNS}

@@ -1,0 +1,273 @@
+"""Clips to a bundle in one call: each step goes on where it was stopped, and is not done twice.
+
+clips ─ check ─ split ─ train ─ measure candidates ─ select ─ export, both precisions ─ prove ─ report
+         └──────────── fit.json: what was made from what, and what came out ────────────┘
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from a3d_edge.bundle import Bundle
+from a3d_edge.errors import A3DEdgeError, UsageError
+from a3d_edge.exporters import Exporting, export_bundle
+from a3d_edge.files import write_atomically
+from a3d_edge.fitting.report import page
+from a3d_edge.fitting.state import State, fingerprint
+from a3d_edge.models.checkpoint import load
+from a3d_edge.outputs import claim_folder, refuse_input
+from a3d_edge.table import ConfigurationBudgetTable
+from a3d_edge.training.clips import Clip, Data, clips_of, paths_of
+from a3d_edge.training.data_check import check_clips
+from a3d_edge.training.decode import FrameCache
+from a3d_edge.training.frame_store import cache_folder
+from a3d_edge.training.measure import Accuracies, Measuring, evaluate
+from a3d_edge.training.recipe import Recipe, clips_digest
+from a3d_edge.training.reports import Note, Report, StepReport, step, unheard, unseen
+from a3d_edge.training.run import train
+from a3d_edge.training.splits import split_to_validate
+from a3d_edge.training.tabulate import tabulate
+
+__all__ = ["Fitted", "fit"]
+
+VIEWS = 4
+"""Windows a clip that accuracy is measured on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What came out: the bundle, the page about it, and the table of what was measured."""
+
+    bundle: Path
+    report: Path
+    table: ConfigurationBudgetTable
+
+
+def fit(
+    data: Data,
+    out: str | Path,
+    recipe: Recipe | str = "auto",
+    *,
+    changes: Mapping[str, Any] | None = None,
+    validation: Data = (),
+    share: float = 0.2,
+    every_row: bool = False,
+    device: str = "cpu",
+    cache: str | Path | None = None,
+    overwrite: bool = False,
+    report: Report = unseen,
+    on_step: Callable[[StepReport], None] | None = None,
+    note: Note = unheard,
+) -> Fitted:
+    """Train on clips, choose configurations on others, and write a bundle with a page about it.
+
+    ``recipe`` and ``changes``: see `a3d_edge.training.train`. ``validation``: clips to choose on; else those
+    of the split ``val``, else ``share`` of the groups of ``data``, never a part of one. ``every_row``:
+    measure the whole range instead of about twelve. What is between is kept in ``OUT.fit``: the same call
+    goes on there, and does nothing when all is done. ``overwrite``: whether a bundle at ``out`` that this did
+    not write is replaced. Raises what the steps raise.
+    """
+    work = _Work.at(Path(out), overwrite=overwrite, inputs=paths_of([*data, *validation]))
+    listed = _checked(data, work.state, cache, report, note)
+    training, held = _split(listed, validation, share, note)
+    run = _Run(work, recipe, changes or {}, training, held, every_row, device, cache, report, note)
+    run.train(on_step)
+    found = run.measured()
+    run.export(run.selected(found))
+    run.report(found)
+    return Fitted(work.out, work.page, Bundle.load(work.out).table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Where everything lies: what is written, and what is kept between."""
+
+    out: Path
+    state: State
+
+    @classmethod
+    def at(cls, out: Path, *, overwrite: bool, inputs: Sequence[Path]) -> _Work:
+        folder = out.with_name(f"{out.name}.fit")
+        refuse_input(out, inputs)
+        ours = overwrite or (folder / "fit.json").exists()
+        claim_folder(out, inputs=inputs, overwrite=ours)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"`out` {out}: {folder} cannot be made ({error.strerror})") from error
+        return cls(out, State(folder))
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.state.folder / "net.pth"
+
+    @property
+    def scores(self) -> Path:
+        return self.state.folder / "scores.jsonl"
+
+    @property
+    def table(self) -> Path:
+        return self.state.folder / "table.json"
+
+    @property
+    def page(self) -> Path:
+        return self.state.folder / "report.html"
+
+
+def _checked(data: Data, state: State, cache: str | Path | None, report: Report, note: Note) -> list[Clip]:
+    """The clips that can be read; what is odd about them is told once. Raises what makes training useless."""
+    listed = clips_of(data)
+    made_from = fingerprint(clips_digest(listed))
+    known = state.done("check", made_from)
+    if known is None:
+        found = check_clips(listed, FrameCache(cache_folder(cache)), progress=step(report, "look"))
+        for finding in found.findings:
+            note(finding.message)
+        found.require_trainable()
+        there = set(found.clips)
+        known = {"unreadable": [place for place, clip in enumerate(listed) if clip not in there]}
+        state.record("check", made_from, known, {})
+    return [clip for place, clip in enumerate(listed) if place not in set(known["unreadable"])]
+
+
+def _split(listed: list[Clip], validation: Data, share: float, note: Note) -> tuple[list[Clip], list[Clip]]:
+    """(training, validation) clips, and how they were told apart."""
+    if validation:
+        held = clips_of(validation)
+        there = {clip.belongs_to for clip in listed}
+        if both := sorted({clip.belongs_to for clip in held} & there):
+            raise UsageError(f"the group {both[0]} is in `data` and in `validation`: keep it in one of them")
+        return listed, held
+    training, held = split_to_validate(listed, share)
+    groups = len({clip.belongs_to for clip in held})
+    note(
+        f"{len(held)} of {len(listed)} clips ({groups} groups) are held out to choose on; "
+        f"{len(training)} are trained on"
+    )
+    return training, held
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The steps, each made from the one before."""
+
+    work: _Work
+    recipe: Recipe | str
+    changes: Mapping[str, Any]
+    training: list[Clip]
+    held: list[Clip]
+    every_row: bool
+    device: str
+    cache: str | Path | None
+    tell: Report
+    note: Note
+
+    def train(self, on_step: Callable[[StepReport], None] | None) -> None:
+        """The checkpoint. A run that was begun with the same goes on; another one is begun anew."""
+
+        def work() -> Mapping[str, Any]:
+            path, state = self.work.checkpoint, self.work.state
+            begun = path.exists() and state.done("begun", self._from_clips()) is not None
+            if not begun:
+                path.unlink(missing_ok=True)
+                state.record("begun", self._from_clips(), {}, {})
+            train(
+                self.training, path, self.recipe, changes=self.changes, val=self.held, resume=begun, overwrite=not begun,
+                device=self.device, cache=self.cache, report=self.tell, on_step=on_step, note=self.note,
+            )  # fmt: skip
+            return {}
+
+        self._step("train", self._from_clips(), work, {"net.pth": self.work.checkpoint})
+
+    def measured(self) -> Accuracies:
+        """Every candidate on the clips that were held out; what was measured before is read."""
+        made_from = self._from_checkpoint()
+        if self.work.state.done("measuring", made_from) is None:
+            self.work.scores.unlink(missing_ok=True)
+            self.work.state.record("measuring", made_from, {}, {})
+        how = Measuring(views=VIEWS, scores=self.work.scores, device=self.device, cache=self.cache)
+        checkpoint = load(self.work.checkpoint)
+        wanted = checkpoint.grid() if self.every_row else checkpoint.candidates()
+        found = evaluate(
+            self.work.checkpoint, self.held, how, configurations=wanted, report=self.tell, note=self.note
+        )
+        if found is None:
+            raise A3DEdgeError("fit runs in one process; start it without torchrun")
+        return found
+
+    def selected(self, found: Accuracies) -> ConfigurationBudgetTable:
+        """The rows worth running, and always both ends of the range."""
+        where = f"{found.clips} held-out clips, {VIEWS} views (runtime)"
+        table = tabulate(found.checkpoint, found.scores, where)
+        kept = {row.configuration for row in table.pareto().rows}
+        kept |= {table.rows[0].configuration, table.rows[-1].configuration}
+        chosen = table.with_rows(row for row in table.rows if row.configuration in kept)
+        write_atomically(self.work.table, lambda temporary: _write(temporary, chosen.to_json()))
+        return chosen
+
+    def export(self, table: ConfigurationBudgetTable) -> None:
+        """The bundle in both precisions, its rows measured as they run, every one opened and proved."""
+
+        def work() -> Mapping[str, Any]:
+            what = Exporting(
+                table=table, precisions=("fp32", "int8"), calibration=self.training, validation=self.held,
+                cache=self.cache,
+            )  # fmt: skip
+            out = self.work.out
+            bundle = export_bundle(
+                self.work.checkpoint, out, what, overwrite=out.exists(), report=self.tell, note=self.note
+            )
+            proved = step(self.tell, "verify")
+            for done, configuration in enumerate(bundle.configurations, start=1):
+                bundle.open(configuration)
+                proved(done, len(bundle.configurations))
+            return {"configurations": len(bundle.configurations)}
+
+        self._step("export", self._from_table(), work, {"bundle": self.work.out})
+
+    def report(self, found: Accuracies) -> None:
+        """The page, of everything before."""
+
+        def work() -> Mapping[str, Any]:
+            bundle, seconds = Bundle.load(self.work.out), self._seconds()
+            text = page(found, self.held, self.training, bundle, self.work.state.folder, seconds, self.cache)
+            write_atomically(self.work.page, lambda temporary: _write(temporary, text))
+            return {}
+
+        self._step("report", self._from_table(), work, {"report.html": self.work.page})
+
+    def _step(
+        self, name: str, made_from: str, work: Callable[[], Mapping[str, Any]], files: Mapping[str, Path]
+    ) -> None:
+        state = self.work.state
+        if state.done(name, made_from) is not None:
+            return
+        begun, cpu = time.monotonic(), time.process_time()
+        result = work()
+        spent = {"seconds": round(time.monotonic() - begun, 1), "cpu_s": round(time.process_time() - cpu, 1)}
+        state.record(name, made_from, {**result, **spent}, files)
+
+    def _seconds(self) -> dict[str, dict[str, float]]:
+        """What the steps took, as far as they were done at one go."""
+        made_from = {"train": self._from_clips(), "export": self._from_table()}
+        found = {name: self.work.state.done(name, digest) for name, digest in made_from.items()}
+        return {name: result for name, result in found.items() if result is not None}
+
+    def _from_clips(self) -> str:
+        clips = clips_digest(self.training), clips_digest(self.held)
+        recipe = self.recipe if isinstance(self.recipe, str) else asdict(self.recipe)
+        return fingerprint(clips, recipe, dict(self.changes))
+
+    def _from_checkpoint(self) -> str:
+        return fingerprint(self._from_clips(), self.every_row, VIEWS)
+
+    def _from_table(self) -> str:
+        return fingerprint(self._from_checkpoint(), self.work.table.read_text(encoding="utf-8"))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

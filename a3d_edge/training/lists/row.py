@@ -1,0 +1,20 @@
+"""One clip of a list, as every reader gives it: text by the columns of our own CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["ListRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """The cells by column, stripped; ``where`` is how a message calls it: ``list.csv:3``.
+
+    ``needed``: whether a clip that is not there is an error; of a public list some always are not.
+    """
+
+    where: str
+    cells: Mapping[str, str]
+    needed: bool = True

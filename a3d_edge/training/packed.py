@@ -1,0 +1,120 @@
+"""Pictures kept smaller than their pixels without changing any: each is compressed by itself, in RGB.
+
+MagicYUV, of the codecs that FFmpeg brings, is the quickest of the small ones (see docs/decisions.md); nothing
+is converted to luma and chroma, which would not come back as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from threading import Lock
+from typing import Any, overload
+
+import av
+import av.error
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from a3d_edge.errors import ResourceError
+
+__all__ = ["PackedPictures", "Packer"]
+
+Image = NDArray[np.uint8]
+Shape = tuple[int, int]
+
+CODEC, PLANES = "magicyuv", "gbrp"
+GREEN_BLUE_RED = (1, 0, 2)  # the planes' order, by the channels of BGR
+
+
+class Packer:
+    """Compresses pictures (H, W, 3) BGR; they may differ in size."""
+
+    def __init__(self) -> None:
+        self._encoders: dict[Shape, Any] = {}
+
+    def pack(self, image: Image) -> bytes:
+        """One picture."""
+        height, width = image.shape[:2]
+        frame = av.VideoFrame(width, height, PLANES)
+        for plane, channel in zip(frame.planes, GREEN_BLUE_RED, strict=True):
+            _rows(plane, height)[:, :width] = image[..., channel]
+        return b"".join(bytes(packet) for packet in self._encoder((height, width)).encode(frame))
+
+    def _encoder(self, shape: Shape) -> Any:
+        if shape not in self._encoders:
+            encoder = _context(shape, "w")
+            encoder.time_base = Fraction(1, 1000)
+            encoder.options = {"pred": "gradient"}
+            self._encoders[shape] = encoder
+        return self._encoders[shape]
+
+
+class PackedPictures:
+    """Pictures by their place, decompressed when they are asked for; any number of threads may ask.
+
+    ``values``: what `Packer` made, one after the other; ``ends``: where each ends; ``shapes``: their sizes.
+    """
+
+    def __init__(
+        self, values: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], shapes: Any
+    ) -> None:
+        self._values, self._starts, self._ends, self._shapes = values, starts, ends, shapes
+        self._decoders: dict[Shape, Any] = {}
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """As of an array of them all; the height and width are the first one's."""
+        height, width = map(int, self._shapes[0])
+        return len(self), height, width, 3
+
+    @property
+    def bytes(self) -> int:
+        """What they take, compressed."""
+        return int((self._ends - self._starts).sum())
+
+    def __iter__(self) -> Iterator[Image]:
+        return (self[place] for place in range(len(self)))
+
+    @overload
+    def __getitem__(self, place: int | np.integer[Any], /) -> Image: ...
+    @overload
+    def __getitem__(self, place: slice, /) -> PackedPictures: ...
+    def __getitem__(self, place: int | np.integer[Any] | slice, /) -> Image | PackedPictures:
+        """One picture, or some of them, still compressed. Raises `ResourceError` where the disk lost one."""
+        if isinstance(place, slice):
+            return PackedPictures(self._values, self._starts[place], self._ends[place], self._shapes[place])
+        height, width = shape = tuple(map(int, self._shapes[place]))
+        packet = av.Packet(self._values[self._starts[place] : self._ends[place]].tobytes())
+        try:
+            with self._lock:
+                (frame,) = self._decoder((height, width)).decode(packet)
+                planes = [_rows(plane, height)[:, :width] for plane in frame.planes]
+                green, blue, red = planes
+                return np.asarray(cv2.merge([blue, green, red]), np.uint8).reshape(*shape, 3)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise ResourceError(
+                f"a decoded picture on the disk is damaged ({error}); run 'a3d-edge cache clear', then go on"
+            ) from error
+
+    def _decoder(self, shape: Shape) -> Any:
+        if shape not in self._decoders:
+            self._decoders[shape] = _context(shape, "r")
+        return self._decoders[shape]
+
+
+def _context(shape: Shape, mode: str) -> Any:
+    context = av.CodecContext.create(CODEC, mode)
+    context.height, context.width = shape
+    context.pix_fmt = PLANES
+    context.thread_count = 1
+    return context
+
+
+def _rows(plane: Any, height: int) -> NDArray[np.uint8]:
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height]

@@ -1,0 +1,77 @@
+"""Pictures on disk: smaller than their pixels, and every one comes back as it was."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from a3d_edge.errors import ResourceError
+from a3d_edge.training.clips import Clip
+from a3d_edge.training.decode import FrameCache, decode
+from a3d_edge.training.packed import PackedPictures, Packer
+
+
+def pictures(shapes: list[tuple[int, int]], seed: int = 0) -> list[NDArray[np.uint8]]:
+    """Noise, which no codec for eyes would keep."""
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 256, (*shape, 3), np.uint8) for shape in shapes]
+
+
+def packed(images: list[NDArray[np.uint8]]) -> PackedPictures:
+    """As a store reads them back."""
+    packer = Packer()
+    parts = [packer.pack(image) for image in images]
+    ends = np.cumsum([len(part) for part in parts])
+    values = np.frombuffer(b"".join(parts), np.uint8)
+    shapes = np.array([image.shape[:2] for image in images])
+    return PackedPictures(values, np.concatenate([[0], ends[:-1]]), ends, shapes)
+
+
+@pytest.mark.parametrize(
+    "shape", [(160, 284), (160, 213), (33, 17), (2, 3), (1, 1), (1, 40), (40, 1), (7, 160)]
+)
+def test_every_pixel_comes_back(shape: tuple[int, int]) -> None:
+    """Noise of any size, in any order."""
+    images = pictures([shape] * 5)
+    found = packed(images)
+    assert (len(found), found.shape) == (5, (5, *shape, 3))
+    for place in (3, 0, 4, 3, -1):
+        np.testing.assert_array_equal(found[place], images[place])
+
+
+def test_sizes_may_change_within_a_clip() -> None:
+    """As they do when a stream was cut together."""
+    images = pictures([(20, 30), (20, 30), (30, 20), (20, 30)])
+    for found, image in zip(packed(images)[1:], images[1:], strict=True):
+        np.testing.assert_array_equal(found, image)
+
+
+def test_threads_may_share_them() -> None:
+    """Batches are made in threads."""
+    images = pictures([(60, 80), (80, 60)] * 10)
+    found = packed(images)
+    with ThreadPoolExecutor(8) as pool:
+        for place, image in zip(range(20), pool.map(found.__getitem__, range(20)), strict=True):
+            np.testing.assert_array_equal(image, images[place])
+
+
+def test_a_damaged_picture_is_told() -> None:
+    """With what to do."""
+    found = packed(pictures([(20, 30)]))
+    broken = PackedPictures(np.zeros(50, np.uint8), np.array([0]), np.array([50]), np.array([[20, 30]]))
+    assert found[0].shape == (20, 30, 3)
+    with pytest.raises(ResourceError, match=r"is damaged .* run 'a3d-edge cache clear', then go on"):
+        broken[0]
+
+
+def test_a_real_clip_is_as_decoded_and_smaller(clip_list: Path, tmp_path: Path) -> None:
+    """What training sees is what running sees, to the last bit."""
+    file = clip_list.parent / "right" / "0.mp4"
+    whole, cached = decode(file, 160), FrameCache(tmp_path).get(Clip("right", file))
+    np.testing.assert_array_equal(np.stack(list(cached.frames)), whole.frames)
+    (kept,) = tmp_path.glob("*.pictures")
+    assert kept.stat().st_size < 0.6 * whole.frames.nbytes
