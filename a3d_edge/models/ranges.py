@@ -84,9 +84,8 @@ def candidates(within: Range, description: NetworkDescription, count: int = 12) 
     """So many configurations of a network's grid, in its order, that stand for all; all if it has fewer.
 
     First the largest and the smallest; then full size, and from there to the end of each dimension alone;
-    then half-way down all dimensions together, and each alone; then a quarter and three quarters down all of
-    them (that is 12); then what costs most differently from all others (on a logarithmic scale), until there
-    are enough. Raises `UsageError` for fewer than two.
+    then half-way down all dimensions together, and each alone (that is 10); then, until there are enough,
+    what costs most differently from all before, on a logarithmic scale. Raises `UsageError` for fewer than 2.
     """
     if count < 2:
         raise UsageError(
@@ -119,7 +118,6 @@ def _along(grid: list[Configuration]) -> Iterator[Configuration]:
     yield from (at(1.0, one) for one in alone)
     yield at(0.5, together)
     yield from (at(0.5, one) for one in alone)
-    yield from (at(0.25, together), at(0.75, together))
 
 
 def _between(grid: list[Configuration]) -> Iterator[Configuration]:
