@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-__all__ = ["Note", "Report", "step", "unheard", "unseen"]
+if TYPE_CHECKING:
+    from a3d_edge.training.distillation import StepLosses
+
+__all__ = ["Note", "Report", "StepReport", "step", "unheard", "unseen"]
 
 Report = Callable[[str, int, int], None]
 """Told (what, done, all) whenever a part of some step is done."""
@@ -24,3 +29,16 @@ def unheard(sentence: str) -> None:
 def step(report: Report, what: str) -> Callable[[int, int], None]:
     """A (done, all) callback for one named step."""
     return lambda done, total: report(what, done, total)
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What a step did, for progress displays. ``lr`` is that of the step, ``seconds`` what it took."""
+
+    step: int
+    steps: int
+    per_epoch: int
+    losses: StepLosses
+    lr: float
+    seconds: float = field(default=0.0, compare=False)
+    waited: float = field(default=0.0, compare=False)  # of those, without data

@@ -21,8 +21,7 @@ from a3d_edge.models.checkpoint import Checkpoint, norms, save
 from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.training.calibrate import calibrate_together
 from a3d_edge.training.evaluation import WindowSet, evaluate
-from a3d_edge.training.loop import StepReport
-from a3d_edge.training.reports import Note, unheard
+from a3d_edge.training.reports import Note, StepReport, unheard
 
 __all__ = ["Averages", "Validation", "Validator", "Watch", "best_of", "ends_of", "metrics_of"]
 
