@@ -120,15 +120,18 @@ def train(
     if tensorboard is not None:
         require("tensorboard", "tensorboard")
     from a3d_edge.training import train as train_network
+    from a3d_edge.training.shards import Share
 
+    first = Share.from_env().first  # of processes that train together; the others are silent
     share, lists = _validation(val)
-    with progress() as report:
+    with progress(silent=not first) as report:
         trained = train_network(
             data or [], out, recipe, changes=_changes(context, share), val=lists, init=init, resume=resume,
             overwrite=overwrite, calibration_clips=calibration_clips, device=device, cache=cache,
-            workers=workers, tensorboard=tensorboard, report=report, on_step=TrainLog(report, json_lines), note=say,
+            workers=workers, tensorboard=tensorboard, report=report, note=say,
+            on_step=TrainLog(report, json_lines),
         )  # fmt: skip
-    if not json_lines:
+    if first and not json_lines:
         epochs = trained.origin.get("settings", {}).get("epochs", epochs)
         typer.echo(f"{out}: {trained.description.name}, {len(trained.classes)} classes, {epochs} epochs")
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -216,12 +217,32 @@ class SlimBatchNorm(nn.Module):
             return F.batch_norm(x, None, None, weight, bias, training=True, eps=self.eps)
         if self.training:
             own = run.width == 1.0  # a random width may round to as many channels
+            if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+                return self._normalised_together(x, weight, bias, own=own)
             mean, var = (self.running_mean, self.running_var) if own else (None, None)
             return F.batch_norm(
                 x, mean, var, weight, bias, training=True, momentum=self.momentum, eps=self.eps
             )
         mean, var = self.statistics(run.statistics, channels)
         return F.batch_norm(x, mean.to(x), var.to(x), weight, bias, training=False, eps=self.eps)
+
+    def _normalised_together(self, x: Tensor, weight: Tensor, bias: Tensor, *, own: bool) -> Tensor:
+        """By the batch of all processes that train together, so that they are as one; the gradient too."""
+        from torch.distributed.nn.functional import all_reduce  # not there where `dist` is not
+
+        dims = [d for d in range(x.dim()) if d != 1]
+        shape = [1, -1, *[1] * (x.dim() - 2)]
+        values = x.float()
+        count = x.numel() // x.shape[1] * dist.get_world_size()
+        mean: Tensor = all_reduce(values.sum(dims)) / count  # type: ignore[no-untyped-call]
+        centred = values - mean.view(shape)
+        var: Tensor = all_reduce((centred * centred).sum(dims)) / count  # type: ignore[no-untyped-call]
+        if own:
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(var * (count / max(1, count - 1)), self.momentum)
+        scale = (weight * torch.rsqrt(var + self.eps)).view(shape)
+        return (centred * scale + bias.view(shape)).to(x.dtype)
 
     def channels_at(self, width: float) -> int:
         """Channels at a width factor."""

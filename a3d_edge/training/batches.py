@@ -31,9 +31,9 @@ class Batches:
     ``balanced`` draws the classes equally often; ``rendered_share`` of the draws are rendered clips, where
     there are both kinds; ``mirror`` shows half of them from the other side; ``busy`` draws windows where
     something moves (`a3d_edge.training.activity`), and ``moved`` keeps what it found. So many ``workers``
-    (processes) make batches (0: a thread). Of ``processes`` that train together this one, ``rank``, gets every
-    so manyth clip of a batch. The last, incomplete
-    batch of an epoch is dropped. Raises `UsageError` for a share outside [0, 1).
+    (processes) make batches (0: a thread). Of ``processes`` that train together this is the one of ``rank``,
+    which gets its share of each batch. The last, incomplete batch of an epoch is dropped.
+    Raises `UsageError` for a share outside [0, 1).
     """
 
     clips: Sequence[Clip]

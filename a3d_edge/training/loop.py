@@ -21,6 +21,7 @@ from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.distillation import Precision, StepLosses, backward, seed_step, subnetworks
 from a3d_edge.training.reports import Note, StepReport, unheard
+from a3d_edge.training.together import agreed, averaged
 
 if TYPE_CHECKING:
     from a3d_edge.training.watch import Watch
@@ -85,7 +86,9 @@ def train(
     """Train in place and return the checkpoint, saved to ``out``; continues from ``checkpoint.resume``.
 
     ``watch`` looks at it now and then, and may end the run. Ctrl-C saves the last whole step and is raised
-    again, and so does a `ResourceError` of whoever makes the batches; in the instant when the weights change there is none, and the last saved checkpoint is kept. Raises
+    again, and so does a `ResourceError` of whoever makes the batches; in the instant when the weights change
+    there is none, and the last saved checkpoint is kept. Of processes that train together the first one saves
+    and looks. Raises
     `A3DEdgeError` when the loss is not finite; the last saved checkpoint is kept then too. A save that fails
     for want of room is noted, and tried again; at the end it is a `ResourceError`.
     """
@@ -93,14 +96,17 @@ def train(
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     optimizer = _optimizer(model, settings)
     first, steps = _resume(checkpoint, optimizer, settings), settings.epochs * batches.per_epoch
-    saved_at, done, whole = clock(), first, True
+    saved_at, done, whole, stop = clock(), first, True, False
+    place = next(model.parameters()).device
     since: list[StepReport] = []  # the watch's last look
-    if watch is not None:
+    alone = batches.rank == 0  # or the first
+    if watch is not None and alone:
         watch.begin(checkpoint, first)
     try:
         for waited, (step, clips, labels) in _waited_for(batches.stream(first, steps)):
             begun, lr = time.perf_counter(), learning_rate(settings, step, steps)
             losses = _gradients(checkpoint, optimizer, batches, settings, step, steps, clips, labels)
+            losses = averaged(model, losses, batches.processes, place)
             if not math.isfinite(losses.cross_entropy + losses.distillation):
                 raise A3DEdgeError(_not_finite(step, settings, checkpoint, out))
             _set_rate(optimizer, lr)
@@ -111,26 +117,28 @@ def train(
             since.append(StepReport(done, steps, batches.per_epoch, losses, lr, took, waited))
             report(since[-1])
             looked = watch is not None and (done % watch.every == 0 or done == steps)
-            stop = watch.look(checkpoint, since) if watch is not None and looked else False
-            since = [] if looked else since
-            if (looked or clock() - saved_at >= save_every_s) and done < steps and not stop:
+            if watch is not None and looked:
+                stop = agreed(alone and watch.look(checkpoint, since), batches.processes, place)
+                since = []
+            if alone and (looked or clock() - saved_at >= save_every_s) and done < steps and not stop:
                 _try_to_save(checkpoint, optimizer, settings, done, out, note)
                 saved_at = clock()
             if stop:
                 break
     except (KeyboardInterrupt, ResourceError):  # Ctrl-C, or a process that made batches has died
-        if done > first and whole:
+        if done > first and whole and alone:
             _save(checkpoint, optimizer, settings, done, out)
         raise
     model.eval()
-    return _finished(checkpoint, settings, done, out)
+    return _finished(checkpoint, settings, done, out if alone else None)
 
 
-def _finished(checkpoint: Checkpoint, settings: Settings, steps: int, out: Path) -> Checkpoint:
+def _finished(checkpoint: Checkpoint, settings: Settings, steps: int, out: Path | None) -> Checkpoint:
     state, checkpoint.resume = checkpoint.resume, None
     checkpoint.origin = {**checkpoint.origin, "settings": asdict(settings), "steps": steps}
     try:
-        save(checkpoint, out)
+        if out is not None:
+            save(checkpoint, out)
     except ResourceError as error:
         there = f"; make room, and `resume` goes on from step {state['step']}" if state else ""
         raise ResourceError(f"{error}{there}") from error
@@ -152,7 +160,7 @@ def _gradients(
     joined = settings.mutual and step >= settings.students_from * steps
     frames = batches.sampling.frames
     students = subnetworks(find_range(checkpoint.range_name), batches.size, frames, settings.seed, step)
-    seed_step(settings.seed, step)
+    seed_step(settings.seed + OTHERS * batches.rank, step)
     optimizer.zero_grad(set_to_none=True)
     with _statistics_kept_on_error(model):
         return backward(
@@ -165,6 +173,9 @@ def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = lr
 
+
+OTHERS = 104_729
+"""Seeds of processes that train together lie so far apart: each drops out units of its own."""
 
 Item = TypeVar("Item")
 

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def workers_for(cores: float, steps: int) -> int:
     return workers if workers > 1 and steps >= SHORT else 0
 
 
-def ahead(make: Make, wanted: Sequence[tuple[int, int]], workers: int) -> Iterator[Any]:
+def ahead(make: Make, wanted: Sequence[tuple[int, int]], workers: int) -> Generator[Any, None, None]:
     """``make(*each)`` of all that is wanted, in order; at most two for every worker wait, or one of a thread.
 
     Raises `ResourceError` when a process has died.
@@ -55,8 +55,8 @@ def ahead(make: Make, wanted: Sequence[tuple[int, int]], workers: int) -> Iterat
                     pending.append(pool.submit(call, *following))
             except BrokenProcessPool as error:
                 raise ResourceError(
-                    "a process that prepares batches has died (killed, or out of memory); fewer `workers` need "
-                    "less, `workers` 0 none"
+                    "a process that prepares batches has died (killed, or out of memory); fewer `workers` "
+                    "need less, `workers` 0 none"
                 ) from error
             yield made
 

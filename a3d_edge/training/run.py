@@ -42,6 +42,7 @@ from a3d_edge.training.recipe import (
 from a3d_edge.training.reports import Note, Report, StepReport, step, unheard, unseen
 from a3d_edge.training.shards import Share, device_of
 from a3d_edge.training.sides import Sides, sides_of
+from a3d_edge.training.together import joined, turn
 from a3d_edge.training.watch import EVALUATIONS, Validator, Watch, best_of, ends_of, metrics_of
 
 __all__ = ["train"]
@@ -76,15 +77,19 @@ def train(
     ``OUT.metrics.csv``. ``init``: begin with the weights of this checkpoint or bundle, its architecture and
     input, unless those are changed. ``resume``: go on with the run whose checkpoint is ``out``: the recipe is
     that one's, and what is named here must agree with it. ``calibration_clips``: 0 for none. ``cache``: as in
-    `open_cache`. So many processes, ``workers``, prepare batches (0: a thread; None: as suits): a program that
-    asks for some must be importable, as `multiprocessing` says. ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves,
-    ``resume`` continues. Clips that cannot be read are left out, and named in a `DataWarning`. Raises
+    `open_cache`. So many processes, ``workers``, prepare batches (0: a thread; None: as suits): a program
+    that asks for some must be importable, as `multiprocessing` says. ``on_step`` is told every step (default:
+    ``report`` is). Ctrl-C saves, ``resume`` continues. Under torchrun the processes share each batch; the
+    first one writes. Clips that cannot be read are left out, and named in a `DataWarning`. Raises
     `UsageError` before any work for what cannot be meant, `SourceError` when no clip can be read,
     `ResourceError` when the disk is full.
     """
     out, changes = Path(out), changes or {}
     _claim(out, [*paths_of(data), *paths_of(val or ())], init, resume=resume, overwrite=overwrite)
-    device_of(device, Share())
+    share = Share.from_env()
+    if not share.first:  # the first one speaks for all
+        report, on_step, note = unseen, lambda _: None, unheard
+    device = str(device_of(device, share))
     given, named = _given(recipe, changes)
     begun = load(out) if resume else None
     if begun is not None:
@@ -102,21 +107,28 @@ def train(
     for sentence in chosen:
         note(sentence)
     frames, finished = frame_cache(checkpoint, cache), resume and checkpoint.resume is None
-    with _advice(checkpoint, out, note):
-        readables = set(
-            readable([*sides.train, *sides.drawn, *sides.validate], frames, step(report, "decode"))
+    if given.batch % share.size:
+        raise UsageError(
+            f"`batch` {given.batch} cannot be shared among {share.size} processes; name a multiple"
         )
-        there = [clip for clip in (*sides.train, *sides.drawn) if clip in readables]
-        held = [clip for clip in sides.validate if clip in readables]
-        _warn_of_classes_without_clips(checkpoint.classes, (clip.label for clip in there))
-        if not finished:
-            batches = _batches(checkpoint, there, frames, given, workers)
-            watch = _watch(checkpoint, there, held, batches.per_epoch, given, out, cache)
-            watch = replace(watch, note=note, tensorboard=None if tensorboard is None else Path(tensorboard))
-            told = on_step or (lambda done: report("train", done.step, done.steps))
-            settings = given.settings(device)
-            loop.train(checkpoint, batches, settings, out, device=device, report=told, watch=watch, note=note)
-        if calibration_clips:
+    with _advice(checkpoint, out, note):
+        with joined(share, device):
+            with turn(share):
+                everything = [*sides.train, *sides.drawn, *sides.validate]
+                readables = set(readable(everything, frames, step(report, "decode")))
+            there = [clip for clip in (*sides.train, *sides.drawn) if clip in readables]
+            held = [clip for clip in sides.validate if clip in readables]
+            _warn_of_classes_without_clips(checkpoint.classes, (clip.label for clip in there))
+            if not finished:
+                batches = _batches(checkpoint, there, frames, given, workers, share)
+                watch = _watch(checkpoint, there, held, batches.per_epoch, given, out, cache)
+                board = None if tensorboard is None else Path(tensorboard)
+                loop.train(
+                    checkpoint, batches, given.settings(device), out, device=device, note=note,
+                    report=on_step or (lambda done: report("train", done.step, done.steps)),
+                    watch=replace(watch, note=note, tensorboard=board),
+                )  # fmt: skip
+        if calibration_clips and share.first:
             _calibrate(checkpoint, there, calibration_clips, cache, out, report, note)
     return checkpoint
 
@@ -265,16 +277,17 @@ def _warn_of_classes_without_clips(classes: Sequence[str], labels: Iterable[str]
 
 
 def _batches(
-    checkpoint: Checkpoint, clips: list[Clip], frames: FrameCache, recipe: Recipe, workers: int | None
-) -> Batches:
+    checkpoint: Checkpoint, clips: list[Clip], frames: FrameCache, recipe: Recipe, workers: int | None,
+    share: Share,
+) -> Batches:  # fmt: skip
     description = checkpoint.description
     sampling, spec = description.sampling, checkpoint.preprocessing
-    share = recipe.rendered_share if recipe.rendered else 0.0
+    drawn = recipe.rendered_share if recipe.rendered else 0.0
     mirror = recipe.mirror == "on" or (recipe.mirror == "auto" and may_mirror(checkpoint.classes))
     batches = Batches(
         clips, checkpoint.classes, frames, description.size, sampling, spec, recipe.batch, recipe.seed,
-        recipe.balanced, share, mirror=mirror, busy=recipe.draw == "motion",
+        recipe.balanced, drawn, mirror=mirror, busy=recipe.draw == "motion",
     )  # fmt: skip
     if workers is None:
         workers = workers_for(available_threads(), recipe.epochs * batches.per_epoch)
-    return replace(batches, workers=workers)
+    return replace(batches, workers=workers, rank=share.rank, processes=share.size)

@@ -7,11 +7,8 @@ process 0:  once all are done, all files ─ FILE, in clip order ─ Scores
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -19,7 +16,7 @@ import torch.distributed as dist
 from torch import nn
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.errors import A3DEdgeError, UsageError
+from a3d_edge.errors import UsageError
 from a3d_edge.training.evaluation import (
     ClipScores,
     Scores,
@@ -30,37 +27,10 @@ from a3d_edge.training.evaluation import (
     truth_of,
 )
 from a3d_edge.training.scores_file import ScoresFile
+from a3d_edge.training.share import Share
+from a3d_edge.training.together import joined, others_needed
 
 __all__ = ["Share", "device_of", "evaluate_shared"]
-
-LONGEST = timedelta(days=14)
-"""How long a process waits for the others at the end: their shares may differ by much in length."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Which one of ``size`` processes this is; ``local`` counts those of this machine."""
-
-    rank: int = 0
-    size: int = 1
-    local: int = 0
-
-    @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ) -> Share:
-        """What torchrun says in the environment; the only process where it says nothing."""
-        if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= set(environment):
-            return cls()
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-        return cls(*(int(environment.get(name, "0")) for name in names))
-
-    @property
-    def first(self) -> bool:
-        """Whether this is the process that gathers, prints and shows progress."""
-        return self.rank == 0
-
-    def of(self, count: int) -> range:
-        """The numbers below ``count`` that are this process's."""
-        return range(self.rank, count, self.size)
 
 
 def device_of(name: str, share: Share) -> torch.device:
@@ -94,7 +64,7 @@ def evaluate_shared(
     share = share or Share()
     truth = truth_of(windows.clips, classes)
     own = share.of(len(truth))
-    with _joined(share):
+    with joined(share):
         found = scores.read() if scores is not None else {}
         missing = [number for number in own if number not in found]
         with _keeping(scores if missing else None, share) as keep:
@@ -128,7 +98,7 @@ def _gathered(
     if share.size == 1:
         return found
     shares: list[Any] | None = [None] * share.size if share.first else None
-    with _others_needed():
+    with others_needed():
         if scores is not None:
             dist.barrier()
         else:
@@ -136,27 +106,3 @@ def _gathered(
     if not share.first:
         return None
     return scores.read() if scores is not None else {k: v for part in shares or () for k, v in part.items()}
-
-
-@contextmanager
-def _joined(share: Share) -> Iterator[None]:
-    """In touch with the other processes, if there are any: over gloo, which needs no particular device."""
-    if share.size == 1:
-        yield
-        return
-    with _others_needed():
-        dist.init_process_group("gloo", timeout=LONGEST)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
-
-
-@contextmanager
-def _others_needed() -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:
-        raise A3DEdgeError(
-            "another process of this run has ended or cannot be reached; see what it said, and run again"
-        ) from error
