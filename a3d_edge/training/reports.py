@@ -42,16 +42,3 @@ def unheard(sentence: str) -> None:
 def step(report: Report, what: str) -> Callable[[int, int], None]:
     """A (done, all) callback for one named step."""
     return lambda done, total: report(what, done, total)
-
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """What a step did, for progress displays. ``lr`` is that of the step, ``seconds`` what it took."""
-
-    step: int
-    steps: int
-    per_epoch: int
-    losses: StepLosses
-    lr: float
-    seconds: float = field(default=0.0, compare=False)
-    waited: float = field(default=0.0, compare=False)  # of those, without data
