@@ -88,9 +88,8 @@ def train(
     ``watch`` looks at it now and then, and may end the run. Ctrl-C saves the last whole step and is raised
     again, and so does a `ResourceError` of whoever makes the batches; in the instant when the weights change
     there is none, and the last saved checkpoint is kept. Of processes that train together the first one saves
-    and looks. Raises
-    `A3DEdgeError` when the loss is not finite; the last saved checkpoint is kept then too. A save that fails
-    for want of room is noted, and tried again; at the end it is a `ResourceError`.
+    and looks. Raises `A3DEdgeError` when the loss is not finite; the last saved checkpoint is kept then too.
+    A save that fails for want of room is noted, and tried again; at the end it is a `ResourceError`.
     """
     model = checkpoint.model.to(device).train()
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

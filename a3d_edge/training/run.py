@@ -90,6 +90,41 @@ def train(
     if not share.first:  # the first one speaks for all
         report, on_step, note = unseen, lambda _: None, unheard
     device = str(device_of(device, share))
+    checkpoint, given, sides = _begun(data, out, recipe, changes, val, init, resume, device, note)
+    if given.batch % share.size:
+        raise UsageError(
+            f"`batch` {given.batch} cannot be shared among {share.size} processes; name a multiple"
+        )
+    finished = resume and checkpoint.resume is None
+    with _advice(checkpoint, out, note):
+        with joined(share, device):
+            there, held = _read(checkpoint, sides, share, cache, report)
+            if not finished:
+                batches = _batches(checkpoint, there, frame_cache(checkpoint, cache), given, workers, share)
+                watch = _watch(checkpoint, there, held, batches.per_epoch, given, out, cache)
+                board = None if tensorboard is None else Path(tensorboard)
+                loop.train(
+                    checkpoint, batches, given.settings(device), out, device=device, note=note,
+                    report=on_step or (lambda done: report("train", done.step, done.steps)),
+                    watch=replace(watch, note=note, tensorboard=board),
+                )  # fmt: skip
+        if calibration_clips and share.first:
+            _calibrate(checkpoint, there, calibration_clips, cache, out, report, note)
+    return checkpoint
+
+
+def _begun(
+    data: Data,
+    out: Path,
+    recipe: Recipe | str,
+    changes: Mapping[str, Any],
+    val: Data | None,
+    init: str | Path | None,
+    resume: bool,
+    device: str,
+    note: Note,
+) -> tuple[Checkpoint, Recipe, Sides]:
+    """The checkpoint that is trained, a fresh one or that which goes on; by which recipe, on which clips."""
     given, named = _given(recipe, changes)
     begun = load(out) if resume else None
     if begun is not None:
@@ -106,31 +141,19 @@ def train(
     _begin(checkpoint, sides, data, given, out)
     for sentence in chosen:
         note(sentence)
-    frames, finished = frame_cache(checkpoint, cache), resume and checkpoint.resume is None
-    if given.batch % share.size:
-        raise UsageError(
-            f"`batch` {given.batch} cannot be shared among {share.size} processes; name a multiple"
-        )
-    with _advice(checkpoint, out, note):
-        with joined(share, device):
-            with turn(share):
-                everything = [*sides.train, *sides.drawn, *sides.validate]
-                readables = set(readable(everything, frames, step(report, "decode")))
-            there = [clip for clip in (*sides.train, *sides.drawn) if clip in readables]
-            held = [clip for clip in sides.validate if clip in readables]
-            _warn_of_classes_without_clips(checkpoint.classes, (clip.label for clip in there))
-            if not finished:
-                batches = _batches(checkpoint, there, frames, given, workers, share)
-                watch = _watch(checkpoint, there, held, batches.per_epoch, given, out, cache)
-                board = None if tensorboard is None else Path(tensorboard)
-                loop.train(
-                    checkpoint, batches, given.settings(device), out, device=device, note=note,
-                    report=on_step or (lambda done: report("train", done.step, done.steps)),
-                    watch=replace(watch, note=note, tensorboard=board),
-                )  # fmt: skip
-        if calibration_clips and share.first:
-            _calibrate(checkpoint, there, calibration_clips, cache, out, report, note)
-    return checkpoint
+    return checkpoint, given, sides
+
+
+def _read(
+    checkpoint: Checkpoint, sides: Sides, share: Share, cache: str | Path | None, report: Report
+) -> tuple[list[Clip], list[Clip]]:
+    """The clips of either side that can be read, decoded by one process after the other."""
+    with turn(share):
+        everything = [*sides.train, *sides.drawn, *sides.validate]
+        readables = set(readable(everything, frame_cache(checkpoint, cache), step(report, "decode")))
+    there = [clip for clip in (*sides.train, *sides.drawn) if clip in readables]
+    _warn_of_classes_without_clips(checkpoint.classes, (clip.label for clip in there))
+    return there, [clip for clip in sides.validate if clip in readables]
 
 
 def _claim(
