@@ -19,7 +19,7 @@ def main(place: str, checkpoint: str, epochs: str = "196") -> None:
     folds = any(clip.fold is not None for clip in clips)
     kept = clips_of(clips, 1) if folds else clips
     held_out = clips_of(clips, 1, held_out=True) if folds else clips
-    recipe = Recipe(arch="slow_small", epochs=int(epochs), batch=4, lr=0.02)
+    recipe = Recipe(arch="slow_small", epochs=int(epochs), batch=4, lr=0.02, val=0.0)
     train(kept, checkpoint, recipe, resume=Path(checkpoint).exists(), report=show)
     table = build_table(checkpoint, held_out, Measuring(views=1), report=show)
     for row in table.pareto().rows if table else ():

@@ -24,7 +24,8 @@ def test_clips_become_labels(here: Here, clip_list: Path, tmp_path: Path) -> Non
         "--batch", 4, "--range", "0.06", "--lr", 0.01, "--calibration-clips", 3, "--json", *cache,
     )  # fmt: skip
     assert code == 0
-    assert err.startswith("calibrating 12 of the range's 46 configurations on 3 clips; ")
+    assert err.startswith("validating on 3 of 6 clips (1 whole groups or files); ")
+    assert "calibrating 12 of the range's 46 configurations on 3 clips; " in err
     (epoch,) = [json.loads(line) for line in out.splitlines()]
     assert (epoch["event"], epoch["epoch"], epoch["step"], epoch["steps"]) == ("epoch", 1, 1, 1)
     assert epoch["cross_entropy"] > 0

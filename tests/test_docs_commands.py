@@ -31,6 +31,7 @@ from a3d_edge.cli import main
 from a3d_edge.models.registry import ARCHITECTURES
 from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
+from a3d_edge.training.watch import best_of, metrics_of
 
 torch = pytest.importorskip("torch")
 from reference_networks import Plan, PySlowFast  # noqa: E402
@@ -221,6 +222,8 @@ def starts_without(block: Block, folder: Path) -> None:
             if "--overwrite" not in words and "--resume" not in words:
                 made = folder / name
                 shutil.rmtree(made) if made.is_dir() else made.unlink(missing_ok=True)
+                for beside in (best_of(made), metrics_of(made)):  # train's
+                    beside.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("block", [block for block in WITH_OURS if block != TRAINING], ids=str)

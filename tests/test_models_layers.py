@@ -175,7 +175,7 @@ def test_a_layer_that_runs_whole_has_all_channels_at_any_width() -> None:
         assert layer.conv.channels_at(0.5) == layer.norm.channels_at(0.5) == channels
         assert layer(x, Run(0.5)).shape[1] == channels
         assert torch.equal(layer.conv(x, Run(0.5)), layer.conv(x, Run())[:, :channels])
-    assert SlimConv(4, 20, (1, 1, 1)).channels_at(1.0) == 24  # md8 also at full width
+    assert SlimConv(4, 20, (1, 1, 1)).channels_at(1.0) == 20  # md8 below full width alone
     assert SlimConv(4, 20, (1, 1, 1), whole=True).channels_at(1.0) == 20
 
 

@@ -96,6 +96,7 @@ def test_the_runtime_requires_eight_packages(metadata: email.message.Message) ->
     assert extras == {
         "export",
         "train",
+        "tensorboard",
         "plot",
         "openvino",
         "docs",

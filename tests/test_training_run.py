@@ -170,7 +170,9 @@ def test_a_share_is_validated_on_and_both_networks_are_calibrated(run: Any, tmp_
     trained = run(recipe, calibration_clips=3)
     assert trained.origin["clips"].startswith("9 clips")
     best = load(tmp_path / "net.best.pth")
-    assert set(statistics(best.model)) == set(statistics(trained.model)) == {str(c) for c in best.grid()}
+    assert (
+        set(statistics(best.model)) == set(statistics(trained.model)) == {str(c) for c in best.candidates()}
+    )
     assert best.origin["steps"] == trained.origin["validation"]["best"]["step"]
     (tmp_path / "net.pth").unlink()
     with pytest.raises(UsageError, match=r"net\.best\.pth: exists"):

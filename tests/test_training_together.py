@@ -51,7 +51,8 @@ def run(out: Path, clip_list: Path, cache: Path, processes: int) -> None:
 def test_two_processes_are_as_one(clip_list: Path, tmp_path: Path) -> None:
     """Weights and running statistics after a step with all three sub-passes; only the first one writes.
 
-    One step: rounding alone differs (3e-5 of the update), and later steps of so few clips amplify it.
+    One step: rounding alone differs, and grows on its way back to the stem (0.3 % of the update; batch norms
+    of each process's own half would differ by tens of per cent). Later steps of so few clips amplify it.
     """
     networks = []
     for processes in (1, 2):
@@ -69,4 +70,4 @@ def test_two_processes_are_as_one(clip_list: Path, tmp_path: Path) -> None:
         if tensor.is_floating_point():
             update = float((tensor - begun[name]).norm())
             assert update > 1e-4, name
-            assert float((together.model.state_dict()[name] - tensor).norm()) < 1e-3 * update + 1e-5, name
+            assert float((together.model.state_dict()[name] - tensor).norm()) < 1e-2 * update + 1e-5, name

@@ -14,7 +14,7 @@ from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load
 from a3d_edge.models.from_bundle import checkpoint_of
 from a3d_edge.models.network import NetworkDescription
-from a3d_edge.models.registry import describe, layers_of
+from a3d_edge.models.registry import ARCHITECTURES, describe, layers_of
 from a3d_edge.training.augmentation import may_mirror
 from a3d_edge.training.recipe import Recipe, stride_of
 from a3d_edge.training.reports import Note
@@ -50,9 +50,8 @@ def fresh(
     if recipe.mirror == "on" and not may_mirror(names):
         raise UsageError("`mirror` on: a class names a side, and would be taught as another; leave it out")
     spec = Preprocessing(kind, recipe.aspect, OFFSETS[kind])
-    description = describe(recipe.arch, len(names))
+    description = _description(recipe.arch, len(names), other)
     if other is not None:
-        description = layers_of(other.description, description)
         seen = other.preprocessing
         same = (seen.input, seen.aspect) == (kind, recipe.aspect)
         spec = seen if same else replace(spec, mean=seen.mean, std=seen.std)
@@ -63,6 +62,14 @@ def fresh(
     if recipe.awake:
         awaken(checkpoint.model)
     return checkpoint
+
+
+def _description(arch: str, classes: int, other: Checkpoint | None) -> NetworkDescription:
+    """The architecture, with the layers and the window of the network that is begun with, if it is of it."""
+    if other is not None and other.description.name == arch and arch not in ARCHITECTURES:
+        return other.description.model_copy(update={"classes": classes})  # a program's own
+    described = describe(arch, classes)
+    return described if other is None else layers_of(other.description, described)
 
 
 def _changed(description: NetworkDescription, recipe: Recipe) -> NetworkDescription:
