@@ -187,13 +187,13 @@ class _Run:
 
     def measured(self) -> Accuracies:
         """Every candidate on the clips that were held out; what was measured before is read."""
-        made_from = self._from_checkpoint()
+        checkpoint = load(self.work.checkpoint)
+        wanted = checkpoint.grid() if self.every_row else checkpoint.candidates()
+        made_from = fingerprint(self._from_checkpoint(), [str(one) for one in wanted])
         if self.work.state.done("measuring", made_from) is None:
             self.work.scores.unlink(missing_ok=True)
             self.work.state.record("measuring", made_from, {}, {})
         how = Measuring(views=VIEWS, scores=self.work.scores, device=self.device, cache=self.cache)
-        checkpoint = load(self.work.checkpoint)
-        wanted = checkpoint.grid() if self.every_row else checkpoint.candidates()
         found = evaluate(
             self.work.checkpoint, self.held, how, configurations=wanted, report=self.tell, note=self.note
         )
