@@ -91,6 +91,13 @@ def test_it_goes_on_after_ctrl_c(fitted: Callable[..., Fitted], tmp_path: Path) 
     assert (tmp_path / "bundle/manifest.json").exists()
 
 
+def test_the_whole_range_can_be_measured(fitted: Callable[..., Fitted], tmp_path: Path) -> None:
+    """What training did not calibrate is calibrated for it."""
+    fitted(every_row=True)
+    header = json.loads((tmp_path / "bundle.fit/scores.jsonl").read_text().splitlines()[0])
+    assert len(header["configurations"]) > 12
+
+
 def test_other_options_begin_anew(fitted: Callable[..., Fitted]) -> None:
     """A run of another recipe is not gone on with, and what it left is replaced."""
     fitted()

@@ -19,7 +19,7 @@ from a3d_edge.exporters import Exporting, export_bundle
 from a3d_edge.files import write_atomically
 from a3d_edge.fitting.report import page
 from a3d_edge.fitting.state import State, fingerprint
-from a3d_edge.models.checkpoint import load
+from a3d_edge.models.checkpoint import load, statistics
 from a3d_edge.outputs import claim_folder, refuse_input
 from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of
@@ -37,6 +37,8 @@ __all__ = ["Fitted", "fit"]
 
 VIEWS = 4
 """Windows a clip that accuracy is measured on."""
+CALIBRATION_CLIPS = 160
+"""As `train` calibrates on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,12 @@ class _Run:
         if self.work.state.done("measuring", made_from) is None:
             self.work.scores.unlink(missing_ok=True)
             self.work.state.record("measuring", made_from, {}, {})
-        how = Measuring(views=VIEWS, scores=self.work.scores, device=self.device, cache=self.cache)
+        there = statistics(checkpoint.model)  # of the candidates; the whole range needs more
+        how = Measuring(
+            calibration=() if all(str(one) in there for one in wanted) else self.training,
+            calibration_clips=CALIBRATION_CLIPS, views=VIEWS, scores=self.work.scores, device=self.device,
+            cache=self.cache,
+        )  # fmt: skip
         found = evaluate(
             self.work.checkpoint, self.held, how, configurations=wanted, report=self.tell, note=self.note
         )
