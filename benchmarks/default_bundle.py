@@ -37,7 +37,7 @@ RECIPE = [
     "--optimizer", "adamw", "--warmup", "0.1", "--weight-decay", "0.05", "--label-smoothing", "0.1",
     "--balanced", "--batch", "16", "--seed", str(SEED),
     "--epochs", "80", "--lr", "2e-3", "--rendered", "100", "--rendered-share", "0.3",
-    "--calibration-clips", "0", "--recipe", "kinetics", "--val", "0", "--precision", "fp32",
+    "--calibration-clips", "0",
 ]  # fmt: skip
 Pooled = dict[Configuration, dict[str, list[int]]]
 CALIBRATION_CLIPS = "80"
