@@ -1,4 +1,4 @@
-"""What `train` makes of a data set with folds, unasked: every fold named by a network that never saw its groups.
+"""What `train` makes of a data set with folds, unasked; each is named by a network that never saw its groups.
 
     python benchmarks/own_data.py --data ../shared/data/surv_fight/labels.csv --work runs [--fold 0]
 
