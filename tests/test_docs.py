@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -61,6 +62,7 @@ def test_commands_can_be_meant(page: str, words: list[str]) -> None:
     assert command.make_context(name, words).args == []
 
 
+NEEDS_TORCH = re.compile(r"a3d_edge\.(training|exporters|fitting|models)\b")
 WITH_PROGRAMS = [page for page in PAGES if blocks(page, "python")]
 
 
@@ -69,6 +71,8 @@ def test_programs_run(page: Path, tmp_path: Path) -> None:
     """Each by itself, as somebody would paste it, beside a clip."""
     write_video(tmp_path / "clip.mp4", 30)
     for block in blocks(page, "python"):
+        if importlib.util.find_spec("torch") is None and NEEDS_TORCH.search(block):
+            continue
         done = subprocess.run(
             [sys.executable, "-c", GIVEN + block],
             cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
