@@ -14,6 +14,7 @@ import json
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from _options import parser_of
@@ -73,7 +74,8 @@ def page(name: str, data: Path, files: list[Path]):
     yield f"# `train` on {name}, unasked"
     yield ""
     place = f"{data.resolve().parent.name}/{data.name}"
-    yield f"`python benchmarks/own_data.py --data {place}`; {', '.join(machine.values())}."
+    where = f"{machine['name']}, Python {machine['python']}, torch {version('torch')}"
+    yield f"`python benchmarks/own_data.py --data {place}`; {where}."
     yield f"{len(found)} of {len(files)} folds were run. Clips named right, and the recall of each class."
     yield ""
     yield "| fold | " + " | ".join(SHOWN) + " | CPU-seconds of training |"
