@@ -106,10 +106,45 @@ def test_other_options_begin_anew(fitted: Callable[..., Fitted]) -> None:
     assert steps[0] == 1
 
 
-def test_what_cannot_be_meant_is_said_before_any_work(
+def test_a_clip_that_was_mended_is_used(
     fitted: Callable[..., Fitted], tmp_path: Path, clip_list: Path
 ) -> None:
-    """Another's folder is not replaced; one clip is not on both sides."""
+    """It was left out while it could not be read, and is looked at again when its file has changed."""
+    folder = tmp_path / "data"
+    shutil.copytree(clip_list.parent, folder)
+    first = min(folder.rglob("*.mp4"))
+    whole = first.read_bytes()
+    first.write_bytes(b"no video")
+    told: list[str] = []
+    fitted([folder / "list.csv"], note=told.append)
+    assert any(f"cannot be read: {first}" in line for line in told)
+    first.write_bytes(whole)
+    told.clear()
+    fitted([folder / "list.csv"], note=told.append)
+    assert not any("cannot be read" in line for line in told)
+    assert any(" of 12 clips " in line for line in told)
+
+
+def test_a_cache_may_be_a_size(
+    fitted: Callable[..., Fitted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for the other commands: of the usual folder, and none of that name is made."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fitted(cache="1GB")
+    assert (tmp_path / "cache/a3d-edge/frames").is_dir()
+    assert not (tmp_path / "1GB").exists()
+
+
+def test_what_cannot_be_meant_is_said_before_any_work(
+    fitted: Callable[..., Fitted], tmp_path: Path, clip_list: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another's folder is not replaced; one clip is not on both sides; it is no work for several processes."""
+    with monkeypatch.context() as torchrun:
+        torchrun.setenv("WORLD_SIZE", "2")
+        torchrun.setenv("RANK", "0")
+        with pytest.raises(UsageError, match="without torchrun"):
+            fitted()
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle/notes.txt").write_text("mine")
     with pytest.raises(UsageError, match=r"`out` .*bundle: exists"):

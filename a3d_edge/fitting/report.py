@@ -20,10 +20,11 @@ from a3d_edge.plots.quality import accuracy_figure, confusion_figure, learning_f
 from a3d_edge.training.clips import Clip
 from a3d_edge.training.evaluation import Scores
 from a3d_edge.training.measure import Accuracies
+from a3d_edge.training.reliability import wilson_interval
+from a3d_edge.training.watch import ends_of
 
 __all__ = ["page"]
 
-METRICS = "net.metrics.csv"
 CURVES = {
     "training, as it was seen": "accuracy",
     "held out, largest": "val_largest",
@@ -43,15 +44,15 @@ def page(
     held: Sequence[Clip],
     training: Sequence[Clip],
     bundle: Bundle,
-    folder: Path,
+    metrics: Path,
     spent: Mapping[str, Mapping[str, float]],
     cache: str | Path | None,
 ) -> str:
-    """The whole page. ``folder`` holds the metrics of the training; ``spent`` is what the steps took (s)."""
-    ends = {"largest": max(found.scores, key=_size), "smallest": min(found.scores, key=_size)}
+    """The whole page. ``metrics``: the figures of the training; ``spent``: what the steps took (s)."""
+    ends = dict(zip(("largest", "smallest"), ends_of(found.checkpoint), strict=True))
     parts = [
         _summary(found, held, training, bundle, ends),
-        _learning(folder / METRICS),
+        _learning(metrics),
         _cost(bundle),
         *(_quality(name, one, found.scores[one], bundle.classes) for name, one in ends.items()),
         _worst(found, held, ends["largest"], cache),
@@ -64,10 +65,6 @@ def page(
     )
 
 
-def _size(configuration: Configuration) -> float:
-    return configuration.width**2 * configuration.size**2 * configuration.frames
-
-
 def _summary(
     found: Accuracies,
     held: Sequence[Clip],
@@ -77,7 +74,9 @@ def _summary(
 ) -> str:
     rows = [("clips trained on", str(len(training))), ("clips held out", str(len(held)))]
     rows += [("classes", ", ".join(bundle.classes)), ("network", bundle.manifest.architecture)]
-    rows += [(f"accuracy, {name} ({one})", _share(found.scores[one])) for name, one in ends.items()]
+    rows += [
+        (f"accuracy, {name} ({one})", _share(found.scores[one], bundle.classes)) for name, one in ends.items()
+    ]
     rows += [("configurations in the bundle", str(len(bundle.configurations)))]
     note = (
         "The clips that accuracy is measured on also chose the configurations, so it flatters a little: "
@@ -86,10 +85,12 @@ def _summary(
     return f"{_table(('', ''), rows)}<p>{note}</p>"
 
 
-def _share(scores: Scores) -> str:
-    """Accuracy with two standard errors."""
-    clips, share = len(scores.truth), scores.accuracy
-    return f"{share:.1%} ± {2 * (share * (1 - share) / max(1, clips)) ** 0.5:.1%} of {clips} clips"
+def _share(scores: Scores, classes: Sequence[str]) -> str:
+    """Accuracy with its interval of 95 % confidence."""
+    counts = scores.per_class(classes).values()
+    right, clips = (sum(each) for each in zip(*counts, strict=True))
+    low, high = wilson_interval(right, clips)
+    return f"{right / clips:.1%} of {clips} clips (95 %: {low:.0%} to {high:.0%})"
 
 
 def _learning(metrics: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Precision
-from a3d_edge.errors import A3DEdgeError, ParityError, UsageError
+from a3d_edge.errors import ParityError, UsageError
 from a3d_edge.exporters import Exporting, export_bundle
 from a3d_edge.files import write_atomically
 from a3d_edge.fitting.report import page
@@ -24,21 +24,22 @@ from a3d_edge.outputs import claim_folder, refuse_input
 from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of
 from a3d_edge.training.data_check import check_clips
-from a3d_edge.training.decode import FrameCache
-from a3d_edge.training.frame_store import cache_folder
+from a3d_edge.training.decode import open_cache
 from a3d_edge.training.measure import Accuracies, Measuring, evaluate
 from a3d_edge.training.recipe import Recipe, clips_digest
 from a3d_edge.training.reports import Note, Report, StepReport, step, unheard, unseen
 from a3d_edge.training.run import train
+from a3d_edge.training.shards import Share
 from a3d_edge.training.splits import split_to_validate
 from a3d_edge.training.tabulate import tabulate
+from a3d_edge.training.watch import metrics_of
 
 __all__ = ["Fitted", "fit"]
 
 VIEWS = 4
 """Windows a clip that accuracy is measured on."""
 CALIBRATION_CLIPS = 160
-"""As `train` calibrates on."""
+"""As `train` calibrates on: what is exported has the statistics that were measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ def fit(
     goes on there, and does nothing when all is done. ``overwrite``: whether a bundle at ``out`` that this did
     not write is replaced. Raises what the steps raise.
     """
+    if Share.from_env().size > 1:
+        raise UsageError("fit runs in one process; start it without torchrun, or use `train` with it")
     work = _Work.at(Path(out), overwrite=overwrite, inputs=paths_of([*data, *validation]))
     listed = _checked(data, work.state, cache, report, note)
     training, held = _split(listed, validation, share, note)
@@ -124,10 +127,10 @@ class _Work:
 def _checked(data: Data, state: State, cache: str | Path | None, report: Report, note: Note) -> list[Clip]:
     """The clips that can be read; what is odd about them is told once. Raises what makes training useless."""
     listed = clips_of(data)
-    made_from = fingerprint(clips_digest(listed))
+    made_from = fingerprint(clips_digest(listed), [_mark(clip) for clip in listed])
     known = state.done("check", made_from)
     if known is None:
-        found = check_clips(listed, FrameCache(cache_folder(cache)), progress=step(report, "look"))
+        found = check_clips(listed, open_cache(cache), progress=step(report, "look"))
         for finding in found.findings:
             note(finding.message)
         found.require_trainable()
@@ -135,6 +138,15 @@ def _checked(data: Data, state: State, cache: str | Path | None, report: Report,
         known = {"unreadable": [place for place, clip in enumerate(listed) if clip not in there]}
         state.record("check", made_from, known, {})
     return [clip for place, clip in enumerate(listed) if place not in set(known["unreadable"])]
+
+
+def _mark(clip: Clip) -> tuple[int, int]:
+    """What changes when a file is mended or put back."""
+    try:
+        status = clip.path.stat() if clip.path else None
+    except OSError:
+        status = None
+    return (status.st_size, status.st_mtime_ns) if status else (0, 0)
 
 
 def _split(listed: list[Clip], validation: Data, share: float, note: Note) -> tuple[list[Clip], list[Clip]]:
@@ -204,8 +216,7 @@ class _Run:
         found = evaluate(
             self.work.checkpoint, self.held, how, configurations=wanted, report=self.tell, note=self.note
         )
-        if found is None:
-            raise A3DEdgeError("fit runs in one process; start it without torchrun")
+        assert found is not None  # which is of further processes
         return found
 
     def selected(self, found: Accuracies) -> ConfigurationBudgetTable:
@@ -239,8 +250,8 @@ class _Run:
 
     def _exported(self, table: ConfigurationBudgetTable, precisions: tuple[Precision, ...]) -> Bundle:
         what = Exporting(
-            table=table, precisions=precisions, calibration=self.training, validation=self.held,
-            cache=self.cache,
+            table=table, precisions=precisions, calibration=self.training,
+            calibration_clips=CALIBRATION_CLIPS, validation=self.held, cache=self.cache,
         )  # fmt: skip
         out = self.work.out
         bundle: Bundle = export_bundle(
@@ -253,7 +264,8 @@ class _Run:
 
         def work() -> Mapping[str, Any]:
             bundle, seconds = Bundle.load(self.work.out), self._seconds()
-            text = page(found, self.held, self.training, bundle, self.work.state.folder, seconds, self.cache)
+            metrics = metrics_of(self.work.checkpoint)
+            text = page(found, self.held, self.training, bundle, metrics, seconds, self.cache)
             write_atomically(self.work.page, lambda temporary: _write(temporary, text))
             return {}
 
