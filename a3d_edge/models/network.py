@@ -31,6 +31,7 @@ __all__ = [
     "fit_pathway",
     "frame_and_clip",
     "pool",
+    "to_device",
 ]
 
 Clips = Tensor | Sequence[Tensor]
@@ -40,6 +41,11 @@ HeadKind = Literal["global", "windows", "softmax_windows"]
 
 HEAD_WINDOW = 7
 """Side of the pooling window of PySlowFast's and pytorchvideo's heads, in positions (224 / 32)."""
+
+
+def to_device(clips: Clips, device: torch.device) -> Clips:
+    """The same clips on a device."""
+    return clips.to(device) if isinstance(clips, Tensor) else [pathway.to(device) for pathway in clips]
 
 
 class NetworkDescription(BaseModel):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import SourceError
-from a3d_edge.models.network import Clips
+from a3d_edge.models.network import Clips, to_device
 from a3d_edge.training.clips import Clip, class_of
 from a3d_edge.training.decode import DecodedClip, FrameCache, warn_of_unreadable
 from a3d_edge.training.windows import Protocol, Window, paper_views, runtime_views, view_window
@@ -188,7 +188,7 @@ def clip_scores(
         for size in sorted({c.size for c in configurations}):
             here = [(place, c) for place, c in enumerate(configurations) if c.size == size]
             for clips in windows.of_clip(decoded, size):
-                moved = _to(clips, device)
+                moved = to_device(clips, device)
                 for place, configuration in here:
                     found[place].append(model(moved, configuration).softmax(dim=1).float().cpu())
     scores = torch.stack([torch.cat(parts) for parts in found.values()])
@@ -232,10 +232,6 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         model.train(was_training)
-
-
-def _to(clips: Clips, device: torch.device) -> Clips:
-    return clips.to(device) if isinstance(clips, Tensor) else [pathway.to(device) for pathway in clips]
 
 
 def _stack(windows: Sequence[Sequence[Window]]) -> Clips:

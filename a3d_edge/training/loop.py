@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, save
 from a3d_edge.models.layers import SlimBatchNorm
-from a3d_edge.models.network import Clips
+from a3d_edge.models.network import Clips, to_device
 from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.distillation import Precision, StepLosses, backward, seed_step, subnetworks
@@ -163,8 +163,8 @@ def _gradients(
     optimizer.zero_grad(set_to_none=True)
     with _statistics_kept_on_error(model):
         return backward(
-            model, _moved(clips, device), labels.to(device), students if joined else (), settings.smoothing,
-            settings.precision,
+            model, to_device(clips, device), labels.to(device), students if joined else (),
+            settings.smoothing, settings.precision,
         )  # fmt: skip
 
 
@@ -190,10 +190,6 @@ def _waited_for(stream: Iterator[Item]) -> Iterator[tuple[float, Item]]:
 def _not_finite(step: int, settings: Settings, checkpoint: Checkpoint, out: Path) -> str:
     kept = f"; {out} keeps step {checkpoint.resume['step']}" if checkpoint.resume else ""
     return f"the loss of step {step} is not finite; lower `lr` (now {settings.lr}){kept}"
-
-
-def _moved(clips: Clips, device: torch.device) -> Clips:
-    return clips.to(device) if isinstance(clips, torch.Tensor) else [x.to(device) for x in clips]
 
 
 @contextmanager

@@ -95,12 +95,12 @@ def train(
         raise UsageError(
             f"`batch` {given.batch} cannot be shared among {share.size} processes; name a multiple"
         )
-    finished = resume and checkpoint.resume is None
+    frames, finished = frame_cache(checkpoint, cache), resume and checkpoint.resume is None
     with _advice(checkpoint, out, note):
         with joined(share, device):
-            there, held = _read(checkpoint, sides, share, cache, report)
+            there, held = _read(checkpoint, sides, share, frames, report)
             if not finished:
-                batches = _batches(checkpoint, there, frame_cache(checkpoint, cache), given, workers, share)
+                batches = _batches(checkpoint, there, frames, given, workers, share)
                 watch = _watch(checkpoint, there, held, batches.per_epoch, given, out, cache)
                 board = None if tensorboard is None else Path(tensorboard)
                 loop.train(
@@ -145,12 +145,12 @@ def _begun(
 
 
 def _read(
-    checkpoint: Checkpoint, sides: Sides, share: Share, cache: str | Path | None, report: Report
+    checkpoint: Checkpoint, sides: Sides, share: Share, frames: FrameCache, report: Report
 ) -> tuple[list[Clip], list[Clip]]:
     """The clips of either side that can be read, decoded by one process after the other."""
     with turn(share):
         everything = [*sides.train, *sides.drawn, *sides.validate]
-        readables = set(readable(everything, frame_cache(checkpoint, cache), step(report, "decode")))
+        readables = set(readable(everything, frames, step(report, "decode")))
     there = [clip for clip in (*sides.train, *sides.drawn) if clip in readables]
     _warn_of_classes_without_clips(checkpoint.classes, (clip.label for clip in there))
     return there, [clip for clip in sides.validate if clip in readables]

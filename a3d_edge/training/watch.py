@@ -13,12 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import ResourceError
 from a3d_edge.models.checkpoint import Checkpoint, norms, save
-from a3d_edge.models.network import Clips, SlimNetwork
+from a3d_edge.models.network import SlimNetwork, to_device
 from a3d_edge.training.calibrate import calibrate_together
 from a3d_edge.training.evaluation import WindowSet, evaluate
 from a3d_edge.training.reports import Note, StepReport, unheard
@@ -72,7 +70,7 @@ class Validator:
         device = next(model.parameters()).device
         with _statistics_kept(model):
             for end in self.ends:
-                batches = (_moved(clips, device) for _, clips in self.calibration.at_size(end.size))
+                batches = (to_device(clips, device) for _, clips in self.calibration.at_size(end.size))
                 calibrate_together(model, [end], batches)
             found = evaluate(model, self.ends, self.windows, self.classes)
         return Validation(*(found[end].accuracy for end in self.ends))
@@ -86,10 +84,6 @@ def _statistics_kept(model: SlimNetwork) -> Iterator[None]:
     finally:
         for name, norm in norms(model).items():
             norm.calibrated = before[name]
-
-
-def _moved(clips: Clips, device: torch.device) -> Clips:
-    return clips.to(device) if isinstance(clips, torch.Tensor) else [x.to(device) for x in clips]
 
 
 @dataclass(frozen=True, slots=True)
