@@ -139,10 +139,10 @@ def test_a_cache_may_be_a_size(
 def test_what_cannot_be_meant_is_said_before_any_work(
     fitted: Callable[..., Fitted], tmp_path: Path, clip_list: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another's folder is not replaced; one clip is not on both sides; it is no work for several processes."""
+    """Another's folder is not replaced; one clip is not on both sides; several processes are too many."""
     with monkeypatch.context() as torchrun:
-        torchrun.setenv("WORLD_SIZE", "2")
-        torchrun.setenv("RANK", "0")
+        for name, value in (("WORLD_SIZE", "2"), ("RANK", "0"), ("MASTER_ADDR", "127.0.0.1")):
+            torchrun.setenv(name, value)
         with pytest.raises(UsageError, match="without torchrun"):
             fitted()
     (tmp_path / "bundle").mkdir()

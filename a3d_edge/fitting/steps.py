@@ -29,7 +29,7 @@ from a3d_edge.training.measure import Accuracies, Measuring, evaluate
 from a3d_edge.training.recipe import Recipe, clips_digest
 from a3d_edge.training.reports import Note, Report, StepReport, step, unheard, unseen
 from a3d_edge.training.run import train
-from a3d_edge.training.shards import Share
+from a3d_edge.training.share import Share
 from a3d_edge.training.splits import split_to_validate
 from a3d_edge.training.tabulate import tabulate
 from a3d_edge.training.watch import metrics_of
