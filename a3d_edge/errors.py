@@ -60,9 +60,5 @@ class ResourceError(A3DEdgeError):
     exit_code = 5
 
 
-class ParityError(A3DEdgeError):
-    """An exported configuration does not compute what the trained network does."""
-
-
 class DataWarning(UserWarning):
     """Something about the data that is probably not meant: columns that nobody uses, clips listed twice."""

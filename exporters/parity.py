@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,15 +16,23 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.engine.engines import Tensors
 from a3d_edge.engine.ort import OrtEngine, OrtStage
 from a3d_edge.engine.session import BundleNetwork, available_threads, relative_error
-from a3d_edge.errors import ParityError
+from a3d_edge.errors import A3DEdgeError
 from a3d_edge.manifest import Parity
 from a3d_edge.models.network import Clips, SlimNetwork
 
-__all__ = ["TOLERANCE", "check_parity"]
+__all__ = ["TOLERANCE", "ParityError", "check_parity"]
 
 TOLERANCE = {"fp32": 1e-3, "int8": 0.5}
 """Relative. fp32 differs by rounding alone. int8 is another computation, whose accuracy is measured on
 labelled clips; beyond this it is not a coarser network but a broken one."""
+
+
+class ParityError(A3DEdgeError):
+    """Exported ``configurations`` do not compute what the trained network does."""
+
+    def __init__(self, message: str, configurations: tuple[Configuration, ...]) -> None:
+        super().__init__(message)
+        self.configurations = configurations
 
 
 def check_parity(
@@ -34,17 +43,28 @@ def check_parity(
 ) -> dict[Configuration, Parity]:
     """Parity of every configuration; ``clips[S]`` are windows of that size, `Clips`.
 
-    Raises `A3DEdgeError` naming the configuration whose relative error is above `TOLERANCE`, or fp32's whose
-    top-1 differs; `BundleError` where the rank-5 form of its clip stage does not compute what the rank-4 one
-    does.
+    Raises `ParityError` for configurations whose relative error is above `TOLERANCE`, or fp32's whose top-1
+    differs, naming the first; `BundleError` where the rank-5 form of its clip stage does not compute what the
+    rank-4 one does.
     """
-    found = {}
+    found: dict[Configuration, Parity] = {}
+    failed: dict[Configuration, str] = {}
     for done, configuration in enumerate(bundle.configurations, start=1):
-        found[configuration] = _one(model, bundle, configuration, clips[configuration.size])
+        parity = _one(model, bundle, configuration, clips[configuration.size])
+        found[configuration] = parity
+        within = parity.relative_error <= TOLERANCE[configuration.precision]
+        if not within or (configuration.precision == "fp32" and not parity.same_top1):
+            failed[configuration] = (
+                f"parity: {configuration} differs from PyTorch on {parity.clips} clips (relative error "
+                f"{parity.relative_error:.2g}, {'same' if parity.same_top1 else 'another'} top-1)"
+            )
         files = bundle.files_of(configuration)
         if files.volume is not None:
             BundleNetwork(files, available_threads(), _Volumes())  # proves itself on opening
         progress(done, len(bundle.configurations))
+    if failed:
+        more = f", and {len(failed) - 1} more do" if len(failed) > 1 else ""
+        raise ParityError(f"{next(iter(failed.values()))}{more}; nothing was written", tuple(failed))
     return found
 
 
@@ -71,12 +91,8 @@ def _one(model: SlimNetwork, bundle: Bundle, configuration: Configuration, clips
     windows = zip(*(x.transpose(1, 2).contiguous().numpy() for x in pathways), strict=True)
     got = np.stack([network.logits(*network.encode_window(window)) for window in windows])
     error = max(relative_error(g, e) for g, e in zip(got, expected, strict=True))
+    error = error if math.isfinite(error) else math.inf
     same = bool((got.argmax(axis=1) == expected.argmax(axis=1)).all())
-    if not error <= TOLERANCE[configuration.precision] or (configuration.precision == "fp32" and not same):
-        raise ParityError(
-            f"parity: {configuration} differs from PyTorch on {len(got)} clips (relative error {error:.2g}, "
-            f"{'same' if same else 'another'} top-1); nothing was written"
-        )
     return Parity(clips=len(got), relative_error=float(f"{error:.3g}"), same_top1=same)
 
 

@@ -13,7 +13,7 @@ import onnxruntime as ort
 import pytest
 import torch
 from a3d_edge.exporters import parity
-from a3d_edge.exporters.parity import check_parity, sizes_of
+from a3d_edge.exporters.parity import ParityError, check_parity, sizes_of
 from fixtures_bundle import (
     CONFIGURATIONS,
     TWO_PATHWAYS,
@@ -161,8 +161,9 @@ def test_pathways_that_are_mixed_up_are_refused(
     clips = parity_clips(TWO_PATHWAYS, model.description)
     check_parity(model, slowfast, clips)
     monkeypatch.setattr(parity, "BundleNetwork", wrong)
-    with pytest.raises(A3DEdgeError, match=r"parity: w0\.50-s32-t1 differs from PyTorch on 2 clips"):
+    with pytest.raises(ParityError, match=r"parity: w0\.50-s32-t1 differs from PyTorch on 2 clips") as caught:
         check_parity(model, slowfast, clips)
+    assert caught.value.configurations[0] == slowfast.configurations[0]
 
 
 @pytest.mark.parametrize(

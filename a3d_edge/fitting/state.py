@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from a3d_edge.errors import UsageError
+from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.files import write_atomically
 from a3d_edge.manifest import digest
 
@@ -45,6 +45,10 @@ class State:
         entry = {"made_from": made_from, "result": dict(result), "files": known}
         content = {"schema_version": SCHEMA, **self._read(), step: entry}
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ResourceError(f"{self.folder}: cannot be made ({error.strerror})") from error
         write_atomically(self.folder / NAME, lambda temporary: _write(temporary, text))
 
     def _read(self) -> dict[str, Any]:
