@@ -18,6 +18,7 @@ from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.preprocess import MOTION_OFFSETS, Fitted, Preprocessing, fit, preprocess
+from a3d_edge.video.region import moving_region, thumbnail
 from a3d_edge.video.sampler import Pathway, Sampler, Sampling, pathways
 
 SAMPLING = Sampling(4, 2)
@@ -320,9 +321,9 @@ def test_a_frame_that_samples_share_is_fitted_once(
     ``fitted`` frames are new, and what was kept from earlier ones does not pile up."""
     taken: Counter[int] = Counter()
 
-    def counting(image: np.ndarray, size: int, spec: Preprocessing) -> Fitted:
+    def counting(image: np.ndarray, size: int, spec: Preprocessing, **shown: None) -> Fitted:
         taken[id(image)] += 1
-        return fit(image, size, spec)
+        return fit(image, size, spec, **shown)
 
     monkeypatch.setattr(pictures_module, "fit", counting)
     eight = Sampling(2, 8)
@@ -480,9 +481,9 @@ def test_every_window_equals_a_whole_window_computation(
     ]
     prepared: Counter[tuple[int, int]] = Counter()
 
-    def counting(image: np.ndarray, size: int, spec: Preprocessing) -> Fitted:
+    def counting(image: np.ndarray, size: int, spec: Preprocessing, **shown: None) -> Fitted:
         prepared[id(image), size] += 1
-        return fit(image, size, spec)
+        return fit(image, size, spec, **shown)
 
     monkeypatch.setattr(pictures_module, "fit", counting)
     source = video(64)
@@ -505,6 +506,54 @@ def test_every_window_equals_a_whole_window_computation(
                     stream.switch(networks[len(starts) // 3 % 3])
     assert starts == list(range(0, 64 - 15, hop))
     assert len({tuple(np.round(scores, 3)) for scores in spread}) == len(spread), "windows that look alike"
+
+
+class Seeing(FakeNetwork):
+    """Its features are the pictures themselves, made small."""
+
+    def encode(self, pictures: NDArray[np.float32], pathway: int = 0) -> NDArray[np.float32]:
+        return pictures[:, :1, ::2, ::2].copy()
+
+    def classify(self, *features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return features[0].ravel().copy()
+
+
+def square(at: int) -> np.ndarray:
+    """A bright square on a dark picture, ``at`` pixels from the left."""
+    image = np.full((60, 120, 3), 20, np.uint8)
+    image[24:34, at : at + 10] = 200
+    return image
+
+
+def test_a_view_that_follows_motion_shows_each_window_as_if_it_were_alone() -> None:
+    """Also where the square has wandered on, rests, and where a window is skipped before."""
+    moving = Preprocessing("change", 1.5, (0, 1, 2, 3), view="moving")
+    network = Seeing("w1.00-s16-t4")
+    stream = WindowStream(SAMPLING, moving, 2, network)
+    sampler = Sampler(SAMPLING, 2, moving.offsets)
+    places = [*range(0, 60, 3), *[60] * 12, *range(60, 100, 4)]
+    images = [square(at) for at in places]
+    looked: set[bytes] = set()
+    for index, image in enumerate(images):
+        for sample in sampler.push(Frame(index, index / 30, image, 0.0)):
+            stream.add(sample)
+            while (window := stream.next_ready()) is not None:
+                if window.start == 8:
+                    stream.skip(window)
+                    continue
+                got = stream.run(window).scores
+                start = window.start
+                region = moving_region([thumbnail(images[start + i]) for i in (0, 2, 4, 6)])
+                expected = [
+                    preprocess(
+                        [images[max(0, start + i - o)] for o in moving.offsets], 16, moving, region=region
+                    )[0, ::2, ::2].ravel()
+                    for i in (0, 2, 4, 6)
+                ]
+                np.testing.assert_array_equal(got, np.concatenate(expected))
+                looked.add(repr(region).encode())
+    assert len(looked) > 4
+    assert b"None" in looked
 
 
 def test_pathways_of_one_size_share_pictures(slowfast: Bundle) -> None:

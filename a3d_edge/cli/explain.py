@@ -206,12 +206,15 @@ def _pictures(loaded: Checkpoint, decoded: DecodedClip, first: int) -> list[NDAr
     """The visible part of the frame of every instant, RGB ``(H, W, 3)``."""
     import numpy as np
 
-    from a3d_edge.video.preprocess import visible_roi
+    from a3d_edge.training.windows import region_of, runtime_view
+    from a3d_edge.video.preprocess import shown_roi
 
+    sampling, spec = loaded.description.sampling, loaded.preprocessing
+    region = region_of(decoded, runtime_view(decoded, first, sampling, spec).frames, spec)
     shown = []
     for place in decoded.at(_seconds(loaded, first)):
         image = decoded.frames[int(place)]
-        roi = visible_roi(image.shape[0], image.shape[1], loaded.preprocessing.aspect)
+        roi = shown_roi(image.shape[0], image.shape[1], spec.aspect, region)
         rows, columns = slice(roi.top, roi.top + roi.height), slice(roi.left, roi.left + roi.width)
         shown.append(np.ascontiguousarray(image[rows, columns, ::-1]))
     return shown

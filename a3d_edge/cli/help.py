@@ -24,7 +24,7 @@ GROUPS = {
     "Source": "--camera --source --realtime",
     "Data": "--data --val --share --fold --classes --rendered --rendered-share --balanced --draw --mirror "
     "--validation --views --protocol",
-    "Network": "--bundle --checkpoint --arch --init --key --input --aspect --window --range --table "
+    "Network": "--bundle --checkpoint --arch --init --key --input --aspect --view --window --range --table "
     "--configuration --all --precision --width --size --frames",
     "Budget": "--budget --profile --hop --switch-every",
     "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "

@@ -83,6 +83,9 @@ def train(
     aspect: float | None = typer.Option(
         None, "--aspect", help="Widest visible part; 1 is a centre crop.", min=1
     ),
+    view: str | None = typer.Option(
+        None, "--view", help="Show the whole picture, or the part where something is moving."
+    ),
     no_mutual: bool = typer.Option(False, "--no-mutual", help="Train the full network alone, to compare."),
     students_from: float | None = typer.Option(
         None, "--students-from", help="Share of the run before narrower networks join.", min=0, max=0.99

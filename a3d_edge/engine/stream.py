@@ -5,7 +5,7 @@
 
 Features are those of one configuration: another width, size or statistics make other features. A switch
 happens between two windows, and encodes again what the next window needs from the raw ring: no window is
-skipped and no frame is fetched twice.
+skipped and no frame is fetched twice. So it is where what is shown of the frames follows what moves in them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.pictures import Pictures
 from a3d_edge.video.preprocess import Preprocessing
+from a3d_edge.video.region import Thumbnail, moving_region, thumbnail
 from a3d_edge.video.sampler import Pathway, Sample, Sampling
 
 __all__ = ["ReadyWindow", "WindowResult", "WindowStream"]
@@ -63,6 +64,8 @@ class WindowStream:
     ) -> None:
         self._sampling, self._hop, self._clock = sampling, hop, clock
         self._pictures = Pictures(preprocessing)
+        self._follows = preprocessing.view == "moving"
+        self._thumbnails: dict[int, Thumbnail] = {}
         self._samples: dict[int, Sample] = {}
         self._features: dict[tuple[int, int], Features] = {}  # (pathway, instant)
         self._windows: dict[int, Features] = {}  # by pathway: one window's features, written anew for each
@@ -86,6 +89,8 @@ class WindowStream:
             self._begin(sample.epoch)
         self._samples[sample.instant] = sample
         self._latest = sample.instant
+        if self._follows:
+            self._thumbnails[sample.instant] = thumbnail(sample.frames[0].image)
         self._encode(sample.instant, self._wanting(sample.instant))
 
     def next_ready(self) -> ReadyWindow | None:
@@ -113,6 +118,8 @@ class WindowStream:
         if window.start != self._next_start or window.epoch != self._epoch:
             raise UsageError(f"window {window.start} is not the next one ({self._next_start})")
         looked_at = self._looked_at(window.start)
+        if self._follows:
+            self._follow(window)
         self._encode_all(looked_at)
         begun = self._clock()
         features = [self._gathered(place, instants) for place, instants in enumerate(looked_at)]
@@ -132,6 +139,16 @@ class WindowStream:
             for instants in self._looked_at(self._next_start)
         ]
         self._encode_all(come)
+
+    def _follow(self, window: ReadyWindow) -> None:
+        """Show where something moves in the window; features of another part are of no use then."""
+        begun = self._clock()
+        last = window.start + (self._sampling.samples - 1) * self._sampling.spacing
+        there = [instant for instant in sorted(self._thumbnails) if window.start <= instant <= last]
+        of_window = [i for i in there if (i - window.start) % self._sampling.spacing == 0]
+        if self._pictures.look_at(moving_region([self._thumbnails[instant] for instant in of_window])):
+            self._features.clear()
+        self._work_s += self._clock() - begun
 
     def _looked_at(self, start: int) -> list[list[int]]:
         """What a window looks at, of every pathway: instants, the last that has come for those after it."""
@@ -194,11 +211,13 @@ class WindowStream:
         self._next_start = window.start + self._hop
         for instant in [i for i in self._samples if i < self._next_start]:
             del self._samples[instant]
+            self._thumbnails.pop(instant, None)
         for key in [key for key in self._features if key[1] < self._next_start]:
             del self._features[key]
 
     def _begin(self, epoch: int) -> None:
         """A new timeline after a gap: nothing of the old one is of use."""
         self._samples.clear()
+        self._thumbnails.clear()
         self._features.clear()
         self._next_start, self._epoch, self._latest = 0, epoch, -1

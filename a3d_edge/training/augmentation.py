@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from a3d_edge.training.activity import busy_start
 from a3d_edge.training.decode import DecodedClip, Image, Stretch
-from a3d_edge.training.windows import Window, long_enough
-from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, visible_roi
+from a3d_edge.training.windows import Window, long_enough, region_of
+from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, Roi, shown_roi
+from a3d_edge.video.region import Region
 from a3d_edge.video.sampler import Sampling, window_instants
 
 __all__ = ["augmented_window", "may_mirror"]
@@ -65,7 +66,7 @@ def augmented_window(
         start = busy_start(moved, stretch, span, rng)
     instants = np.array(window_instants(sampling, 0))[:, None] - np.array(spec.offsets)[None, :]
     indices = stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
-    look = _Look.draw(size, spec, rng, mirror)
+    look = _Look.draw(size, spec, region_of(clip, indices, spec), rng, mirror)
     pictures = _augmented(clip, indices, look, spec)
     return [pictures] if sampling.alpha == 1 else [pictures[:, :: sampling.alpha], pictures]
 
@@ -113,9 +114,8 @@ class _Pose:
             shift=0.5 + rng.uniform(-SHIFT, SHIFT, 2),
         )
 
-    def matrix(self, shape: tuple[int, ...], size: int, aspect: float) -> NDArray[np.float32]:
-        """Affine map from the pixels of a picture (H, W, …) to those of the input."""
-        roi = visible_roi(shape[0], shape[1], aspect)
+    def matrix(self, roi: Roi, size: int) -> NDArray[np.float32]:
+        """Affine map from the pixels of a picture, of which ``roi`` is shown, to those of the input."""
         scale = size / max(roi.width, roi.height) * self.scale
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         linear = scale * np.array(
@@ -131,6 +131,7 @@ class _Look:
 
     size: int
     aspect: float
+    region: Region | None
     pose: _Pose
     gains: NDArray[np.float32]  # one per channel; a negative one swaps light and dark (motion only)
     grey_gain: float
@@ -139,7 +140,9 @@ class _Look:
     rng: np.random.Generator
 
     @classmethod
-    def draw(cls, size: int, spec: Preprocessing, rng: np.random.Generator, mirror: bool) -> _Look:
+    def draw(
+        cls, size: int, spec: Preprocessing, region: Region | None, rng: np.random.Generator, mirror: bool
+    ) -> _Look:
         pose = _Pose.draw(rng, mirror)
         gains = rng.uniform(*GAIN) * rng.uniform(0.9, 1.1, 3)
         polarity = rng.choice([-1.0, 1.0])
@@ -147,7 +150,7 @@ class _Look:
         grey_gain = 0.0 if rng.random() < 0.3 else float(polarity)
         signed = (gains * (polarity if spec.input == "motion" else 1.0)).astype(np.float32)
         change = spec.input == "change"
-        return cls(size, spec.aspect, pose, signed, grey_gain, change, rng.uniform(0.0, 0.01), rng)
+        return cls(size, spec.aspect, region, pose, signed, grey_gain, change, rng.uniform(0.0, 0.01), rng)
 
     def inside(self, image: Image) -> NDArray[np.bool_]:
         """Where the input shows the picture, ``(S, S)``."""
@@ -178,8 +181,11 @@ class _Look:
 
     def _warped(self, image: NDArray[Any]) -> NDArray[np.float32]:
         image = self._shrunk(image)
-        matrix = self.pose.matrix(image.shape, self.size, self.aspect)
+        matrix = self.pose.matrix(self._roi(image), self.size)
         return np.asarray(cv2.warpAffine(image, matrix, (self.size, self.size)), np.float32)
+
+    def _roi(self, image: NDArray[Any]) -> Roi:
+        return shown_roi(image.shape[0], image.shape[1], self.aspect, self.region)
 
     def _shrunk(self, image: NDArray[Any]) -> NDArray[Any]:
         """A picture about as large as the input shows it, by the means of areas, as the runtime shrinks.
@@ -187,7 +193,7 @@ class _Look:
         A warp alone takes every second or third pixel: edges flicker, and running never sees that motion.
         """
         height, width = image.shape[:2]
-        roi = visible_roi(height, width, self.aspect)
+        roi = self._roi(image)
         factor = self.size / max(roi.width, roi.height) * self.pose.scale
         if factor >= 1.0:
             return image

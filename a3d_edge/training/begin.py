@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from a3d_edge.training.augmentation import may_mirror
 from a3d_edge.training.recipe import Recipe, stride_of
 from a3d_edge.training.reports import Note
 from a3d_edge.training.start import awaken
-from a3d_edge.video.preprocess import OFFSETS, Preprocessing
+from a3d_edge.video.preprocess import OFFSETS, Preprocessing, View
 
 __all__ = ["fresh", "initial"]
 
@@ -49,11 +50,12 @@ def fresh(
         raise UsageError(f"unknown `input_kind` '{recipe.input_kind}'; there are {', '.join(OFFSETS)}")
     if recipe.mirror == "on" and not may_mirror(names):
         raise UsageError("`mirror` on: a class names a side, and would be taught as another; leave it out")
-    spec = Preprocessing(kind, recipe.aspect, OFFSETS[kind])
+    view = cast(View, recipe.view)  # `Recipe.check` refuses others
+    spec = Preprocessing(kind, recipe.aspect, OFFSETS[kind], view=view)
     description = _description(recipe.arch, len(names), other)
     if other is not None:
         seen = other.preprocessing
-        same = (seen.input, seen.aspect) == (kind, recipe.aspect)
+        same = (seen.input, seen.aspect, seen.view) == (kind, recipe.aspect, recipe.view)
         spec = seen if same else replace(spec, mean=seen.mean, std=seen.std)
     torch.manual_seed(recipe.seed)
     checkpoint = Checkpoint(_changed(description, recipe).build(), names, spec, recipe.range_name)
@@ -113,7 +115,7 @@ def _require_same_input(path: str, theirs: Preprocessing, ours: Preprocessing) -
     if differing:
         raise UsageError(
             f"`init` {path}: was trained on other input ({'; '.join(differing)}); "
-            "match `input_kind` and `aspect`, or name another checkpoint"
+            "match `input_kind`, `aspect` and `view`, or name another checkpoint"
         )
 
 

@@ -34,6 +34,7 @@ def _set(checkpoint: Checkpoint, clips: Sequence[Clip], cache: str | Path | None
 
 
 def frame_cache(checkpoint: Checkpoint, cache: str | Path | None) -> FrameCache:
-    """Decoded frames as large as any configuration of the network looks at, and no larger."""
+    """Decoded frames as large as any configuration of the network looks at; larger if at parts of them."""
     sides = [c.size for c in checkpoint.grid()]
-    return open_cache(cache, max(160, checkpoint.description.sampling.fast_size, *sides))
+    least = 160 if checkpoint.preprocessing.view == "whole" else 240
+    return open_cache(cache, max(least, checkpoint.description.sampling.fast_size, *sides))

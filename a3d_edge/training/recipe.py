@@ -41,6 +41,8 @@ KEPT = (
 )  # fmt: skip
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
 
+CHOICES = {"draw": ("anywhere", "motion"), "mirror": ("auto", "on", "off"), "view": ("whole", "moving")}
+
 BEFORE: dict[str, Any] = {
     "precision": "fp32", "students_from": 0.0, "dropout": None, "awake": False, "draw": "anywhere",
     "mirror": "on", "window": None, "val": 0.0, "patience": 0,
@@ -53,14 +55,14 @@ class Recipe:
     """All that a run's result depends on, but for the clips themselves. The defaults are the paper's.
 
     ``classes``: in order (default: the labels, sorted). ``fold`` of the clips is left out; ``val`` of the
-    others, by group, is validated on (0: none). ``window``: seconds that one spans (default: as the
-    architecture has it). ``rendered``: so many drawn clips of every class that can be drawn, in
-    ``rendered_share`` of the draws. ``draw``: windows ``anywhere`` in a clip, or where there is ``motion``.
-    ``mirror``: ``auto`` (where no class names a side), ``on`` or ``off``. ``dropout``: None is the
-    architecture's. ``awake``: blocks begin awake (`a3d_edge.training.start`). ``lr`` rises over ``warmup`` of
-    the run. ``mutual``: train narrower networks too, from the share ``students_from`` of the run on.
-    ``precision``: ``auto`` (what is quicker here), ``fp32`` or ``bf16``. ``patience``: so many validations
-    without a better one end the run (0: never).
+    others, by group, is validated on (0: none). ``view``: the ``whole`` picture is shown, or the part that is
+    ``moving``. ``window``: seconds that one spans (default: as the architecture has it). ``rendered``: so
+    many drawn clips of every class that can be drawn, in ``rendered_share`` of the draws. ``draw``: windows
+    from ``anywhere`` in a clip, or where there is ``motion``. ``mirror``: ``auto`` (where no class names a
+    side), ``on`` or ``off``. ``dropout``: None is the architecture's. ``awake``: blocks begin awake
+    (`a3d_edge.training.start`). ``lr`` rises over ``warmup`` of the run. ``mutual``: train narrower networks
+    too, from the share ``students_from`` of the run on. ``precision``: ``auto`` (what is quicker here),
+    ``fp32`` or ``bf16``. ``patience``: so many validations without a better one end the run (0: never).
     """
 
     arch: str = "slow_small"
@@ -68,6 +70,7 @@ class Recipe:
     range_name: str = "0.016"
     input_kind: str = "rgb"
     aspect: float = 1.0
+    view: str = "whole"
     window: float | None = None
     fold: int | None = None
     val: float = 0.2
@@ -106,7 +109,7 @@ class Recipe:
         """Raise `UsageError` for a value that cannot be meant."""
         find_range(self.range_name)
         self.settings()
-        for name, there in (("draw", ("anywhere", "motion")), ("mirror", ("auto", "on", "off"))):
+        for name, there in CHOICES.items():
             if getattr(self, name) not in there:
                 raise UsageError(f"unknown `{name}` '{getattr(self, name)}'; there are {', '.join(there)}")
         if not 0 <= self.val < 1:
@@ -159,6 +162,7 @@ def adopted(recipe: Recipe, named: Collection[str], other: Checkpoint) -> Recipe
         "arch": other.description.name,
         "input_kind": other.preprocessing.input,
         "aspect": other.preprocessing.aspect,
+        "view": other.preprocessing.view,
         "lr": recipe.lr * INIT_LR,
         "awake": False,
     }
@@ -187,6 +191,7 @@ def recorded(checkpoint: Checkpoint) -> dict[str, Any]:
         "range_name": checkpoint.range_name,
         "input_kind": checkpoint.preprocessing.input,
         "aspect": checkpoint.preprocessing.aspect,
+        "view": checkpoint.preprocessing.view,
         **{name: checkpoint.origin[name] for name in KEPT if name in checkpoint.origin},
         **{name: settings[name] for name in SETTINGS if name in settings},
     }

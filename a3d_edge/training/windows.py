@@ -16,6 +16,7 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.training.decode import DecodedClip, Stretch
 from a3d_edge.video.preprocess import Preprocessing, preprocess
+from a3d_edge.video.region import Region, moving_region, thumbnail
 from a3d_edge.video.sampler import TIE_S, Sampling, pathways, window_instants
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "long_enough",
     "paper_views",
     "plain_window",
+    "region_of",
     "runtime_view",
     "runtime_views",
     "view_window",
@@ -158,10 +160,21 @@ def view_window(
     sides = [pathway.size for pathway in pathways(sampling, Configuration(1.0, size, sampling.frames))]
     rows = (view.frames[list(view.slow)], view.frames)
     shown = {int(i): clip.frames[int(i)] for i in np.unique(rows[len(sides) - 1])}
+    region = region_of(clip, view.frames, spec)
     return [
-        np.stack([preprocess([shown[int(i)] for i in row], side, spec, view.place) for row in frames], axis=1)
+        np.stack(
+            [preprocess([shown[int(i)] for i in row], side, spec, view.place, region) for row in frames],
+            axis=1,
+        )
         for frames, side in zip(rows, sides, strict=False)
     ]
+
+
+def region_of(clip: DecodedClip, frames: NDArray[np.intp], spec: Preprocessing) -> Region | None:
+    """The part that is shown of a window of ``frames``, indices ``(samples, offsets)``; None: the usual."""
+    if spec.view == "whole":
+        return None
+    return moving_region([thumbnail(clip.frames[int(i)]) for i in frames[:, 0]])
 
 
 def plain_window(

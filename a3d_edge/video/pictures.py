@@ -8,6 +8,7 @@ import numpy as np
 
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.preprocess import Fitted, Image, Picture, Preprocessing, fit, picture_of, preprocess
+from a3d_edge.video.region import Region, moving_region, thumbnail
 from a3d_edge.video.sampler import Pathway, Sample
 
 __all__ = ["Pictures", "window_pictures"]
@@ -21,10 +22,18 @@ def window_pictures(
     ``image``: the BGR frame of an instant, from 0 on; what lies before the window is its first frame.
     Raises `UsageError` when a frame is not (H, W, 3) uint8.
     """
+    region = None
+    if spec.view == "moving":
+        region = moving_region([thumbnail(image(instant)) for instant in pathways[-1].instants])
     return [
         np.stack(
             [
-                preprocess([image(max(0, instant - offset)) for offset in spec.offsets], pathway.size, spec)
+                preprocess(
+                    [image(max(0, instant - offset)) for offset in spec.offsets],
+                    pathway.size,
+                    spec,
+                    region=region,
+                )
                 for instant in pathway.instants
             ]
         )
@@ -42,7 +51,16 @@ class Pictures:
 
     def __init__(self, spec: Preprocessing) -> None:
         self._spec = spec
+        self._region: Region | None = None
         self._fitted: dict[tuple[int, int], Fitted] = {}  # (frame's index, size)
+
+    def look_at(self, region: Region | None) -> bool:
+        """Show this part from now on (None: the usual one); whether it is another than before."""
+        if region == self._region:
+            return False
+        self._region = region
+        self._fitted.clear()
+        return True
 
     def of(self, sample: Sample, size: int, out: Picture | None = None) -> Picture:
         """``(3, S, S)`` float32 of a sample, in the memory ``out`` if given.
@@ -59,5 +77,5 @@ class Pictures:
     def _fit(self, frame: Frame, size: int) -> Fitted:
         key = (frame.index, size)
         if key not in self._fitted:
-            self._fitted[key] = fit(frame.image, size, self._spec)
+            self._fitted[key] = fit(frame.image, size, self._spec, region=self._region)
         return self._fitted[key]

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.errors import BundleError, UsageError
 from a3d_edge.video.opencv import cv2
+from a3d_edge.video.region import Region
 
 __all__ = [
     "CHANGE_OFFSETS",
@@ -28,10 +29,12 @@ __all__ = [
     "InputKind",
     "Preprocessing",
     "Roi",
+    "View",
     "check_image",
     "fit",
     "picture_of",
     "preprocess",
+    "shown_roi",
     "visible_roi",
 ]
 
@@ -50,6 +53,7 @@ are not told apart by people and places, which are learned by heart. Without sig
 clothes are lighter or darker than the ground."""
 
 InputKind = Literal["rgb", "motion", "change"]
+View = Literal["whole", "moving"]
 OFFSETS: dict[InputKind, tuple[int, ...]] = {"rgb": (0,), "motion": MOTION_OFFSETS, "change": CHANGE_OFFSETS}
 """Offsets that suit each kind of input."""
 
@@ -73,6 +77,8 @@ class Preprocessing:
     - ``aspect``: the centre part of at most ``aspect`` × the short side is shown, letterboxed into S×S;
       1.0 is the plain resize and centre crop.
     - ``offsets``: model frames before the sampled one that are eaten with it; ``(0,)`` is the frame alone.
+    - ``view``: ``moving``: where in a window something moves, that part of its pictures is shown in place of
+      all (`a3d_edge.video.region`).
     """
 
     input: InputKind = "rgb"
@@ -80,12 +86,15 @@ class Preprocessing:
     offsets: tuple[int, ...] = (0,)
     mean: tuple[float, float, float] = (0.45, 0.45, 0.45)
     std: tuple[float, float, float] = (0.225, 0.225, 0.225)
+    view: View = "whole"
 
     def __post_init__(self) -> None:
         if self.input not in OFFSETS:
             raise BundleError(f"preprocessing.input '{self.input}' is neither of {', '.join(OFFSETS)}")
         if len(self.offsets) != len(OFFSETS[self.input]) or self.offsets[0] != 0 or min(self.offsets) < 0:
             raise BundleError(f"preprocessing.offsets {self.offsets} does not suit input '{self.input}'")
+        if self.view not in get_args(View):
+            raise BundleError(f"preprocessing.view '{self.view}' is neither of {', '.join(get_args(View))}")
         if not self.aspect >= 1.0:
             raise BundleError(f"preprocessing.aspect {self.aspect} is below 1")
         if len(self.mean) != 3 or len(self.std) != 3 or not min(self.std) > 0.0:
@@ -115,13 +124,30 @@ def visible_roi(height: int, width: int, aspect: float, place: float = 0.5) -> R
     return Roi(int((width - w) * place), int((height - h) * place), w, h)
 
 
-def preprocess(images: Sequence[Image], size: int, spec: Preprocessing, place: float = 0.5) -> Picture:
+def shown_roi(
+    height: int, width: int, aspect: float, region: Region | None = None, place: float = 0.5
+) -> Roi:
+    """The part of a ``height × width`` frame that is shown: the ``region``'s, else as `visible_roi`."""
+    if region is None:
+        return visible_roi(height, width, aspect, place)
+    left, top = round(region.left * width), round(region.top * height)
+    w, h = max(1, round(region.width * width)), max(1, round(region.height * height))
+    return Roi(min(left, width - w), min(top, height - h), w, h)
+
+
+def preprocess(
+    images: Sequence[Image],
+    size: int,
+    spec: Preprocessing,
+    place: float = 0.5,
+    region: Region | None = None,
+) -> Picture:
     """``(3, S, S)`` float32 from the BGR frames ``(H, W, 3)`` of one sample, one per offset.
 
-    ``place`` as in `visible_roi`. Raises `UsageError` when a frame is anything else.
+    ``place`` and ``region`` as in `shown_roi`. Raises `UsageError` when a frame is anything else.
     """
     wanted = images[: len(spec.offsets)]
-    return picture_of([fit(image, size, spec, place) for image in wanted], size, spec)
+    return picture_of([fit(image, size, spec, place, region) for image in wanted], size, spec)
 
 
 def check_image(image: Any) -> None:
@@ -146,14 +172,16 @@ class Fitted:
     box: Roi
 
 
-def fit(image: Image, size: int, spec: Preprocessing, place: float = 0.5) -> Fitted:
-    """The visible part, scaled so that its long side fills ``size``, centred; grey unless the input is RGB.
+def fit(
+    image: Image, size: int, spec: Preprocessing, place: float = 0.5, region: Region | None = None
+) -> Fitted:
+    """The shown part, scaled so that its long side fills ``size``, centred; grey unless the input is RGB.
 
-    ``place`` as in `visible_roi`. Raises `UsageError` when the frame is not (H, W, 3) uint8.
+    ``place`` and ``region`` as in `shown_roi`. Raises `UsageError` when the frame is not (H, W, 3) uint8.
     """
     check_image(image)
     height, width = image.shape[:2]
-    roi = visible_roi(height, width, spec.aspect, place)
+    roi = shown_roi(height, width, spec.aspect, region, place)
     part: Any = image[roi.top : roi.top + roi.height, roi.left : roi.left + roi.width]
     if spec.input != "rgb":
         part = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY)

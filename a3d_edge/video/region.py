@@ -1,0 +1,104 @@
+"""The part of a window's pictures where something moves: what a network that follows motion is shown.
+
+A person who signals at six metres fills a third of the picture's height, and a tenth of its pixels. What
+moves is found on small grey pictures of the window's own frames: it is the same for every configuration, and
+in training and running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a3d_edge.video.opencv import cv2
+
+__all__ = ["Region", "moving_region", "thumbnail"]
+
+Thumbnail = NDArray[np.uint8]  # (h, w), grey
+
+LONG_SIDE = 80
+NOISE = 3.0
+"""Grey levels that cameras and compression change by themselves, beyond what changes everywhere. A person who
+stands still sways by more: then it is the person who is shown, not the arm alone."""
+MOST = 20.0
+"""A pixel counts no more than so much, whatever its contrast."""
+STILL = 0.02
+"""Mean change of a picture (grey levels beyond the noise) in which nothing moves."""
+TAIL = 0.03
+"""Share of the motion that may lie beyond each edge."""
+MARGIN = 1.35
+"""Side of the region by that of what moves."""
+LEAST = 0.25
+"""Of the short side: fewer pixels hold no detail."""
+LADDER = 1.15
+"""Sides are steps of this, and centres of an eighth of the side: much the same motion is the same region, and
+features that are there can be used again."""
+PLACES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a picture of any size: left, top, width and height, as shares of the picture's."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def thumbnail(image: NDArray[np.uint8]) -> Thumbnail:
+    """A small grey picture of a BGR frame ``(H, W, 3)``: noise averages out, an arm at 6 m does not."""
+    height, width = image.shape[:2]
+    scale = LONG_SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small: Any = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    grey: Thumbnail = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    return grey
+
+
+def moving_region(thumbnails: Sequence[Thumbnail]) -> Region | None:
+    """Where the pictures of a window differ; None: nowhere, or all over, and the usual part is shown."""
+    change = _change(thumbnails)
+    if float(change.mean()) < STILL:
+        return None
+    height, width = change.shape
+    (left, right), (top, bottom) = (_middle(change.sum(axis=axis)) for axis in (0, 1))
+    short = min(height, width)
+    wanted = MARGIN * max(right - left, bottom - top)
+    if wanted >= short * LADDER:
+        return None
+    steps = np.floor(np.log(short * LADDER / max(wanted, LEAST * short)) / np.log(LADDER))
+    side = short * LADDER / LADDER**steps
+    return _placed((left + right) / 2, (top + bottom) / 2, side, width, height)
+
+
+def _change(thumbnails: Sequence[Thumbnail]) -> NDArray[np.float32]:
+    """By how much each pixel varies over the window, ``(h, w)``, less what all do (light), less noise."""
+    shape = thumbnails[0].shape
+    stack = np.stack([one if one.shape == shape else cv2.resize(one, shape[::-1]) for one in thumbnails])
+    varied = (stack.max(axis=0) - stack.min(axis=0)).astype(np.float32)
+    beyond: NDArray[np.float32] = np.clip(varied - np.median(varied) - NOISE, 0.0, MOST)
+    return beyond
+
+
+def _middle(along: NDArray[np.float32]) -> tuple[int, int]:
+    """From where to where the motion lies but for its tails, cells."""
+    share = np.cumsum(along) / float(along.sum())
+    first, last = int(np.searchsorted(share, TAIL)), int(np.searchsorted(share, 1 - TAIL))
+    return first, min(last + 1, len(along))
+
+
+def _placed(x: float, y: float, side: float, width: int, height: int) -> Region:
+    """A square about a centre, moved and cut to lie within the picture; all lengths in cells."""
+    grid = side / PLACES
+    spans = []
+    for centre, whole in ((x, width), (y, height)):
+        length = min(side, float(whole))
+        start = min(max(round(centre / grid) * grid - length / 2, 0.0), whole - length)
+        spans.append((start / whole, length / whole))
+    (left, across), (top, down) = spans
+    return Region(left, top, across, down)
