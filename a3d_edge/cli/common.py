@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 
 from a3d_edge.cli.notices import detail, say, told_in_detail
-from a3d_edge.errors import ResourceError
+from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.json_lines import JsonLines
 
 if TYPE_CHECKING:
@@ -103,3 +103,15 @@ def load_bundle(path: Path | None) -> Bundle:
         loaded.manifest.architecture,
     )
     return loaded
+
+
+def window_seconds(text: str) -> float:
+    """Seconds of a window, such as 4s. Raises `UsageError`."""
+    unit, scale = ("ms", 1e-3) if text.endswith("ms") else ("s", 1.0)
+    try:
+        seconds = float(text.removesuffix(unit)) * scale
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"`window` {text}: write seconds, such as 4s or 1.5s")
+    return seconds

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from a3d_edge.cli.common import OverwriteOption, emit, progress, require
+from a3d_edge.cli.common import OverwriteOption, emit, progress, require, window_seconds
 from a3d_edge.cli.notices import say
 from a3d_edge.cli.train_log import TrainLog
 
@@ -33,6 +33,13 @@ def fit(
     epochs: Annotated[
         int | None, typer.Option("--epochs", help="Epochs (default: the recipe's).", min=1)
     ] = None,
+    window: Annotated[str | None, typer.Option("--window", help="What one window spans, such as 4s.")] = None,
+    view: Annotated[
+        str | None, typer.Option("--view", help="Show the whole picture, or the part that is moving.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option("--init", help="Begin with a checkpoint's or a bundle's weights.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of weights, order and augmentation.", min=0)
     ] = None,
@@ -49,11 +56,13 @@ def fit(
         require(extra, *modules)
     from a3d_edge.fitting.steps import fit as fit_clips
 
-    named = {"arch": arch, "epochs": epochs, "seed": seed}
+    seconds = None if window is None else window_seconds(window)
+    named = {"arch": arch, "epochs": epochs, "seed": seed, "window": seconds, "view": view}
     changes = {name: value for name, value in named.items() if value is not None}
     with progress() as report:
         done = fit_clips(
-            data, out, recipe, changes=changes, validation=val or [], share=share, every_row=every_row,
+            data, out, recipe, changes=changes, init=init, validation=val or [], share=share,
+            every_row=every_row,
             device=device, cache=cache, overwrite=overwrite, report=report,
             on_step=TrainLog(report, json_lines), note=say,
         )  # fmt: skip

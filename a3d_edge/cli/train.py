@@ -8,10 +8,9 @@ from typing import Any
 import typer
 
 from a3d_edge.cli.class_names import class_names
-from a3d_edge.cli.common import progress, require
+from a3d_edge.cli.common import progress, require, window_seconds
 from a3d_edge.cli.notices import say
 from a3d_edge.cli.train_log import TrainLog
-from a3d_edge.errors import UsageError
 
 NOT_OF_THE_RECIPE = {
     "data", "out", "recipe", "val", "init", "resume", "overwrite", "calibration_clips", "device", "cache",
@@ -150,7 +149,7 @@ def _changes(context: typer.Context, share: float | None) -> dict[str, Any]:
     if "classes" in changes:
         changes["classes"] = class_names(changes["classes"])
     if "window" in changes:
-        changes["window"] = _seconds(changes["window"])
+        changes["window"] = window_seconds(changes["window"])
     return changes
 
 
@@ -162,14 +161,3 @@ def _validation(given: list[str] | None) -> tuple[float | None, list[str] | None
         return (float(given[0]), None) if len(given) == 1 else (None, given)
     except ValueError:
         return None, given
-
-
-def _seconds(text: str) -> float:
-    unit, scale = ("ms", 1e-3) if text.endswith("ms") else ("s", 1.0)
-    try:
-        seconds = float(text.removesuffix(unit)) * scale
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"`window` {text}: write seconds, such as 4s or 1.5s")
-    return seconds

@@ -21,7 +21,7 @@ from a3d_edge.exporters.write_bundle import in_precisions
 from a3d_edge.files import write_atomically
 from a3d_edge.fitting.report import page
 from a3d_edge.fitting.state import State, fingerprint
-from a3d_edge.models.checkpoint import load, statistics
+from a3d_edge.models.checkpoint import Checkpoint, load, statistics
 from a3d_edge.outputs import claim_folder, refuse_input
 from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of
@@ -59,6 +59,7 @@ def fit(
     recipe: Recipe | str = "auto",
     *,
     changes: Mapping[str, Any] | None = None,
+    init: str | Path | None = None,
     validation: Data = (),
     share: float = 0.2,
     every_row: bool = False,
@@ -71,18 +72,18 @@ def fit(
 ) -> Fitted:
     """Train on clips, choose configurations on others, and write a bundle with a page about it.
 
-    ``recipe`` and ``changes``: see `a3d_edge.training.train`. ``validation``: clips to choose on; else those
-    of the split ``val``, else ``share`` of the groups of ``data``, never a part of one. ``every_row``:
-    measure the whole range instead of about twelve. What is between is kept in ``OUT.fit``: the same call
-    goes on there, and does nothing when all is done. ``overwrite``: whether a bundle at ``out`` that this did
-    not write is replaced. Raises what the steps raise.
+    ``recipe``, ``changes`` and ``init``: see `a3d_edge.training.train`. ``validation``: clips to choose on;
+    else those of the split ``val``, else ``share`` of the groups of ``data``, never a part of one.
+    ``every_row``: measure the whole range instead of about eleven. What is between is kept in ``OUT.fit``:
+    the same call goes on there, and does nothing when all is done. ``overwrite``: whether a bundle at ``out``
+    that this did not write is replaced. Raises what the steps raise.
     """
     if Share.from_env().size > 1:
         raise UsageError("fit runs in one process; start it without torchrun, or use `train` with it")
     work = _Work.at(Path(out), overwrite=overwrite, inputs=paths_of([*data, *validation]))
     listed = _checked(data, work.state, cache, report, note)
     training, held = _split(listed, validation, share, note)
-    run = _Run(work, recipe, changes or {}, training, held, every_row, device, cache, report, note)
+    run = _Run(work, recipe, changes or {}, init, training, held, every_row, device, cache, report, note)
     run.train(on_step)
     found = run.measured()
     run.export(run.selected(found))
@@ -166,6 +167,11 @@ def _split(listed: list[Clip], validation: Data, share: float, note: Note) -> tu
     return training, held
 
 
+def _worthwhile(checkpoint: Checkpoint) -> list[Configuration]:
+    """The candidates of sizes that were trained at: the paper's larger size (256γs) loses on small sets."""
+    return [c for c in checkpoint.candidates() if c.size <= checkpoint.description.size]
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """The steps, each made from the one before."""
@@ -173,6 +179,7 @@ class _Run:
     work: _Work
     recipe: Recipe | str
     changes: Mapping[str, Any]
+    init: str | Path | None
     training: list[Clip]
     held: list[Clip]
     every_row: bool
@@ -192,6 +199,7 @@ class _Run:
                 state.record("begun", self._from_clips(), {}, {})
             train(
                 self.training, path, self.recipe, changes=self.changes, val=self.held, resume=begun,
+                init=None if begun else self.init,
                 overwrite=not begun, device=self.device, cache=self.cache, report=self.tell,
                 on_step=on_step, note=self.note,
             )  # fmt: skip
@@ -202,7 +210,7 @@ class _Run:
     def measured(self) -> Accuracies:
         """Every candidate on the clips that were held out; what was measured before is read."""
         checkpoint = load(self.work.checkpoint)
-        wanted = checkpoint.grid() if self.every_row else checkpoint.candidates()
+        wanted = checkpoint.grid() if self.every_row else _worthwhile(checkpoint)
         made_from = fingerprint(self._from_checkpoint(), [str(one) for one in wanted])
         if self.work.state.done("measuring", made_from) is None:
             self.work.scores.unlink(missing_ok=True)
@@ -295,7 +303,8 @@ class _Run:
     def _from_clips(self) -> str:
         clips = clips_digest(self.training), clips_digest(self.held)
         recipe = self.recipe if isinstance(self.recipe, str) else asdict(self.recipe)
-        return fingerprint(clips, recipe, dict(self.changes))
+        begun = {} if self.init is None else {"init": str(self.init)}
+        return fingerprint(clips, recipe, dict(self.changes) | begun)
 
     def _from_checkpoint(self) -> str:
         return fingerprint(self._from_clips(), self.every_row, VIEWS)
