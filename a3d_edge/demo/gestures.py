@@ -43,7 +43,7 @@ def _near(rng: Rng, low: Vector, high: Vector) -> Vector:
 
 def attention(rng: Rng) -> Act:
     """An open hand is raised above the head and stays there."""
-    side, at = main_hand(rng), _near(rng, (0.0, 0.72, -0.05), (0.3, 0.95, 0.35))
+    side, at = main_hand(rng), _near(rng, (0.0, 0.5, -0.05), (0.3, 0.9, 0.32))
     tilt = float(rng.uniform(-0.25, 0.3))
     palm = (1.0, 0.0, float(rng.choice([0.0, -0.8])))
 
@@ -63,8 +63,8 @@ def attention(rng: Rng) -> Act:
 
 def greeting(rng: Rng) -> Act:
     """An open hand beside the head waves to and fro."""
-    side, at = main_hand(rng), _near(rng, (0.1, 0.05, 0.1), (0.45, 0.65, 0.5))
-    period, wide = float(rng.uniform(0.35, 0.8)), float(rng.uniform(0.04, 0.2))
+    side, at = main_hand(rng), _near(rng, (0.1, -0.12, 0.02), (0.45, 0.45, 0.36))
+    period, wide = float(rng.uniform(0.35, 0.95)), float(rng.uniform(0.03, 0.2))
     turn = float(rng.uniform(0.25, 0.6))
 
     def hands(clock: Array, again: Rng, up: float) -> Sequence[Held]:
@@ -80,9 +80,9 @@ def stop(rng: Rng) -> Act:
     """An open palm is held towards the camera and stays there: arm stretched, or bent beside the shoulder."""
     sides = _sides(rng, 0.12)
     low, high = (
-        ((0.6, -0.25, -0.4), (0.95, 0.3, 0.05))
+        ((0.6, -0.4, -0.38), (0.95, 0.12, 0.0))
         if rng.uniform() < 0.7
-        else ((0.3, -0.2, 0.1), (0.5, 0.3, 0.35))
+        else ((0.3, -0.35, -0.1), (0.5, 0.2, 0.3))
     )
     at, tilt = _near(rng, low, high), float(rng.uniform(-0.3, 0.2))
 
@@ -105,7 +105,7 @@ def back(rng: Rng) -> Act:
     """Go away from me: palms push towards the camera again and again, or a hand shoos outwards."""
     pushes = rng.uniform() < 0.55
     sides = _sides(rng, 0.75 if pushes else 0.05)
-    period, far = float(rng.uniform(0.45, 1.1)), float(rng.uniform(0.18, 0.42))
+    period, far = float(rng.uniform(0.5, 1.3)), float(rng.uniform(0.15, 0.42))
     near = _near(rng, (0.25, -0.5, -0.3), (0.4, -0.15, -0.05))
     high = _near(rng, (0.0, 0.02, -0.05), (0.0, 0.15 if len(sides) == 2 else 0.45, 0.1))
     bent = float(rng.uniform(0.0, 0.5))
@@ -129,9 +129,9 @@ def back(rng: Rng) -> Act:
 
 def come(rng: Rng) -> Act:
     """Come to me: a hand, or both, with the palm to its owner beckons towards the chest."""
-    sides = _sides(rng, 0.2)
-    period, size = float(rng.uniform(0.45, 1.0)), float(rng.uniform(0.6, 1.3))
-    out = _near(rng, (0.5, -0.5, -0.35), (0.75, -0.2, 0.05))
+    sides = _sides(rng, 0.25)
+    period, size = float(rng.uniform(0.45, 1.2)), float(rng.uniform(0.6, 1.3))
+    out = _near(rng, (0.5, -0.42, -0.25), (0.75, -0.12, 0.1))
     rise, draw = float(rng.uniform(0.1, 0.3)) * size, float(rng.uniform(0.12, 0.3)) * size
     flat = float(rng.uniform(0.0, 0.8))
 
@@ -150,8 +150,8 @@ def come(rng: Rng) -> Act:
 def carry_on(rng: Rng) -> Act:
     """``continue``: the forearm rolls in circles before the body, or beside it."""
     side, period = main_hand(rng), float(rng.uniform(0.55, 1.3))
-    middle = _near(rng, (0.3, -0.5, -0.3), (0.5, -0.15, 0.2))
-    wide, tall = float(rng.uniform(0.15, 0.5)), float(rng.uniform(0.18, 0.42))
+    middle = _near(rng, (0.3, -0.5, -0.2), (0.5, -0.15, 0.2))
+    wide, tall = float(rng.uniform(0.08, 0.36)), float(rng.uniform(0.12, 0.34))
     deep, way = float(rng.uniform(0.05, 0.25)), 1.0 if rng.uniform() < 0.8 else -1.0
     if rng.uniform() < 0.3:  # rolled from the elbow, towards the camera and back
         wide, deep = 0.3 * wide, deep + 0.15
@@ -171,20 +171,20 @@ def carry_on(rng: Rng) -> Act:
 
 def turn_back(rng: Rng) -> Act:
     """``turnback``: a finger or hand draws level circles before the shoulder or the face."""
-    side, period = main_hand(rng), float(rng.uniform(0.55, 1.2))
+    side, period = main_hand(rng), float(rng.uniform(0.45, 1.25))
     level = rng.uniform() < 0.3
-    middle = _near(rng, (0.3, -0.2, -0.3), (0.5, 0.2, 0.05))
-    wide, deep = float(rng.uniform(0.08, 0.3)), float(rng.uniform(0.06, 0.2))
-    way, turn = float(rng.choice([1.0, -1.0])), float(rng.uniform(0.3, 0.9))
+    middle = _near(rng, (0.3, -0.3, -0.25), (0.5, 0.08, 0.08))
+    wide, deep = float(rng.uniform(0.06, 0.22)), float(rng.uniform(0.06, 0.18))
+    tall, way = float(rng.uniform(0.02, 0.16)), float(rng.choice([1.0, -1.0]))
+    turn = float(rng.uniform(0.3, 0.9))
     curl = POINTING if rng.uniform() < 0.7 else RELAXED
     lifted = float(rng.uniform(0.7, 1.0)) if level else 0.0
 
     def hands(clock: Array, again: Rng, up: float) -> Sequence[Held]:
         phase = way * beat(clock, again, period, up)
         across, ahead = np.cos(phase), np.sin(phase)
-        where = steady(clock, again, middle) + np.stack(
-            [deep * ahead, 0.25 * wide * across, wide * across], axis=1
-        )
+        circle = np.stack([deep * ahead, tall * (across - 0.5 * ahead), wide * across], axis=1)
+        where = steady(clock, again, middle) + circle
         if level:
             fingers = np.stack([0.4 + turn * ahead, -0.35 + 0.0 * phase, -0.6 + turn * across], axis=1)
             palm = steady(clock, again, (-0.3, -1.0, 0.0))
@@ -199,7 +199,7 @@ def turn_back(rng: Rng) -> Act:
 def no(rng: Rng) -> Act:
     """A raised forefinger, at times the whole hand, wags from side to side before the chest."""
     side, period = main_hand(rng), float(rng.uniform(0.38, 0.9))
-    at, wide = _near(rng, (0.35, -0.3, -0.35), (0.65, 0.15, 0.1)), float(rng.uniform(0.03, 0.28))
+    at, wide = _near(rng, (0.35, -0.32, -0.25), (0.65, 0.05, 0.15)), float(rng.uniform(0.12, 0.5)) ** 2
     turn, curl = float(rng.uniform(0.3, 0.8)), POINTING if rng.uniform() < 0.7 else OPEN
 
     def hands(clock: Array, again: Rng, up: float) -> Sequence[Held]:
@@ -213,7 +213,7 @@ def no(rng: Rng) -> Act:
 
 def yes(rng: Rng) -> Act:
     """A fist with the thumb up is held before the chest or the shoulder."""
-    side, at = main_hand(rng), _near(rng, (0.35, -0.4, -0.3), (0.8, 0.1, 0.2))
+    side, at = main_hand(rng), _near(rng, (0.35, -0.36, -0.25), (0.8, 0.08, 0.2))
     inward = float(rng.uniform(0.0, 1.0))
     pump = float(rng.choice([0.0, 0.0, 0.0, rng.uniform(0.03, 0.08)]))
     period = float(rng.uniform(0.4, 0.8))
@@ -229,9 +229,9 @@ def yes(rng: Rng) -> Act:
 
 def slowdown(rng: Rng) -> Act:
     """A hand, or both, with the palm down presses down again and again."""
-    sides, period = _sides(rng, 0.25), float(rng.uniform(0.5, 1.3))
-    low = _near(rng, (0.4, -0.75, -0.3), (0.65, -0.45, 0.3))
-    rise, flap = float(rng.uniform(0.18, 0.45)), float(rng.uniform(0.0, 1.0))
+    sides, period = _sides(rng, 0.2), float(rng.uniform(0.4, 1.2))
+    low = _near(rng, (0.4, -0.6, -0.25), (0.65, -0.38, 0.22))
+    rise, flap = float(rng.uniform(0.13, 0.36)), float(rng.uniform(0.0, 1.0))
     inward = float(rng.uniform(0.0, 0.8)) if low[2] < 0.1 else 0.0
 
     def hands(clock: Array, again: Rng, up: float) -> Sequence[Held]:
@@ -247,7 +247,7 @@ def slowdown(rng: Rng) -> Act:
 
 def shrug(rng: Rng) -> Act:
     """Both open hands are held out to the sides, palms up."""
-    at = _near(rng, (0.05, -0.6, 0.3), (0.4, -0.15, 0.7))
+    at = _near(rng, (0.05, -0.45, 0.2), (0.4, 0.0, 0.5))
     fingers, palm = (float(rng.uniform(0.0, 0.7)), 0.15, 1.0), (float(rng.uniform(0.0, 0.5)), 1.0, 0.0)
     drawn, tilt = float(rng.uniform(0.0, 0.03)), float(rng.normal(0.0, 0.05))
 
@@ -268,9 +268,9 @@ def shrug(rng: Rng) -> Act:
 
 def _towards(rng: Rng, direction: int) -> Act:
     """A hand points to one side (0 the actor's right): the arm stretched, bent, or the other one across."""
-    kind = str(rng.choice(["stretched", "bent", "across"], p=[0.7, 0.12, 0.18]))
+    kind = str(rng.choice(["stretched", "bent", "across"], p=[0.76, 0.12, 0.12]))
     corners: dict[str, tuple[Vector, Vector]] = {
-        "stretched": ((0.0, -0.15, 0.8), (0.4, 0.3, 0.98)),
+        "stretched": ((0.0, -0.15, 0.62), (0.4, 0.18, 0.95)),
         "bent": ((0.25, -0.4, 0.3), (0.45, 0.05, 0.6)),
         "across": ((0.3, -0.4, -0.75), (0.5, -0.02, -0.45)),
     }

@@ -246,8 +246,8 @@ def _act_out(rng: np.random.Generator, label: str, duration_s: float) -> _Stage:
 
 def _signal(rng: np.random.Generator, label: str, duration_s: float) -> _Stage:
     act = GESTURES[label](rng)
-    pace, start = float(rng.uniform(0.85, 1.2)), duration_s * float(rng.uniform(0.04, 0.45))
-    if rng.uniform() < 0.25:  # all of it, hands down again, where there is room
+    pace, start = float(rng.uniform(0.85, 1.2)), duration_s * float(rng.uniform(0.06, 0.4))
+    if rng.uniform() < 0.15:  # all of it, hands down again, where there is room
         start = min(start, max(0.0, duration_s - act.length / pace))
     times = np.arange(-_LEAD_S, duration_s + 0.1, 1 / RATE)
     [(script, shape)] = act.perform((times - start) * pace)

@@ -114,7 +114,7 @@ def draw_facing_camera(rng: Rng, acted: Array, width: int, height: int) -> Camer
     edge = 0.03 * width
     u = float(np.clip(u, edge - x.min(), width - edge - x.max())) if np.ptp(x) < width - 2 * edge else u
     u = float(np.clip(u, 0.25 * width, 0.75 * width))
-    top = height * float(rng.uniform(0.02, 0.22) if scale > height else rng.uniform(0.08, 0.3))
+    top = height * float(rng.uniform(0.05, 0.24) if scale > height else rng.uniform(0.08, 0.3))
     lowest = max(height * 0.985 - scale * 1.04, 0.02 * height)
     head = top if scale > height else min(top, lowest)
     return replace(camera, u=u, v=head + scale * (1.0 - eye))

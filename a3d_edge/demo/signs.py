@@ -127,7 +127,7 @@ def gesture(rng: Rng, hands: Hands, *, shrugs: float = 0.0, tilt: float = 0.0) -
     """
     rise, hold, fall = (
         float(rng.uniform(0.3, 0.7)),
-        float(rng.uniform(1.2, 3.6)),
+        float(rng.uniform(1.6, 4.2)),
         float(rng.uniform(0.35, 0.7)),
     )
     noise = reseed(rng)
