@@ -24,7 +24,7 @@ from a3d_edge.demo.skeleton import RATE, Array, solve
 from a3d_edge.demo.strokes import Picture
 from a3d_edge.errors import UsageError
 
-__all__ = ["CLASSES", "SETS", "RenderedScene", "RenderedStream", "render_clip", "set_of"]
+__all__ = ["CLASSES", "SETS", "RenderedScene", "RenderedStream", "drawn_of", "render_clip", "set_of"]
 
 CLASSES: tuple[str, ...] = ("handshake", "hug", "kick", "point", "punch", "push", "none")
 
@@ -43,8 +43,18 @@ _SHADOW_SHRINK = 0.25
 
 
 def set_of(classes: Sequence[str]) -> str:
-    """The set of `SETS` that knows most of the ``classes``, ``none`` aside; interactions when none does."""
-    return max(SETS, key=lambda name: len((set(SETS[name]) & set(classes)) - {"none"}))
+    """The set of `SETS` that ``classes`` mean, ``none`` aside.
+
+    Gestures if at least half of them are, and more than are interactions; else interactions.
+    """
+    named = set(classes) - {"none"}
+    signs, plays = (len(named & set(SETS[name])) for name in (SIGNALS, INTERACTIONS))
+    return SIGNALS if signs > plays and 2 * signs >= len(named) else INTERACTIONS
+
+
+def drawn_of(classes: Sequence[str]) -> tuple[str, ...]:
+    """Those ``classes`` that can be drawn, in the order of their set (see `set_of`)."""
+    return tuple(label for label in SETS[set_of(classes)] if label in classes)
 
 
 def render_clip(
@@ -162,17 +172,28 @@ class RenderedScene:
 class RenderedStream:
     """Endless scenes of 3.2 to 4.5 s one after the other, classes shuffled, each with a new cast.
 
-    Stateless in ``index``; at most a few scenes are kept, the oldest goes first. Raises `UsageError`.
+    ``classes``: what a network tells apart; those that can be drawn are shown, or all interactions where none
+    can but ``none``. Stateless in ``index``; at most a few scenes are kept, the oldest goes first. Raises
+    `UsageError`.
     """
 
     _KEPT = 2
 
-    def __init__(self, seed: int = 0, width: int = 320, height: int = 240, rate: float = 30.0) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        width: int = 320,
+        height: int = 240,
+        rate: float = 30.0,
+        classes: Sequence[str] = CLASSES,
+    ) -> None:
         for name, value in (("width", width), ("height", height), ("rate", rate)):
             _positive(name, value)
         if seed < 0:
             raise UsageError(f"seed {seed} is negative; give 0 or more")
         self._seed, self._size, self._rate = seed, (width, height), rate
+        self._classes = drawn_of(classes) if set(drawn_of(classes)) - {"none"} else CLASSES
+        self._of = set_of(self._classes)
         self._scenes: OrderedDict[tuple[int, int], RenderedScene] = OrderedDict()
 
     def frame(self, index: int) -> tuple[NDArray[np.uint8], str]:
@@ -202,16 +223,17 @@ class RenderedStream:
     def _programme(self, cycle: int) -> list[tuple[str, int]]:
         """Every class once, in a new order; durations differ but sum to the same in each cycle."""
         rng = np.random.default_rng([self._seed, 71, cycle])
-        frames = [max(1, round(s * self._rate)) for s in np.linspace(3.2, 4.5, len(CLASSES))]
-        labels, lengths = rng.permutation(len(CLASSES)), rng.permutation(frames)
-        return [(CLASSES[label], int(length)) for label, length in zip(labels, lengths, strict=True)]
+        count = len(self._classes)
+        frames = [max(1, round(s * self._rate)) for s in np.linspace(3.2, 4.5, count)]
+        labels, lengths = rng.permutation(count), rng.permutation(frames)
+        return [(self._classes[label], int(length)) for label, length in zip(labels, lengths, strict=True)]
 
     def _scene(self, cycle: int, place: int, programme: list[tuple[str, int]]) -> RenderedScene:
         key = (cycle, place)
         if key not in self._scenes:
             label, frames = programme[place]
             seed = int(np.random.default_rng([self._seed, 72, cycle, place]).integers(2**31))
-            self._scenes[key] = RenderedScene(label, seed, *self._size, frames / self._rate)
+            self._scenes[key] = RenderedScene(label, seed, *self._size, frames / self._rate, self._of)
             while len(self._scenes) > self._KEPT:
                 self._scenes.popitem(last=False)
         self._scenes.move_to_end(key)
