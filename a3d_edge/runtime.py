@@ -81,7 +81,7 @@ class Runtime:
         self._once = threading.Lock()  # taken for good by the one run
         self._running: Callable[[], Generator[Prediction, None, None] | None] = lambda: None
         with ExitStack() as failing:
-            self._source = _opened(source, failing)
+            self._source = _opened(source, bundle.classes, failing)
             self._pace = pace_of(self._source.live, clock)
             self._windows = AdaptiveWindows(
                 bundle, self._audience, self._pace, stop=self._stop, budget=budget, hop=hop,
@@ -210,11 +210,11 @@ class Runtime:
         }
 
 
-def _opened(source: Source | str | int | Path, failing: ExitStack) -> Source:
+def _opened(source: Source | str | int | Path, classes: Sequence[str], failing: ExitStack) -> Source:
     """The source, or what its word means, which is closed again if making the runtime fails."""
     if not isinstance(source, (str, int, os.PathLike)):
         return source
-    opened = open_source(source if isinstance(source, int) else os.fspath(source))
+    opened = open_source(source if isinstance(source, int) else os.fspath(source), classes=classes)
     failing.callback(opened.close)
     return opened
 

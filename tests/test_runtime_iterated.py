@@ -86,7 +86,7 @@ def test_a_source_opened_for_it_is_closed_when_it_cannot_be_made(
     import a3d_edge.runtime as module
 
     source = ListSource(10)
-    monkeypatch.setattr(module, "open_source", lambda word: source)
+    monkeypatch.setattr(module, "open_source", lambda word, classes: source)
     with pytest.raises(UsageError):
         Runtime(bundle, source, budget="lots")
     assert not source.closed

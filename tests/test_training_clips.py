@@ -394,3 +394,10 @@ def test_rendered_clips_are_made_of_what_can_be_drawn() -> None:
     assert [(clip.label, clip.path, clip.seed) for clip in clips] == [
         (CLASSES[0], None, 10 + i) for i in range(3)
     ]
+
+
+def test_rendered_clips_are_of_the_set_that_the_labels_mean() -> None:
+    """``none`` is acted as by the figures of the other labels."""
+    assert {clip.drawn for clip in rendered_clips(["left", "stop", "none"], 1)} == {"gestures"}
+    assert {clip.drawn for clip in rendered_clips(["hug", "none"], 1)} == {"interactions"}
+    assert [clip.label for clip in rendered_clips(["none", "mine", "left"], 2)] == ["none"] * 2 + ["left"] * 2

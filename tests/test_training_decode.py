@@ -205,6 +205,15 @@ def test_a_rendered_clip_is_drawn_from_its_seed(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.diff(clip.times), clip.times[1])
 
 
+def test_a_rendered_gesture_is_kept_as_small_as_clips_are(tmp_path: Path) -> None:
+    """Drawn at 216 to 240 pixels; the cache's short side holds; ``none`` is not the one of interactions."""
+    cache = FrameCache(tmp_path / "cache", 160)
+    clip = cache.get(Clip("none", None, seed=1, drawn="gestures"))
+    assert min(clip.frames[0].shape[:2]) == 160
+    other = cache.get(Clip("none", None, seed=1))
+    assert clip.frames[0].shape != other.frames[0].shape or (clip.frames[0] != other.frames[0]).any()
+
+
 def test_every_drawing_module_names_a_rendered_clip_in_the_cache() -> None:
     """What drawing one imports is what the cache's key is made of, always in the same order."""
     program = (
@@ -218,7 +227,7 @@ def test_every_drawing_module_names_a_rendered_clip_in_the_cache() -> None:
     names = [source.name for source in sources]
     assert names == sorted(names)
     assert "rendered.py" in names
-    assert {"actions.py", "people.py", "scenery.py", "skeleton.py"} <= set(names)
+    assert {"actions.py", "gestures.py", "people.py", "scenery.py", "skeleton.py"} <= set(names)
 
 
 def test_a_clip_that_is_gone_is_a_source_error(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from a3d_edge.demo.rendered import CLASSES
 from a3d_edge.errors import SourceError
 from a3d_edge.video.files import ImageFolder, VideoFile
 from a3d_edge.video.opencv import shown
@@ -50,6 +51,14 @@ def test_demo_acts_out_a_class_and_says_which() -> None:
     assert frame is not None
     assert frame.truth
     assert frame.image.ndim == 3
+
+
+def test_demo_acts_the_classes_it_is_told() -> None:
+    """Those of the bundle that is run; the usual ones where none of them can be drawn."""
+    for classes, known in ((("left", "stop", "none"), {"left", "stop", "none"}), (("mine",), set(CLASSES))):
+        frame = open_source("demo", classes=classes).read()
+        assert frame is not None
+        assert frame.truth in known
 
 
 @pytest.mark.parametrize(

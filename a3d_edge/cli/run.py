@@ -86,7 +86,7 @@ def run(
     controller = None if switch_every is None else Cycle(loaded.configurations, switch_every)
     chosen_live = parsed.configuration is None and not isinstance(controller, Cycle)
     known = _latencies(profile, loaded, engine, threads, hop) if chosen_live else None
-    opened = open_source(camera if source is None else source, realtime=realtime)
+    opened = open_source(camera if source is None else source, realtime=realtime, classes=loaded.classes)
     try:
         events = _events(json_lines, save, show, opened.frame_rate)
         runtime = Runtime(

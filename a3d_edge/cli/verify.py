@@ -86,28 +86,29 @@ def engine_parity(bundle: Bundle, configuration: Configuration, engine: Engine) 
 
 
 def _windows(bundle: Bundle, configuration: Configuration) -> Iterator[Window]:
-    """The probe, then a window of every action that can be rendered."""
-    from a3d_edge.demo.rendered import CLASSES
+    """The probe, then a window of every class of the set that the bundle's mean."""
+    from a3d_edge.demo.rendered import SETS, set_of
     from a3d_edge.engine.session import probe_pictures
     from a3d_edge.video.pictures import window_pictures
     from a3d_edge.video.sampler import pathways
 
     found, spec = pathways(bundle.sampling, configuration), bundle.preprocessing
     yield [probe_pictures(pathway) for pathway in found]
-    for label in CLASSES:
-        images = _rendered(label, bundle.sampling.frames * bundle.sampling.stride, bundle.sampling.rate)
+    of = set_of(bundle.classes)
+    for label in SETS[of]:
+        images = _rendered(of, label, bundle.sampling.frames * bundle.sampling.stride, bundle.sampling.rate)
         yield window_pictures(found, spec, images.__getitem__)
 
 
-_RENDERED: dict[tuple[str, int, float], Any] = {}  # drawn once for all configurations
+_RENDERED: dict[tuple[str, str, int, float], Any] = {}  # drawn once for all configurations
 
 
-def _rendered(label: str, frames: int, rate: float) -> Any:
+def _rendered(of: str, label: str, frames: int, rate: float) -> Any:
     from a3d_edge.demo.rendered import render_clip
 
-    key = (label, frames, rate)
+    key = (of, label, frames, rate)
     if key not in _RENDERED:
-        _RENDERED[key] = render_clip(label, 0, frames=frames, rate=rate)
+        _RENDERED[key] = render_clip(label, 0, frames=frames, rate=rate, of=of)
     return _RENDERED[key]
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.demo.closeup import face_parts, hand_parts
 from a3d_edge.demo.skeleton import Array, Joint
+from a3d_edge.demo.strokes import Colour, Part, Picture, times
 
-__all__ = ["Look", "Picture", "draw_look", "paint", "paint_shadows"]
-
-Picture = NDArray[np.uint8]
-Colour = tuple[float, float, float]
+__all__ = ["Look", "draw_look", "mask_some", "paint", "paint_shadows"]
 
 _SKIN = ((190, 205, 235), (160, 185, 225), (130, 160, 205), (95, 130, 180), (65, 95, 145), (45, 65, 100))
 _HAIR = ((20, 20, 25), (30, 35, 45), (35, 55, 85), (70, 110, 150), (90, 95, 100), (25, 40, 110))
@@ -49,6 +48,7 @@ class Look:
     hair_kind: str
     coat: float
     girth: float
+    mask: Colour | None = None
 
 
 def draw_look(rng: np.random.Generator) -> Look:
@@ -70,6 +70,12 @@ def draw_look(rng: np.random.Generator) -> Look:
     )
 
 
+def mask_some(rng: np.random.Generator, look: Look) -> Look:
+    """The same person, at times with a mask before mouth and nose."""
+    masks = ((225.0, 225.0, 225.0), (35.0, 35.0, 38.0), (190.0, 170.0, 120.0), (100.0, 100.0, 105.0))
+    return replace(look, mask=masks[int(rng.integers(len(masks)))]) if rng.uniform() < 0.3 else look
+
+
 def _near(rng: np.random.Generator, colour: Sequence[int], spread: float) -> Colour:
     blue, green, red = (float(np.clip(c + rng.normal(0, spread), 8, 245)) for c in colour)
     return blue, green, red
@@ -86,23 +92,13 @@ def _cloth(rng: np.random.Generator) -> Colour:
     return blue, green, red
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One shape of a figure: the hull of circles (k, 2) with radii (k,), ordered by depth."""
-
-    depth: float
-    colour: Colour
-    centres: Array
-    radii: Array
-    shaded: bool = True
-
-
 def paint(
     canvas: Picture, people: Sequence[tuple[Array, Look]], scale: float, light: tuple[float, float]
 ) -> None:
     """Draw ``people`` into ``canvas``, far parts first.
 
     Joints are (`Joint.COUNT`, 4): pixel x, pixel y, depth in heights towards the camera, and relative size;
+    more rows are the fingers of a figure seen from near (see `a3d_edge.demo.hands`), which has a face too;
     ``scale`` is pixels a height; ``light`` points on the picture to where the light comes from.
     """
     parts = [part for joints, look in people for part in _parts(joints, look, scale)]
@@ -117,9 +113,9 @@ def paint(
     for part in parts:
         rows = slice(row, row + len(part.radii))
         row = rows.stop
-        _fill(canvas, shapes[rows], _times(part.colour, _SHADE if part.shaded else 1.0))
+        _fill(canvas, shapes[rows], times(part.colour, _SHADE if part.shaded else 1.0))
         if part.shaded:
-            _fill(canvas, lit[rows], _times(part.colour, _LIT))
+            _fill(canvas, lit[rows], times(part.colour, _LIT))
 
 
 def _rims(centres: Array, radii: Array) -> NDArray[np.int32]:
@@ -133,24 +129,33 @@ def _fill(canvas: Picture, rims: NDArray[np.int32], colour: Colour) -> None:
     cv2.fillConvexPoly(canvas, outline, colour, lineType=cv2.LINE_8, shift=4)
 
 
-def _times(colour: Colour, factor: float) -> Colour:
-    return min(colour[0] * factor, 255.0), min(colour[1] * factor, 255.0), min(colour[2] * factor, 255.0)
-
-
-def _parts(joints: Array, look: Look, scale: float) -> list[_Part]:
+def _parts(joints: Array, look: Look, scale: float) -> list[Part]:
     unit = scale * float(joints[Joint.PELVIS, 3])
     parts = _trunk_parts(joints, look, unit) + _head_parts(joints, look, unit)
+    if _from_near(joints):
+        parts += face_parts(joints, look.hair, look.skin, look.mask, unit)
     for side in (0, 1):
         parts += _leg_parts(joints, look, unit, side) + _arm_parts(joints, look, unit, side)
     return parts
 
 
+def _from_near(joints: Array) -> bool:
+    """Whether the figure has fingers, and a face."""
+    return len(joints) > Joint.COUNT
+
+
+def _swell(joints: Array, row: int) -> float:
+    """How much thicker perspective makes a limb there; only figures seen from near are painted so."""
+    return float(joints[row, 3] / joints[Joint.PELVIS, 3]) if _from_near(joints) else 1.0
+
+
 def _limb(
     joints: Array, ends: tuple[int, int], radii: tuple[float, float], colour: Colour, bias: float = 0.0
-) -> _Part:
+) -> Part:
     start, end = joints[ends[0]], joints[ends[1]]
     depth = 0.5 * (float(start[2]) + float(end[2])) + bias
-    return _Part(depth, colour, np.stack([start[:2], end[:2]]), np.array(radii))
+    swell = np.array([_swell(joints, ends[0]), _swell(joints, ends[1])])
+    return Part(depth, colour, np.stack([start[:2], end[:2]]), np.array(radii) * swell)
 
 
 def _cut(joints: Array, ends: tuple[int, int], share: float) -> Array:
@@ -159,49 +164,52 @@ def _cut(joints: Array, ends: tuple[int, int], share: float) -> Array:
     return row
 
 
-def _arm_parts(joints: Array, look: Look, unit: float, side: int) -> list[_Part]:
+def _arm_parts(joints: Array, look: Look, unit: float, side: int) -> list[Part]:
     shoulder, elbow, wrist, hand = (j + side for j in (Joint.SHOULDER, Joint.ELBOW, Joint.WRIST, Joint.HAND))
     g = unit * look.girth
     upper = look.shirt if look.sleeve >= 1.0 else look.skin
     lower = look.shirt if look.sleeve >= 2.0 else look.skin
     dim = 1.0 if joints[shoulder, 2] >= joints[Joint.NECK, 2] - 0.03 else 0.88
     parts = [
-        _limb(joints, (shoulder, elbow), (0.036 * g, 0.029 * g), _times(upper, dim)),
-        _limb(joints, (elbow, wrist), (0.027 * g, 0.02 * g), _times(lower, dim), 0.001),
-        _limb(joints, (wrist, hand), (0.019 * unit, 0.021 * unit), _times(look.skin, dim), 0.002),
+        _limb(joints, (shoulder, elbow), (0.036 * g, 0.029 * g), times(upper, dim)),
+        _limb(joints, (elbow, wrist), (0.027 * g, 0.02 * g), times(lower, dim), 0.001),
     ]
+    if _from_near(joints):
+        parts += hand_parts(joints, side, times(look.skin, dim), unit * _swell(joints, wrist))
+    else:
+        parts.append(_limb(joints, (wrist, hand), (0.019 * unit, 0.021 * unit), times(look.skin, dim), 0.002))
     if look.sleeve < 1.0:
         rows = np.stack([joints[shoulder], _cut(joints, (shoulder, elbow), look.sleeve)])
         depth = parts[0].depth + 0.0005
-        parts.append(_Part(depth, _times(look.shirt, dim), rows[:, :2], np.array([0.041, 0.037]) * g))
+        parts.append(Part(depth, times(look.shirt, dim), rows[:, :2], np.array([0.041, 0.037]) * g))
     return parts
 
 
-def _leg_parts(joints: Array, look: Look, unit: float, side: int) -> list[_Part]:
+def _leg_parts(joints: Array, look: Look, unit: float, side: int) -> list[Part]:
     hip, knee, ankle, toe = (j + side for j in (Joint.HIP, Joint.KNEE, Joint.ANKLE, Joint.TOE))
     g = unit * look.girth
     dim = 1.0 if joints[hip, 2] >= joints[Joint.PELVIS, 2] - 0.015 else 0.86
-    cloth, shin = _times(look.trousers, dim), _times(look.trousers, dim)
+    cloth, shin = times(look.trousers, dim), times(look.trousers, dim)
     if look.legwear != "trousers":
-        shin = _times(look.skin, dim)
+        shin = times(look.skin, dim)
     thigh = shin if look.legwear == "skirt" else cloth
     wide = 0.036 if look.legwear == "trousers" else 0.028
     return [
         _limb(joints, (hip, knee), (0.058 * g, 0.043 * g), thigh, -0.05),
         _limb(joints, (knee, ankle), (0.042 * g, wide * 0.85 * g), shin, -0.052),
-        _limb(joints, (ankle, toe), (0.026 * unit, 0.018 * unit), _times(look.shoes, dim), -0.055),
+        _limb(joints, (ankle, toe), (0.026 * unit, 0.018 * unit), times(look.shoes, dim), -0.055),
     ]
 
 
-def _trunk_parts(joints: Array, look: Look, unit: float) -> list[_Part]:
+def _trunk_parts(joints: Array, look: Look, unit: float) -> list[Part]:
     g = unit * look.girth
     pelvis, neck = joints[Joint.PELVIS], joints[Joint.NECK]
     shoulders, hips = joints[[Joint.SHOULDER, Joint.SHOULDER + 1]], joints[[Joint.HIP, Joint.HIP + 1]]
     inner = shoulders[:, :2] + 0.25 * (neck[:2] - shoulders[:, :2])
     low = hips[:, :2] + 0.12 * (neck[:2] - pelvis[:2])
     depth = float(0.5 * (pelvis[2] + neck[2]))
-    shirt = _Part(depth, look.shirt, np.vstack([inner, low]), np.array([0.056, 0.056, 0.062, 0.062]) * g)
-    parts = [shirt, _Part(depth - 0.02, look.trousers, hips[:, :2], np.array([0.064, 0.064]) * g)]
+    shirt = Part(depth, look.shirt, np.vstack([inner, low]), np.array([0.056, 0.056, 0.062, 0.062]) * g)
+    parts = [shirt, Part(depth - 0.02, look.trousers, hips[:, :2], np.array([0.064, 0.064]) * g)]
     parts.append(_limb(joints, (Joint.NECK, Joint.HEAD), (0.034 * g, 0.03 * unit), look.skin, 0.004))
     if look.stripes is not None:
         parts += _stripe_parts(inner, low, depth, look.stripes, g)
@@ -210,7 +218,7 @@ def _trunk_parts(joints: Array, look: Look, unit: float) -> list[_Part]:
     return parts
 
 
-def _stripe_parts(inner: Array, low: Array, depth: float, colour: Colour, g: float) -> list[_Part]:
+def _stripe_parts(inner: Array, low: Array, depth: float, colour: Colour, g: float) -> list[Part]:
     stripes = []
     for share in (0.12, 0.36, 0.6, 0.84):
         ends = inner + share * (low - inner)
@@ -218,60 +226,61 @@ def _stripe_parts(inner: Array, low: Array, depth: float, colour: Colour, g: flo
         across = across / max(float(np.hypot(*across)), 1e-6) * 0.042 * g
         centres = np.vstack([ends + across, ends - across])
         stripes.append(
-            _Part(depth + 0.0005, _times(colour, 0.92), centres, np.full(4, 0.011 * g), shaded=False)
+            Part(depth + 0.0005, times(colour, 0.92), centres, np.full(4, 0.011 * g), shaded=False)
         )
     return stripes
 
 
-def _hem_part(joints: Array, look: Look, g: float, depth: float) -> _Part:
+def _hem_part(joints: Array, look: Look, g: float, depth: float) -> Part:
     """A skirt, or the lower part of a coat."""
     share, colour = (0.75, look.trousers) if look.legwear == "skirt" else (look.coat, look.shirt)
     ends = [_cut(joints, (Joint.HIP + s, Joint.KNEE + s), share)[:2] for s in (0, 1)]
     hips = joints[[Joint.HIP, Joint.HIP + 1], :2]
-    return _Part(depth - 0.01, colour, np.vstack([hips, *ends]), np.array([0.058, 0.058, 0.056, 0.056]) * g)
+    return Part(depth - 0.01, colour, np.vstack([hips, *ends]), np.array([0.058, 0.058, 0.056, 0.056]) * g)
 
 
-def _head_parts(joints: Array, look: Look, unit: float) -> list[_Part]:
+def _head_parts(joints: Array, look: Look, unit: float) -> list[Part]:
     head, face, crown = joints[Joint.HEAD], joints[Joint.FACE], joints[Joint.CROWN]
     ahead, up = face[:2] - head[:2], crown[:2] - head[:2]
     away = float(face[2] - head[2])
     skull = np.vstack([head[:2] + 0.3 * up, head[:2] - 0.25 * up + 0.15 * ahead])
     base = float(head[2]) + 0.01
     parts = [
-        _Part(base, look.skin, skull, np.array([0.056, 0.048]) * unit),
-        _Part(
+        Part(base, look.skin, skull, np.array([0.056, 0.048]) * unit),
+        Part(
             base + 0.001, look.skin, (head[:2] + 0.85 * ahead)[None], np.array([0.013]) * unit, shaded=False
         ),
     ]
-    return parts + _hair_parts(head, ahead, up, away, base, look, unit)
+    behind = away >= (0.0 if _from_near(joints) else 0.045)
+    return parts + _hair_parts(head, ahead, up, behind, base, look, unit)
 
 
 def _hair_parts(
-    head: Array, ahead: Array, up: Array, away: float, base: float, look: Look, unit: float
-) -> list[_Part]:
+    head: Array, ahead: Array, up: Array, behind: bool, base: float, look: Look, unit: float
+) -> list[Part]:
     if look.hair_kind == "bald":
         return []
     colour = look.shirt if look.hair_kind == "hood" else look.hair
-    over = base + (0.002 if away < 0.045 else -0.001)
+    over = base + (-0.001 if behind else 0.002)
     back, top = head[:2] - 0.38 * ahead, head[:2] + 0.55 * up
     low = back + (0.1 if look.hair_kind == "short" else -0.3) * up
     parts = [
-        _Part(
+        Part(
             base + 0.003,
             colour,
             np.vstack([top - 0.35 * ahead, top + 0.35 * ahead]),
             np.array([0.04, 0.029]) * unit,
         ),
-        _Part(over, colour, np.vstack([top - 0.3 * ahead, low]), np.array([0.046, 0.043]) * unit),
+        Part(over, colour, np.vstack([top - 0.3 * ahead, low]), np.array([0.046, 0.043]) * unit),
     ]
     if look.hair_kind == "long":
         parts.append(
-            _Part(over - 0.0005, colour, np.vstack([low, low - 0.9 * up]), np.array([0.043, 0.036]) * unit)
+            Part(over - 0.0005, colour, np.vstack([low, low - 0.9 * up]), np.array([0.043, 0.036]) * unit)
         )
     if look.hair_kind == "cap":
         brim = np.vstack([top, top + 1.1 * ahead - 0.15 * up])
         parts.append(
-            _Part(base + 0.004, _times(look.stripes or look.shirt, 0.8), brim, np.array([0.02, 0.012]) * unit)
+            Part(base + 0.004, times(look.stripes or look.shirt, 0.8), brim, np.array([0.02, 0.012]) * unit)
         )
     return parts
 

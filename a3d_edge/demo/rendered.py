@@ -1,4 +1,4 @@
-"""Two articulated figures acting out the default classes, drawn from a seed: labelled clips without end.
+"""Articulated figures that act interactions or gestures, drawn from a seed: labelled clips without end.
 
 Bodies, clothes, viewpoint, distance, speed, background, light, shake and noise vary with the seed; the same
 arguments always give the same pictures, whatever was drawn before.
@@ -7,6 +7,7 @@ arguments always give the same pictures, whatever was drawn before.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -14,15 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.demo.actions import ACTIONS
-from a3d_edge.demo.moves import Act, Actor, body, stand
-from a3d_edge.demo.people import Look, Picture, draw_look, paint, paint_shadows
-from a3d_edge.demo.scenery import background, draw_camera, draw_sensor
+from a3d_edge.demo.gestures import GESTURES
+from a3d_edge.demo.hands import hand_points
+from a3d_edge.demo.moves import Act, Actor, Rng, body, stand
+from a3d_edge.demo.people import Look, draw_look, mask_some, paint, paint_shadows
+from a3d_edge.demo.scenery import Camera, background, draw_camera, draw_facing_camera, draw_sensor, room
 from a3d_edge.demo.skeleton import RATE, Array, solve
+from a3d_edge.demo.strokes import Picture
 from a3d_edge.errors import UsageError
 
-__all__ = ["CLASSES", "RenderedScene", "RenderedStream", "render_clip"]
+__all__ = ["CLASSES", "SETS", "RenderedScene", "RenderedStream", "drawn_of", "render_clip", "set_of"]
 
 CLASSES: tuple[str, ...] = ("handshake", "hug", "kick", "point", "punch", "push", "none")
+
+INTERACTIONS, SIGNALS = "interactions", "gestures"
+
+SETS: dict[str, tuple[str, ...]] = {INTERACTIONS: CLASSES, SIGNALS: tuple(GESTURES)}
+"""What can be drawn: sets of classes that are acted alike. Each has its own ``none``."""
+
+_ACTS: dict[str, dict[str, Callable[[Rng], Act]]] = {INTERACTIONS: ACTIONS, SIGNALS: GESTURES}
+_FIRST_STREAM = {INTERACTIONS: 0, SIGNALS: 100}
 
 _MARGIN = 0.04
 _LEAD_S = 1.0
@@ -30,42 +42,72 @@ _FINE_PIXELS = 120_000
 _SHADOW_SHRINK = 0.25
 
 
-def render_clip(
-    label: str, seed: int, *, frames: int = 96, width: int = 192, height: int = 144, rate: float = 30.0
-) -> NDArray[np.uint8]:
-    """One clip (T, H, W, 3) BGR of ``label``; the same arguments give the same clip.
+def set_of(classes: Sequence[str]) -> str:
+    """The set of `SETS` that ``classes`` mean, ``none`` aside.
 
-    The whole action lies inside a clip of 3 s or more, at a random time when the clip is longer than it. In a
-    shorter one it is acted up to 1.5 times faster, then what surrounds its heart is cut. Raises `UsageError`.
+    Gestures if at least half of them are, and more than are interactions; else interactions.
+    """
+    named = set(classes) - {"none"}
+    signs, plays = (len(named & set(SETS[name])) for name in (SIGNALS, INTERACTIONS))
+    return SIGNALS if signs > plays and 2 * signs >= len(named) else INTERACTIONS
+
+
+def drawn_of(classes: Sequence[str]) -> tuple[str, ...]:
+    """Those ``classes`` that can be drawn, in the order of their set (see `set_of`)."""
+    return tuple(label for label in SETS[set_of(classes)] if label in classes)
+
+
+def render_clip(
+    label: str,
+    seed: int,
+    *,
+    frames: int = 96,
+    width: int = 192,
+    height: int = 144,
+    rate: float = 30.0,
+    of: str = INTERACTIONS,
+) -> NDArray[np.uint8]:
+    """One clip (T, H, W, 3) BGR of ``label`` in the set ``of`` `SETS`; the same arguments, the same clip.
+
+    A whole interaction lies inside a clip of 3 s or more, at a random time when the clip is longer than it.
+    In a shorter one it is acted up to 1.5 times faster, then what surrounds its heart is cut. A gesture
+    begins in the first half and goes on to the end or almost. Raises `UsageError`.
     """
     _positive("frames", frames)
     _positive("rate", rate)
-    scene = RenderedScene(label, seed, width, height, frames / rate)
+    scene = RenderedScene(label, seed, width, height, frames / rate, of)
     return np.stack([scene.draw(index / rate) for index in range(frames)])
 
 
 class RenderedScene:
     """One scene of ``duration_s`` seconds: a cast, a place, an action of ``label``. Raises `UsageError`."""
 
-    def __init__(self, label: str, seed: int, width: int, height: int, duration_s: float) -> None:
-        if label not in ACTIONS:
-            raise UsageError(f"cannot render label '{label}'; known are {', '.join(CLASSES)}")
+    def __init__(
+        self, label: str, seed: int, width: int, height: int, duration_s: float, of: str = INTERACTIONS
+    ) -> None:
+        if of not in SETS:
+            raise UsageError(f"cannot render the set '{of}'; known are {', '.join(SETS)}")
+        if label not in SETS[of]:
+            raise UsageError(f"cannot render label '{label}'; known are {', '.join(SETS[of])}")
         for name, value in (("width", width), ("height", height), ("duration_s", duration_s)):
             _positive(name, value)
         if seed < 0:
             raise UsageError(f"seed {seed} is negative; give 0 or more")
-        self.label, self.seed, self.duration_s = label, seed, duration_s
+        self.label, self.seed, self.duration_s, self.of = label, seed, duration_s, of
         self._size = (width, height)
         self._fine = 2 if width * height <= _FINE_PIXELS else 1
-        rng = np.random.default_rng([seed, CLASSES.index(label)])
-        stage = _act_out(rng, label, duration_s)
+        rng = np.random.default_rng([seed, _FIRST_STREAM[of] + SETS[of].index(label)])
+        stage = _act_out(rng, label, duration_s) if of == INTERACTIONS else _signal(rng, label, duration_s)
         self._looks = [draw_look(rng) for _ in stage.joints]
-        self._camera = draw_camera(rng, stage.extent(), width, height)
+        framed = draw_camera if of == INTERACTIONS else draw_facing_camera
+        self._camera: Camera = framed(rng, stage.extent(), width, height)
         self._joints = [self._camera.project(joints) for joints in stage.joints]
         self._shadow = _draw_shadow(rng)
         self._casts = [self._camera.project(_cast(joints, self._shadow))[..., :2] for joints in stage.joints]
         self._light = (float(rng.choice([-0.8, 0.8])), -0.5)
-        self._place = self._draw_place(rng)
+        self._place = self._draw_place(rng) if of == INTERACTIONS else self._draw_room(rng)
+        if of != INTERACTIONS:
+            self._looks = [mask_some(rng, look) for look in self._looks]
         self._sensor = draw_sensor(rng, width, height)
 
     def draw(self, time_s: float) -> NDArray[np.uint8]:
@@ -99,6 +141,15 @@ class RenderedScene:
         wide, high = (width + 2 * margin) * self._fine, (height + 2 * margin) * self._fine
         return background(rng, wide, high, (floor + margin) * self._fine)
 
+    def _draw_room(self, rng: np.random.Generator) -> Picture:
+        """A place whose floor ends where a wall behind the actor would meet it."""
+        width, height = self._size
+        margin, camera = self._margin(), self._camera
+        behind = float(rng.uniform(0.3, 4.0))
+        floor = camera.v + camera.scale * camera.eye / (1 + behind * camera.nearness)
+        wide, high = (width + 2 * margin) * self._fine, (height + 2 * margin) * self._fine
+        return room(rng, wide, high, (floor + margin) * self._fine)
+
     def _margin(self) -> int:
         return 2 + int(_MARGIN * self._size[1])
 
@@ -121,17 +172,28 @@ class RenderedScene:
 class RenderedStream:
     """Endless scenes of 3.2 to 4.5 s one after the other, classes shuffled, each with a new cast.
 
-    Stateless in ``index``; at most a few scenes are kept, the oldest goes first. Raises `UsageError`.
+    ``classes``: what a network tells apart; those that can be drawn are shown, or all interactions where none
+    can but ``none``. Stateless in ``index``; at most a few scenes are kept, the oldest goes first. Raises
+    `UsageError`.
     """
 
     _KEPT = 2
 
-    def __init__(self, seed: int = 0, width: int = 320, height: int = 240, rate: float = 30.0) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        width: int = 320,
+        height: int = 240,
+        rate: float = 30.0,
+        classes: Sequence[str] = CLASSES,
+    ) -> None:
         for name, value in (("width", width), ("height", height), ("rate", rate)):
             _positive(name, value)
         if seed < 0:
             raise UsageError(f"seed {seed} is negative; give 0 or more")
         self._seed, self._size, self._rate = seed, (width, height), rate
+        self._classes = drawn_of(classes) if set(drawn_of(classes)) - {"none"} else CLASSES
+        self._of = set_of(self._classes)
         self._scenes: OrderedDict[tuple[int, int], RenderedScene] = OrderedDict()
 
     def frame(self, index: int) -> tuple[NDArray[np.uint8], str]:
@@ -161,16 +223,17 @@ class RenderedStream:
     def _programme(self, cycle: int) -> list[tuple[str, int]]:
         """Every class once, in a new order; durations differ but sum to the same in each cycle."""
         rng = np.random.default_rng([self._seed, 71, cycle])
-        frames = [max(1, round(s * self._rate)) for s in np.linspace(3.2, 4.5, len(CLASSES))]
-        labels, lengths = rng.permutation(len(CLASSES)), rng.permutation(frames)
-        return [(CLASSES[label], int(length)) for label, length in zip(labels, lengths, strict=True)]
+        count = len(self._classes)
+        frames = [max(1, round(s * self._rate)) for s in np.linspace(3.2, 4.5, count)]
+        labels, lengths = rng.permutation(count), rng.permutation(frames)
+        return [(self._classes[label], int(length)) for label, length in zip(labels, lengths, strict=True)]
 
     def _scene(self, cycle: int, place: int, programme: list[tuple[str, int]]) -> RenderedScene:
         key = (cycle, place)
         if key not in self._scenes:
             label, frames = programme[place]
             seed = int(np.random.default_rng([self._seed, 72, cycle, place]).integers(2**31))
-            self._scenes[key] = RenderedScene(label, seed, *self._size, frames / self._rate)
+            self._scenes[key] = RenderedScene(label, seed, *self._size, frames / self._rate, self._of)
             while len(self._scenes) > self._KEPT:
                 self._scenes.popitem(last=False)
         self._scenes.move_to_end(key)
@@ -201,6 +264,19 @@ def _act_out(rng: np.random.Generator, label: str, duration_s: float) -> _Stage:
     begin = int(np.clip(first * RATE, _LEAD_S * RATE, len(times) - 2))
     heart = slice(begin, int(np.clip(last * RATE, begin + 1, len(times))))
     return _Stage([solve(script, shape) for script, shape in cast], heart, len(actors))
+
+
+def _signal(rng: np.random.Generator, label: str, duration_s: float) -> _Stage:
+    act = GESTURES[label](rng)
+    pace, start = float(rng.uniform(0.85, 1.2)), duration_s * float(rng.uniform(0.06, 0.4))
+    if rng.uniform() < 0.15:  # all of it, hands down again, where there is room
+        start = min(start, max(0.0, duration_s - act.length / pace))
+    times = np.arange(-_LEAD_S, duration_s + 0.1, 1 / RATE)
+    [(script, shape)] = act.perform((times - start) * pace)
+    joints = solve(script, shape)
+    begin = int(np.clip((start + _LEAD_S) * RATE, 0, len(times) - 2))
+    last = int(np.clip((start + act.core[1] / pace + _LEAD_S) * RATE, begin + 1, len(times)))
+    return _Stage([np.concatenate([joints, hand_points(script, joints)], axis=1)], slice(begin, last), 1)
 
 
 def _schedule(rng: np.random.Generator, act: Act, duration_s: float) -> tuple[float, float]:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.demo.people import Picture
 from a3d_edge.demo.skeleton import Array
+from a3d_edge.demo.strokes import Picture
 
-__all__ = ["Camera", "Sensor", "background", "draw_camera", "draw_sensor"]
+__all__ = [
+    "DISTANCES",
+    "Camera",
+    "Sensor",
+    "background",
+    "draw_camera",
+    "draw_facing_camera",
+    "draw_sensor",
+    "room",
+]
 
 Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the camera stands and wavers: ``scale`` pixels a height; the origin is at (``u``, ``v``)."""
+    """Where the camera stands and wavers: ``scale`` pixels a height; what is ``eye`` up is at (``u``, ``v``).
+
+    ``nearness`` is 1 over its distance in heights.
+    """
 
     pan: float
     pitch: float
@@ -29,13 +41,15 @@ class Camera:
     width: int
     shake: float
     phases: tuple[float, ...]
+    nearness: float = 0.13
+    eye: float = 0.5
 
     def project(self, points: Array) -> Array:
         """(..., 3) in heights → (..., 4): pixel x and y, depth towards the camera, relative size."""
         view = self.turn(points)
-        size = 1.0 / (1.0 - 0.13 * view[..., 2:])
+        size = 1.0 / (1.0 - self.nearness * view[..., 2:])
         x = self.u + self.scale * view[..., :1] * size
-        y = self.v - self.scale * (view[..., 1:2] - 0.5) * size
+        y = self.v - self.scale * (view[..., 1:2] - self.eye) * size
         if self.mirrored:
             x = self.width - 1 - x
         return np.concatenate([x, y, view[..., 2:], size], axis=-1)
@@ -78,6 +92,34 @@ def draw_camera(rng: Rng, extent: Array, width: int, height: int) -> Camera:
     return Camera(pan, pitch, scale, u, v, bool(rng.uniform() < 0.5), width, shake, (a, b, c, d))
 
 
+DISTANCES: dict[str, tuple[float, float]] = {"1 m": (1.35, 1.95), "4 m": (0.54, 0.84), "6 m": (0.4, 0.56)}
+"""How high a person is in the picture (1 is its height) who signals from so far away."""
+
+
+def draw_facing_camera(rng: Rng, acted: Array, width: int, height: int) -> Camera:
+    """A level camera that somebody signals to from 1, 4 or 6 m: the upper body, or all of it.
+
+    ``acted`` is every joint (K, 3) of the actor while the gesture lasts; hands stay in the picture where it
+    is wide enough. Never mirrored: left and right are gestures.
+    """
+    low, high = DISTANCES[str(rng.choice(list(DISTANCES)))]
+    scale = min(float(rng.uniform(low, high)) * height, 1.6 * width)
+    nearness, eye = scale / height / float(rng.uniform(1.25, 1.75)), float(rng.uniform(0.55, 0.8))
+    shake = height * float(rng.choice([0.0, 0.0, 0.0, rng.uniform(0.0, 0.004)]))
+    a, b, c, d = (float(p) for p in rng.uniform(0, 2 * np.pi, 4))
+    pan, pitch = float(rng.normal(0.0, 0.06)), float(rng.normal(0.0, 0.03))
+    camera = Camera(pan, pitch, scale, 0.0, 0.0, False, width, shake, (a, b, c, d), nearness, eye)
+    x = camera.project(acted)[..., 0]
+    u = width * float(rng.normal(0.5, 0.1))
+    edge = 0.03 * width
+    u = float(np.clip(u, edge - x.min(), width - edge - x.max())) if np.ptp(x) < width - 2 * edge else u
+    u = float(np.clip(u, 0.25 * width, 0.75 * width))
+    top = height * float(rng.uniform(0.05, 0.24) if scale > height else rng.uniform(0.08, 0.3))
+    lowest = max(height * 0.985 - scale * 1.04, 0.02 * height)
+    head = top if scale > height else min(top, lowest)
+    return replace(camera, u=u, v=head + scale * (1.0 - eye))
+
+
 def background(rng: Rng, width: int, height: int, floor: float) -> Picture:
     """The place (H, W, 3): ground below ``floor`` (the pixel row where it ends), a wall above."""
     ground = _ground(rng, width, height)
@@ -87,6 +129,39 @@ def background(rng: Rng, width: int, height: int, floor: float) -> Picture:
     edge = np.clip((np.arange(height) - floor) / max(1.0, 0.01 * height) + 0.5, 0.0, 1.0)[:, None, None]
     mixed: Picture = (wall * (1 - edge) + ground * edge).astype(np.uint8)
     return mixed
+
+
+def room(rng: Rng, width: int, height: int, floor: float) -> Picture:
+    """A room (H, W, 3) as behind somebody who faces a camera: furniture, windows, lamps, things about."""
+    picture = background(rng, width, height, min(max(floor, 1.0), 4.0 * height))
+    base = picture[: max(2, height // 3)].reshape(-1, 3).mean(axis=0)
+    most = (0, 12, 30)[int(rng.integers(3))]
+    for _ in range(int(rng.integers(most // 4, most + 1))):
+        wide, tall = height * float(rng.uniform(0.03, 0.35)), height * float(rng.uniform(0.03, 0.35))
+        x = float(rng.uniform(-0.1, 1.0)) * width
+        y = min(float(rng.uniform(0.0, 1.0)) * height, floor - 0.5 * tall)
+        tone = base * rng.uniform(0.15, 1.7) + rng.normal(0, 22, 3)
+        corners = (int(x), int(y)), (int(x + wide), int(y + tall))
+        cv2.rectangle(picture, *corners, np.clip(tone, 0, 255).tolist(), -1)
+        if rng.uniform() < 0.4:
+            edge = np.clip(tone * float(rng.uniform(0.4, 1.6)), 0, 255).tolist()
+            cv2.rectangle(picture, *corners, edge, max(1, height // 160))
+    if rng.uniform() < 0.5:
+        _windows(rng, picture)
+    soft: Picture = cv2.GaussianBlur(picture, (0, 0), max(0.4, height * float(rng.uniform(0.001, 0.005))))
+    return soft
+
+
+def _windows(rng: Rng, picture: Picture) -> None:
+    """A row of bright panes, or of lamps at the ceiling."""
+    height, width = picture.shape[:2]
+    top, tall = height * float(rng.uniform(0.0, 0.4)), height * float(rng.uniform(0.02, 0.25))
+    wide, gap = height * float(rng.uniform(0.1, 0.4)), height * float(rng.uniform(0.02, 0.3))
+    bright = float(rng.uniform(170, 255)) * np.clip(rng.normal(1.0, 0.04, 3), 0, 1)
+    for x in np.arange(
+        float(rng.uniform(-0.3, 0.5)) * width, width * float(rng.uniform(0.5, 1.1)), wide + gap
+    ):
+        cv2.rectangle(picture, (int(x), int(top)), (int(x + wide), int(top + tall)), bright.tolist(), -1)
 
 
 def _noise(rng: Rng, width: int, height: int, cells: float, stretch: float = 1.0) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RATE", "Array", "Body", "Joint", "Script", "solve", "trunk_point"]
+__all__ = ["RATE", "Array", "Body", "Joint", "Script", "Signs", "facing", "solve", "trunk_point", "unit"]
 
 Array = NDArray[np.float64]
 
@@ -60,6 +60,24 @@ class Body:
 
 
 @dataclass(frozen=True)
+class Signs:
+    """How hands, elbows and shoulders are held by somebody who signals; N moments, right hand then left.
+
+    ``fingers`` and ``palm`` (N, 2, 3): where they look, as forward, up, outward; ``weight`` (N, 2) in [0, 1]
+    draws the hand from hanging loosely to that. ``curl`` (N, 2, 5): thumb to little finger, 0 straight,
+    1 closed. ``flare`` (N, 2): 0 the elbow hangs, 1 it is lifted outwards. ``shoulders`` (N,): how far they
+    are drawn up, in heights.
+    """
+
+    fingers: Array
+    palm: Array
+    weight: Array
+    curl: Array
+    flare: Array
+    shoulders: Array
+
+
+@dataclass(frozen=True)
 class Script:
     """What one actor does, sampled at `RATE`; N moments.
 
@@ -67,7 +85,7 @@ class Script:
     forward), ``nod`` and ``turn`` of the head. ``x``, ``z``, ``crouch`` in heights, (N,).
     ``hands`` (N, 2, 3): forward, up, outward from the shoulder in arm lengths; ``reach`` (N, 2) in [0, 1]
     draws them to the world points ``goals`` (N, 2, 3). ``lift`` (N, 2) draws a foot off the ground to
-    ``feet`` (N, 2, 3): forward, up, outward from the hip.
+    ``feet`` (N, 2, 3): forward, up, outward from the hip. ``signs``: for figures whose hands have fingers.
     """
 
     x: Array
@@ -84,11 +102,12 @@ class Script:
     goals: Array
     lift: Array
     feet: Array
+    signs: Signs | None = None
 
 
 def solve(script: Script, body: Body) -> Array:
     """Joint positions (N, `Joint.COUNT`, 3) of a script."""
-    forward, right = _facing(script.yaw)
+    forward, right = facing(script.yaw)
     ground = _walk(script, body)
     lifted = _lifted(script, body, ground, forward, right)
     joints = np.zeros((len(script.x), Joint.COUNT, 3))
@@ -101,7 +120,7 @@ def solve(script: Script, body: Body) -> Array:
 
 def trunk_point(script: Script, body: Body, height: float, front: float, outward: float = 0.0) -> Array:
     """A point (N, 3) of the trunk, ``height`` above ground when upright; ``outward`` is to its right."""
-    forward, right = _facing(script.yaw)
+    forward, right = facing(script.yaw)
     hip = 0.53 * body.height
     along = np.maximum(height * body.height - hip, -0.2)
     point = np.stack([script.x, np.full_like(script.x, hip), script.z], axis=1)
@@ -111,7 +130,8 @@ def trunk_point(script: Script, body: Body, height: float, front: float, outward
     return shifted
 
 
-def _facing(yaw: Array) -> tuple[Array, Array]:
+def facing(yaw: Array) -> tuple[Array, Array]:
+    """Unit vectors (N, 3) to the front and to the right of somebody turned by ``yaw`` (N,)."""
     zero = np.zeros_like(yaw)
     forward = np.stack([np.cos(yaw), zero, np.sin(yaw)], axis=1)
     right = np.stack([-np.sin(yaw), zero, np.cos(yaw)], axis=1)
@@ -120,7 +140,7 @@ def _facing(yaw: Array) -> tuple[Array, Array]:
 
 def _homes(script: Script, body: Body) -> Array:
     """Where each foot would stand (N, 2, 2) in x and z."""
-    forward, right = _facing(script.yaw)
+    forward, right = facing(script.yaw)
     root = np.stack([script.x, script.z], axis=1)
     side = body.stance * right[:, [0, 2]]
     ahead = 0.025 * forward[:, [0, 2]]
@@ -211,9 +231,9 @@ def _legs(joints: Array, script: Script, body: Body, ankles: Array, forward: Arr
         knee, ankle = _two_bones(
             hip, ankles[:, side], body.thigh * body.height, body.shin * body.height, pole
         )
-        flexed = _unit(np.cross(right, _unit(ankle - knee)))
+        flexed = unit(np.cross(right, unit(ankle - knee)))
         off = np.clip((ankle[:, 1:2] - 0.05) / 0.12, 0.0, 1.0)
-        foot = _unit(forward * (1 - off) + flexed * off + 0.25 * sign * right)
+        foot = unit(forward * (1 - off) + flexed * off + 0.25 * sign * right)
         joints[:, Joint.HIP + side] = hip
         joints[:, Joint.KNEE + side] = knee
         joints[:, Joint.ANKLE + side] = ankle
@@ -223,21 +243,23 @@ def _legs(joints: Array, script: Script, body: Body, ankles: Array, forward: Arr
 def _trunk(joints: Array, script: Script, body: Body, forward: Array, right: Array) -> None:
     pelvis = joints[:, Joint.PELVIS]
     lean, side, nod = script.lean[:, None], script.side[:, None], script.nod[:, None]
-    up = _unit(np.cos(lean) * _UP + np.sin(lean) * forward + np.sin(side) * right)
+    up = unit(np.cos(lean) * _UP + np.sin(lean) * forward + np.sin(side) * right)
     length = body.trunk * body.height
     twist = script.twist[:, None]
     across = np.cos(twist) * right + np.sin(twist) * forward
     neck = pelvis + length * up
     tilt = 0.55 * lean + nod
-    look, _ = _facing(script.yaw + script.turn)
-    head_up = _unit(np.cos(tilt) * _UP + np.sin(tilt) * forward + 0.6 * np.sin(side) * right)
+    look, _ = facing(script.yaw + script.turn)
+    head_up = unit(np.cos(tilt) * _UP + np.sin(tilt) * forward + 0.6 * np.sin(side) * right)
     head = neck + 0.088 * head_up + 0.012 * look
     joints[:, Joint.NECK] = neck
     joints[:, Joint.HEAD] = head
-    joints[:, Joint.FACE] = head + 0.06 * _unit(look * np.cos(tilt) - np.sin(tilt) * _UP)
+    joints[:, Joint.FACE] = head + 0.06 * unit(look * np.cos(tilt) - np.sin(tilt) * _UP)
     joints[:, Joint.CROWN] = head + 0.06 * head_up
     for index, sign in ((0, 1.0), (1, -1.0)):
         joints[:, Joint.SHOULDER + index] = neck - 0.035 * up + sign * body.shoulder * across
+    if script.signs is not None:
+        joints[:, Joint.SHOULDER : Joint.SHOULDER + 2] += (script.signs.shoulders[:, None] * up)[:, None]
 
 
 def _arms(joints: Array, script: Script, body: Body, ground: Array, forward: Array, right: Array) -> None:
@@ -253,13 +275,16 @@ def _arms(joints: Array, script: Script, body: Body, ground: Array, forward: Arr
         offset[:, 0] += swing * (upper + fore)
         free = shoulder + offset[:, :1] * forward + offset[:, 1:2] * _UP + sign * offset[:, 2:] * right
         goal = script.goals[:, side]
-        goal = goal - 0.03 * _unit(goal - shoulder)
+        goal = goal - 0.03 * unit(goal - shoulder)
         target = free + script.reach[:, side, None] * (goal - free)
         pole = -0.45 * forward - 1.0 * _UP + 0.35 * sign * right
+        if script.signs is not None:
+            flare = script.signs.flare[:, side, None]
+            pole = (1 - flare) * pole + flare * (sign * right + 0.15 * _UP)
         elbow, wrist = _two_bones(shoulder, target, upper, fore, pole)
         joints[:, Joint.ELBOW + side] = elbow
         joints[:, Joint.WRIST + side] = wrist
-        joints[:, Joint.HAND + side] = wrist + 0.045 * _unit(wrist - elbow)
+        joints[:, Joint.HAND + side] = wrist + 0.045 * unit(wrist - elbow)
 
 
 def _two_bones(root: Array, target: Array, first: float, second: float, pole: Array) -> tuple[Array, Array]:
@@ -270,10 +295,11 @@ def _two_bones(root: Array, target: Array, first: float, second: float, pole: Ar
     along = gap / np.maximum(distance, 1e-6)
     base = (first**2 - second**2 + reach**2) / (2 * reach)
     rise = np.sqrt(np.maximum(first**2 - base**2, 0.0))
-    bend = _unit(pole - np.sum(pole * along, axis=1, keepdims=True) * along)
+    bend = unit(pole - np.sum(pole * along, axis=1, keepdims=True) * along)
     return root + base * along + rise * bend, root + reach * along
 
 
-def _unit(vectors: Array) -> Array:
+def unit(vectors: Array) -> Array:
+    """Vectors (..., 3) of length 1."""
     result: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
     return result

@@ -35,6 +35,7 @@ __all__ = [
 class Clip:
     """One labelled clip: a file, or a rendered one (``path`` None) drawn from ``seed``.
 
+    ``drawn``: the set of `a3d_edge.demo.rendered.SETS` that a rendered one's label is of.
     ``start`` and ``end``: the seconds of the file that it is; None where the file begins and ends. ``split``:
     ``train``, ``val``, ``test`` or nothing. ``where``: how messages call the place that listed it.
     """
@@ -48,6 +49,7 @@ class Clip:
     end: float | None = None
     split: str = ""
     where: str = field(default="", compare=False)
+    drawn: str = "interactions"
 
     @property
     def part(self) -> str:
@@ -217,9 +219,16 @@ def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
 
 
 def rendered_clips(labels: Sequence[str], each: int, first_seed: int = 1000) -> list[Clip]:
-    """``each`` rendered clips of every label that can be drawn, of consecutive seeds."""
-    from a3d_edge.demo.rendered import CLASSES
+    """``each`` rendered clips of every label that can be drawn, of consecutive seeds.
 
+    All are of the one set that the ``labels`` mean (`set_of`): its figures act ``none`` too.
+    """
+    from a3d_edge.demo.rendered import drawn_of, set_of
+
+    known, drawn = drawn_of(labels), set_of(labels)
     return [
-        Clip(label, None, seed=first_seed + i) for label in labels if label in CLASSES for i in range(each)
+        Clip(label, None, seed=first_seed + i, drawn=drawn)
+        for label in labels
+        if label in known
+        for i in range(each)
     ]

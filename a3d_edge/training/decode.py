@@ -39,7 +39,11 @@ __all__ = [
     "warn_of_unreadable",
 ]
 
-RENDERED_SIZES = ((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108))
+RENDERED_SIZES = {
+    "interactions": ((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108)),
+    "gestures": ((320, 240), (320, 240), (426, 240), (240, 240), (384, 216), (216, 240)),
+}
+"""Widths and heights of rendered clips: a hand 6 m away takes more pixels than a push."""
 
 _DECODING = "as run, packed"
 """Names what `decode` does; another name when it changes, so that no older cache is read."""
@@ -162,11 +166,9 @@ def _read(path: Path) -> Iterator[Frame]:
         video.close()
 
 
-def _shrink(image: Image, short_side: int | None) -> Image:
-    """Scaled to a short side, if it is longer; as it is without one."""
+def _shrink(image: Image, short_side: int) -> Image:
+    """Scaled to a short side, if it is longer."""
     height, width = image.shape[:2]
-    if short_side is None:
-        return image
     scale = short_side / min(height, width)
     if scale >= 1:
         return image
@@ -253,8 +255,9 @@ class FrameCache:
         if found is None:
             self._make_folder()
             frames = _drawn(clip) if clip.path is None else _read(clip.path)
-            side = self.short_side if clip.path else None
-            found = self._store.write(key, ((_shrink(f.image, side), f.time_s, f.take) for f in frames))
+            found = self._store.write(
+                key, ((_shrink(f.image, self.short_side), f.time_s, f.take) for f in frames)
+            )
             self._warn_if_large(clip, found.pictures.bytes)
         return DecodedClip(found.pictures, found.times, found.takes)
 
@@ -286,7 +289,8 @@ class FrameCache:
 
     def _key(self, clip: Clip) -> str:
         if clip.path is None:
-            name = f"rendered:{clip.label}:{clip.seed}:{_renderer_version()}:{_DECODING}"
+            drawn = f"rendered:{clip.drawn}:{clip.label}:{clip.seed}:{_renderer_version()}"
+            name = f"{drawn}:{self.short_side}:{_DECODING}"
         else:
             try:
                 status = clip.path.stat()
@@ -303,10 +307,13 @@ def _drawn(clip: Clip) -> Iterator[Frame]:
     from a3d_edge.demo.rendered import render_clip
 
     rng = np.random.default_rng([clip.seed, 77])
-    width, height = RENDERED_SIZES[rng.integers(len(RENDERED_SIZES))]
+    sizes = RENDERED_SIZES[clip.drawn]
+    width, height = sizes[rng.integers(len(sizes))]
     rate, seconds = float(rng.choice([20.0, 25.0, 30.0])), rng.uniform(2.4, 4.2)
     count = round(seconds * rate)
-    images = render_clip(clip.label, clip.seed, frames=count, width=width, height=height, rate=rate)
+    images = render_clip(
+        clip.label, clip.seed, frames=count, width=width, height=height, rate=rate, of=clip.drawn
+    )
     return (Frame(place, place / rate, image, 0.0) for place, image in enumerate(images))
 
 

@@ -1,7 +1,7 @@
 """What a source of frames is, and the one that a word from the command line means.
 
 0, 1, /dev/video0        a camera
-demo                     two drawn figures
+demo                     drawn figures that act the classes of a bundle
 a folder                 its pictures, in natural order
 a file, file:///…        a video
 rtsp://…, http://…       a network camera; or a recording, if it says how long it is: read like a file
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,20 +37,21 @@ def open_source(
     *,
     realtime: bool = False,
     image_rate: float = 30.0,
+    classes: Sequence[str] = (),
     clock: Clock = time.monotonic,
     sleep: Sleep | None = None,
 ) -> Source:
     """Open what ``spec`` names (see the module). ``realtime`` paces a file or folder like a camera.
 
-    ``image_rate``: pictures a second of a folder. Raises `SourceError` when it cannot be opened or holds no
-    picture, `UsageError` for an impossible rate.
+    ``image_rate``: pictures a second of a folder. ``classes``: what the demo's figures act, if they can.
+    Raises `SourceError` when it cannot be opened or holds no picture, `UsageError` for an impossible rate.
     """
     word = str(spec).strip()
     camera = _CAMERA.fullmatch(word)
     if camera is not None:
         return LiveSource(f"camera {camera[1]}", partial(Capture, int(camera[1])), clock, sleep)
     if word == "demo":
-        return _demo(clock, sleep)
+        return _demo(classes, clock, sleep)
     if _URL.match(word) and not word.lower().startswith("file://"):
         source = _stream(word, clock, sleep)
     else:
@@ -57,10 +59,10 @@ def open_source(
     return Paced(source, clock, sleep) if realtime and not source.live else source
 
 
-def _demo(clock: Clock, sleep: Sleep | None) -> Source:
+def _demo(classes: Sequence[str], clock: Clock, sleep: Sleep | None) -> Source:
     from a3d_edge.demo.rendered import RenderedStream
 
-    return Demo(RenderedStream(), clock=clock, sleep=sleep)
+    return Demo(RenderedStream(classes=classes), clock=clock, sleep=sleep)
 
 
 def _stream(url: str, clock: Clock, sleep: Sleep | None) -> Source:
