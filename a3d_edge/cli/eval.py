@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a3d_edge.cli.common import emit, require
+from a3d_edge.cli.common import BUILT_IN, emit, require
 from a3d_edge.cli.measuring import (
     CacheOption,
     CalibrationClipsOption,
@@ -29,7 +28,9 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint (.pth) or bundle directory.")],
+    checkpoint: Annotated[
+        str, typer.Argument(help=f"Checkpoint (.pth), or bundle: a folder, or {BUILT_IN}.")
+    ],
     data: DataOption,
     fold: FoldOption = None,
     calibration: CalibrationOption = None,

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from a3d_edge.bundles import as_path
 from a3d_edge.device.cores import available_threads
 from a3d_edge.errors import DataWarning, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
@@ -74,15 +75,15 @@ def train(
 
     ``recipe``: one of your own, or a name (`RECIPES`); ``changes`` are made to it. ``val``: clips to validate
     on, instead of a share of ``data``; what was best of them is in ``OUT.best.pth``, the figures in
-    ``OUT.metrics.csv``. ``init``: begin with the weights of this checkpoint or bundle, its architecture and
-    input, unless those are changed. ``resume``: go on with the run whose checkpoint is ``out``: the recipe is
-    that one's, and what is named here must agree with it. ``calibration_clips``: 0 for none. ``cache``: as in
-    `open_cache`. So many processes, ``workers``, prepare batches (0: a thread; None: as suits): a program
-    that asks for some must be importable, as `multiprocessing` says. ``on_step`` is told every step (default:
-    ``report`` is). Ctrl-C saves, ``resume`` continues. Under torchrun the processes share each batch; the
-    first one writes. Clips that cannot be read are left out, and named in a `DataWarning`. Raises
-    `UsageError` before any work for what cannot be meant, `SourceError` when no clip can be read,
-    `ResourceError` when the disk is full.
+    ``OUT.metrics.csv``. ``init``: begin with the weights of this checkpoint or bundle (its folder, or a
+    built-in one's name), its architecture and input, unless those are changed. ``resume``: go on with the run
+    whose checkpoint is ``out``: the recipe is that one's, and what is named here must agree with it.
+    ``calibration_clips``: 0 for none. ``cache``: as in `open_cache`. So many processes, ``workers``, prepare
+    batches (0: a thread; None: as suits): a program that asks for some must be importable, as
+    `multiprocessing` says. ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves, ``resume``
+    continues. Under torchrun the processes share each batch; the first one writes. Clips that cannot be read
+    are left out, and named in a `DataWarning`. Raises `UsageError` before any work for what cannot be meant,
+    `SourceError` when no clip can be read, `ResourceError` when the disk is full.
     """
     out, changes = Path(out), changes or {}
     _claim(out, [*paths_of(data), *paths_of(val or ())], init, resume=resume, overwrite=overwrite)
@@ -165,7 +166,7 @@ def _claim(
         raise UsageError(f"`resume` and `{other}` exclude each other: a run that goes on has its weights")
     if resume and not out.exists():
         raise UsageError(f"`resume`: there is no {out} to go on with; leave `resume` out to begin")
-    inputs = [*read, None if init is None else Path(init)]
+    inputs = [*read, None if init is None else as_path(init)]
     instead = "`resume` to go on with it, "
     claim(out, inputs=inputs, overwrite=overwrite or resume, instead=instead)
     for beside in (best_of(out), metrics_of(out)):
