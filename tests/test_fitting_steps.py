@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures_bundle import Here
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
@@ -161,3 +163,36 @@ def test_lists_that_cannot_be_read_leave_nothing(fitted: Callable[..., Fitted], 
     with pytest.raises(SourceError, match="cannot read the list of clips"):
         fitted([tmp_path / "none.csv"])
     assert not (tmp_path / "bundle.fit").exists()
+
+
+@pytest.mark.parametrize("moment", ["training", "measuring"])
+def test_ctrl_c_says_that_the_same_command_goes_on(
+    here: Here, tmp_path: Path, clip_list: Path, frame_cache: Any, monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:  # fmt: skip
+    """A real SIGINT, in a step of the training or while configurations are measured: nothing of --resume,
+    which `fit` does not have."""
+    from a3d_edge.cli.train_log import TrainLog
+    from a3d_edge.fitting import steps
+
+    monkeypatch.setitem(ARCHITECTURES, "slow_small", TINY)
+    place, name = {"training": (TrainLog, "__call__"), "measuring": (steps, "evaluate")}[moment]
+    real = getattr(place, name)
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return real(*given, **named)
+
+    command = ("fit", clip_list, "--out", tmp_path / "bundle", "--epochs", 1, "--cache", frame_cache.folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, interrupted)
+        code, out, err = here(*command)
+    assert (code, out) == (130, "")
+    work = tmp_path / "bundle.fit"
+    kept = {"training": f"{work}/net.pth is saved after step 1", "measuring": f"{work} keeps what is done"}
+    assert f"{kept[moment]}; the same command goes on\n" in err
+    assert "resume" not in err
+    assert err.endswith("interrupted\n")
+    code, out, err = here(*command)
+    assert code == 0, err
+    assert Bundle.load(tmp_path / "bundle").configurations

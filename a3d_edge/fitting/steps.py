@@ -7,14 +7,15 @@ clips ─ check ─ split ─ train ─ measure candidates ─ select ─ export
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
-from a3d_edge.errors import UsageError
+from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.exporters import Exporting, export_bundle
 from a3d_edge.exporters.parity import ParityError
 from a3d_edge.exporters.write_bundle import in_precisions
@@ -42,6 +43,8 @@ VIEWS = 4
 """Windows a clip that accuracy is measured on."""
 CALIBRATION_CLIPS = 160
 """As `train` calibrates on: what is exported has the statistics that were measured."""
+AGAIN = "the same command"
+"""What goes on after Ctrl-C: there is nothing to add to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,10 @@ def fit(
     training, held = _split(listed, validation, share, note)
     run = _Run(work, recipe, changes or {}, training, held, every_row, device, cache, report, note)
     run.train(on_step)
-    found = run.measured()
-    run.export(run.selected(found))
-    run.report(found)
+    with _advice(work, note):
+        found = run.measured()
+        run.export(run.selected(found))
+        run.report(found)
     return Fitted(work.out, work.page, Bundle.load(work.out).table)
 
 
@@ -122,6 +126,16 @@ class _Work:
     @property
     def page(self) -> Path:
         return self.state.folder / "report.html"
+
+
+@contextmanager
+def _advice(work: _Work, note: Note) -> Iterator[None]:
+    """After Ctrl-C, or for want of something, that nothing is lost; in training `train` says it."""
+    try:
+        yield
+    except (KeyboardInterrupt, ResourceError):
+        note(f"{work.state.folder} keeps what is done; {AGAIN} goes on")
+        raise
 
 
 def _checked(data: Data, state: State, cache: str | Path | None, report: Report, note: Note) -> list[Clip]:
@@ -193,7 +207,7 @@ class _Run:
             train(
                 self.training, path, self.recipe, changes=self.changes, val=self.held, resume=begun,
                 overwrite=not begun, device=self.device, cache=self.cache, report=self.tell,
-                on_step=on_step, note=self.note,
+                on_step=on_step, note=self.note, again=AGAIN,
             )  # fmt: skip
             return {}
 

@@ -70,6 +70,7 @@ def train(
     report: Report = unseen,
     on_step: Callable[[StepReport], None] | None = None,
     note: Note = unheard,
+    again: str = "the same command with `resume`",
 ) -> Checkpoint:
     """Train a network as ``recipe`` says, calibrate the candidates of its range, write it to ``out``.
 
@@ -80,10 +81,10 @@ def train(
     whose checkpoint is ``out``: the recipe is that one's, and what is named here must agree with it.
     ``calibration_clips``: 0 for none. ``cache``: as in `open_cache`. So many processes, ``workers``, prepare
     batches (0: a thread; None: as suits): a program that asks for some must be importable, as
-    `multiprocessing` says. ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves, ``resume``
-    continues. Under torchrun the processes share each batch; the first one writes. Clips that cannot be read
-    are left out, and named in a `DataWarning`. Raises `UsageError` before any work for what cannot be meant,
-    `SourceError` when no clip can be read, `ResourceError` when the disk is full.
+    `multiprocessing` says. ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves, and notes
+    that ``again`` goes on. Under torchrun the processes share each batch; the first one writes. Clips that
+    cannot be read are left out, named in a `DataWarning`. Raises `UsageError` before any work for what cannot
+    be meant, `SourceError` when no clip can be read, `ResourceError` when the disk is full.
     """
     out, changes = Path(out), changes or {}
     _claim(out, [*paths_of(data), *paths_of(val or ())], init, resume=resume, overwrite=overwrite)
@@ -93,11 +94,9 @@ def train(
     device = str(device_of(device, share))
     checkpoint, given, sides = _begun(data, out, recipe, changes, val, init, resume, device, note)
     if given.batch % share.size:
-        raise UsageError(
-            f"`batch` {given.batch} cannot be shared among {share.size} processes; name a multiple"
-        )
+        raise UsageError(f"`batch` {given.batch} is no multiple of the {share.size} processes; name one")
     frames, finished = frame_cache(checkpoint, cache), resume and checkpoint.resume is None
-    with _advice(checkpoint, out, note):
+    with _advice(checkpoint, out, again, note):
         with joined(share, device):
             there, held = _read(checkpoint, sides, share, frames, report)
             if not finished:
@@ -277,7 +276,7 @@ def _calibrate(
 
 
 @contextmanager
-def _advice(checkpoint: Checkpoint, out: Path, note: Note) -> Iterator[None]:
+def _advice(checkpoint: Checkpoint, out: Path, again: str, note: Note) -> Iterator[None]:
     """After Ctrl-C, or for want of something, what was saved and how to go on."""
     before = checkpoint.resume
     try:
@@ -285,9 +284,9 @@ def _advice(checkpoint: Checkpoint, out: Path, note: Note) -> Iterator[None]:
     except (KeyboardInterrupt, ResourceError):
         state = checkpoint.resume
         if state is not None and state is not before:
-            note(f"{out} is saved after step {state['step']}; the same command with `resume` goes on")
+            note(f"{out} is saved after step {state['step']}; {again} goes on")
         elif "steps" in checkpoint.origin:
-            note(f"{out} is trained, but not calibrated; the same command with `resume` does that")
+            note(f"{out} is trained, but not calibrated; {again} does that")
         raise
 
 
