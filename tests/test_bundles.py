@@ -147,7 +147,7 @@ def test_training_and_measuring_take_names(two: Path, here: Here, clip: Path) ->
 def test_help_lists_the_names(here: Here) -> None:
     """Those that are installed, and which one runs unasked."""
     assert f"({names()})" in BUILT_IN
-    for command in ("run", "info", "verify", "bench", "eval", "explain", "train"):
+    for command in ("run", "info", "verify", "bench", "eval", "explain", "train", "fit"):
         _, out, _ = here(command, "--help")
         assert BUILT_IN in " ".join(out.split()), command
     assert BUNDLE_HELP.endswith(f"{DEFAULT} if not given.")

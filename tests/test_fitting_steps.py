@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_bundle import Here
+from fixtures_bundle import Here, copy_of
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
 from a3d_edge.bundle import Bundle  # noqa: E402
-from a3d_edge.errors import SourceError, UsageError  # noqa: E402
+from a3d_edge.errors import CheckpointError, SourceError, UsageError  # noqa: E402
 from a3d_edge.fitting import Fitted, fit  # noqa: E402
 from a3d_edge.models.registry import ARCHITECTURES  # noqa: E402
 from a3d_edge.models.slow import SlowDescription  # noqa: E402
@@ -92,6 +92,53 @@ def test_it_goes_on_after_ctrl_c(fitted: Callable[..., Fitted], tmp_path: Path) 
     fitted(on_step=lambda step: steps.append(step.step), **changes)
     assert steps[0] == 4
     assert (tmp_path / "bundle/manifest.json").exists()
+
+
+def test_it_can_begin_with_a_bundle(
+    fitted: Callable[..., Fitted], bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training is told once, and goes on without it; with none it begins anew."""
+    from a3d_edge.fitting import steps as module
+
+    steps: list[int] = []
+    begun: list[object] = []
+    real = module.train
+
+    def train(*given: Any, **named: Any) -> object:
+        begun.append(named["init"])
+        return real(*given, **named)
+
+    monkeypatch.setattr(module, "train", train)
+
+    def stop(step: Any) -> None:
+        if step.step == 3:
+            raise KeyboardInterrupt
+
+    changes = {**CHANGES, "epochs": 3, "arch": "slow_small"}
+    with pytest.raises(KeyboardInterrupt):
+        fitted(init=bundle_folder, on_step=stop, changes=changes)
+    fitted(init=bundle_folder, on_step=lambda step: steps.append(step.step), changes=changes)
+    assert steps[0] == 4
+    steps.clear()
+    fitted(init=bundle_folder, on_step=lambda step: steps.append(step.step), changes=changes)
+    assert steps == []
+    assert begun == [bundle_folder, None]
+    fitted(on_step=lambda step: steps.append(step.step), changes=changes)
+    assert steps[0] == 1
+
+
+def test_what_it_cannot_begin_with_is_refused_before_any_work(
+    fitted: Callable[..., Fitted], tmp_path: Path, bundle_folder: Path
+) -> None:
+    """What is neither checkpoint nor bundle, and the folder that the new bundle would replace."""
+    with pytest.raises(
+        CheckpointError, match=r"`init` nothing: .* or a built-in bundle \(.*interactions.*\)"
+    ):
+        fitted(init="nothing")
+    copy_of(bundle_folder, tmp_path / "bundle")
+    with pytest.raises(UsageError, match=r"bundle: is .*bundle, which is read; name another"):
+        fitted(init=tmp_path / "bundle", overwrite=True)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bundle"]
 
 
 def test_the_whole_range_can_be_measured(fitted: Callable[..., Fitted], tmp_path: Path) -> None:

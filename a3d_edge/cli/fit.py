@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from a3d_edge.cli.common import OverwriteOption, emit, progress, require
+from a3d_edge.cli.common import BUILT_IN, OverwriteOption, emit, progress, require
 from a3d_edge.cli.notices import say
 from a3d_edge.cli.train_log import TrainLog
 
@@ -30,6 +30,12 @@ def fit(
         str, typer.Option("--recipe", help="auto, small or kinetics; see 'a3d-edge train --help'.")
     ] = "auto",
     arch: Annotated[str | None, typer.Option("--arch", help="Architecture (default: the recipe's).")] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init", help=f"Begin with the weights of this checkpoint, or bundle: a folder, or {BUILT_IN}."
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", help="Epochs (default: the recipe's).", min=1)
     ] = None,
@@ -53,8 +59,8 @@ def fit(
     changes = {name: value for name, value in named.items() if value is not None}
     with progress() as report:
         done = fit_clips(
-            data, out, recipe, changes=changes, validation=val or [], share=share, every_row=every_row,
-            device=device, cache=cache, overwrite=overwrite, report=report,
+            data, out, recipe, changes=changes, validation=val or [], share=share, init=init,
+            every_row=every_row, device=device, cache=cache, overwrite=overwrite, report=report,
             on_step=TrainLog(report, json_lines), note=say,
         )  # fmt: skip
     rows = done.table.rows
