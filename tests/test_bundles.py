@@ -144,6 +144,18 @@ def test_training_and_measuring_take_names(two: Path, here: Here, clip: Path) ->
     assert f"or a built-in bundle ({DEFAULT}, waving)" in err
 
 
+@pytest.mark.torch
+def test_what_ships_can_be_begun_with() -> None:
+    """Its cheapest row is of int8, which PyTorch does not compute: one of fp32 proves the network."""
+    pytest.importorskip("torch")
+    from a3d_edge.training.begin import initial
+
+    shipped = Bundle.default()
+    assert shipped.configurations[0].precision == "int8"
+    begun = initial(DEFAULT)
+    assert (begun.classes, begun.description.sampling) == (shipped.classes, shipped.sampling)
+
+
 def test_help_lists_the_names(here: Here) -> None:
     """Those that are installed, and which one runs unasked."""
     assert f"({names()})" in BUILT_IN

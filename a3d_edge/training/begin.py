@@ -32,7 +32,8 @@ def initial(init: str | Path) -> Checkpoint:
         return load(path)
     if path.is_dir():
         bundle = Bundle.load(path)
-        return checkpoint_of(bundle, [bundle.table.rows[0].configuration])
+        exact = [one for one in bundle.configurations if one.precision == "fp32"]
+        return checkpoint_of(bundle, exact[:1])
     raise CheckpointError(
         f"`init` {init}: no such checkpoint or bundle; name a .pth file, a bundle's folder, or a built-in "
         f"bundle ({names()})"
