@@ -15,13 +15,13 @@ w0.50.volume.onnx    the clip stage once more, with three-dimensional convolutio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.bundles import DEFAULT, as_path, folder_of, names
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.network_files import NetworkFiles, TensorBlock
 from a3d_edge.errors import BundleError, UsageError
@@ -65,7 +65,9 @@ class Bundle:
         """Read a bundle and verify every byte of it. Raises `BundleError` that names the file and key."""
         folder = Path(path)
         if not folder.is_dir():
-            raise BundleError(f"{folder}: no such bundle directory; 'a3d-edge export' writes one")
+            raise BundleError(
+                f"{folder}: no such bundle directory; 'a3d-edge export' writes one, built in are {names()}"
+            )
         manifest = read_manifest(folder / MANIFEST)
         verify_files(folder, manifest)
         table = ConfigurationBudgetTable.load(folder / TABLE)
@@ -77,9 +79,25 @@ class Bundle:
         return cls(folder, manifest, table)
 
     @classmethod
+    def find(cls, what: str | Path) -> Bundle:
+        """The bundle in a folder, or a built-in one by its name (see `a3d_edge.bundles.as_path`).
+
+        Raises `BundleError`.
+        """
+        return cls.load(as_path(what))
+
+    @classmethod
+    def named(cls, name: str) -> Bundle:
+        """A bundle that ships with the package: ``interactions``, seven two-person actions, and its like.
+
+        Raises `BundleError` that lists the names.
+        """
+        return cls.load(folder_of(name))
+
+    @classmethod
     def default(cls) -> Bundle:
-        """The bundle that ships with the package: seven two-person actions. Raises `BundleError`."""
-        return cls.load(Path(str(files("a3d_edge.default_bundle"))))
+        """The built-in bundle that runs where none is named. Raises `BundleError`."""
+        return cls.named(DEFAULT)
 
     @property
     def classes(self) -> tuple[str, ...]:

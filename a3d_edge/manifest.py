@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from a3d_edge.bundles import MANIFEST as MANIFEST
 from a3d_edge.configuration import Configuration, format_width
 from a3d_edge.engine.network_files import TensorEntry
 from a3d_edge.errors import A3DEdgeError, BundleError
@@ -36,7 +37,7 @@ __all__ = [
     "width_key",
 ]
 
-MANIFEST, TABLE, WEIGHTS, STATISTICS = "manifest.json", "table.json", "weights.bin", "statistics.bin"
+TABLE, WEIGHTS, STATISTICS = "table.json", "weights.bin", "statistics.bin"
 INT8_WEIGHTS, SCALES = "weights_int8.bin", "scales.bin"
 SCHEMA_VERSION = 1
 MEAN, VARIANCE = "running_mean", "running_var"  # of a batch norm, as its tensors are called in the graphs

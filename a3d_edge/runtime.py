@@ -243,12 +243,13 @@ def stream(
 ) -> Generator[Prediction, None, None]:
     """Predictions of a source as they are made: ``for prediction in stream("clip.mp4", budget="80ms")``.
 
-    ``bundle``: a `Bundle` or its folder, the built-in one if not given. ``options``: those of `Runtime`.
-    Nothing is opened before the first is asked for; leaving the loop closes everything. Raises as `Runtime`.
+    ``bundle``: a `Bundle`, its folder, or a built-in one's name; the default one if not given. ``options``:
+    those of `Runtime`. Nothing is opened before the first is asked for; leaving the loop closes everything.
+    Raises as `Runtime`.
     """
     if bundle is None:
         bundle = Bundle.default()
     elif not isinstance(bundle, Bundle):
-        bundle = Bundle.load(bundle)
+        bundle = Bundle.find(bundle)
     with Runtime(bundle, source, **options) as runtime:
         yield from runtime

@@ -1,10 +1,10 @@
-"""Train, test by 4-fold cross-validation, and export the default bundle. Resumable: what is finished is kept.
+"""Train, test by 4-fold cross-validation, and export the bundle interactions. What is finished is kept.
 
     python benchmarks/default_bundle.py --data ../shared/data/ut_interaction --work runs [--stage NAME]
 
 Stages, in order: fold0 … fold3 (train without the fold, test on it), final (train on everything), report
 (table, figure and numbers in docs/results), int8 (every fold's bundle in both precisions, on its held-out
-clips: the int8 rows of the table), export (a3d_edge/default_bundle, both precisions).
+clips: the int8 rows of the table), export (a3d_edge/bundles/interactions, both precisions).
 Every stage prints the commands it runs; they are those of the installed `a3d-edge`.
 """
 
@@ -144,7 +144,7 @@ class Stage:
         """Into the work folder first; then its files replace those of the package."""
         new = self.work / "default_bundle"
         self.export_to("final", new)
-        package = ROOT / "a3d_edge" / "default_bundle"
+        package = ROOT / "a3d_edge" / "bundles" / "interactions"
         for old in package.glob("*.*"):
             if old.suffix in {".json", ".onnx", ".bin"}:
                 old.unlink()

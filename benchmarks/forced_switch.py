@@ -1,6 +1,6 @@
 """Switch the configuration before every window of a 1,000-frame file, and hold it against pinned runs.
 
-    python benchmarks/forced_switch.py [--bundle DIR] [--frames 1000]
+    python benchmarks/forced_switch.py [--bundle DIR|NAME] [--frames 1000]
 
 Prints frames captured, windows against those of a pinned run, switches, and the largest difference of any
 score from the pinned run of the same configuration on the same frames.
@@ -25,10 +25,10 @@ from a3d_edge.cli import app
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--bundle")
     parser.add_argument("--frames", type=int, default=1000)
     arguments = parser.parse_args()
-    bundle = Bundle.default() if arguments.bundle is None else Bundle.load(arguments.bundle)
+    bundle = Bundle.default() if arguments.bundle is None else Bundle.find(arguments.bundle)
     with tempfile.TemporaryDirectory() as folder:
         clip = str(write_video(Path(folder) / "clip.mp4", islice(scenes(100), arguments.frames)))
         pinned = {}

@@ -1,6 +1,6 @@
 """Memory with the whole table available, against what a user would load instead.
 
-    python benchmarks/memory.py [--bundle DIR] [--plain FILE] [--configuration w1.00-s224-t8]
+    python benchmarks/memory.py [--bundle DIR|NAME] [--plain FILE] [--configuration w1.00-s224-t8]
                                 [--seconds 24] [--rows N]
 
 Each side is a process of its own, watched every 2 ms, that loads what it needs and predicts:
@@ -48,7 +48,7 @@ FEWEST = 3
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--bundle")
     parser.add_argument("--plain", type=Path)
     parser.add_argument("--configuration", default="w1.00-s224-t8")
     parser.add_argument("--seconds", type=float, default=24.0)
@@ -142,7 +142,7 @@ def export(arguments: argparse.Namespace) -> None:
     configuration = Configuration.parse(arguments.configuration)
     if configuration.width != 1.0:
         raise SystemExit("the plain export here is of full-width configurations")
-    bundle = Bundle.load(arguments.bundle)
+    bundle = Bundle.find(arguments.bundle)
     model = describe(bundle.manifest.architecture, len(bundle.classes)).build().eval()
     clip = torch.zeros(1, 3, configuration.frames, configuration.size, configuration.size)
     torch.onnx.export(model, (clip,), str(arguments.plain), dynamo=True, optimize=True)
@@ -168,7 +168,7 @@ def every(arguments: argparse.Namespace) -> None:
     from a3d_edge.bundle import Bundle
     from a3d_edge.configuration import Configuration
 
-    bundle = Bundle.load(arguments.bundle)
+    bundle = Bundle.find(arguments.bundle)
     precision = Configuration.parse(arguments.configuration).precision
     rows = [one for one in bundle.configurations if one.precision == precision]
     networks = {str(configuration): bundle.open(configuration) for configuration in rows}
@@ -207,7 +207,7 @@ def _run(arguments: argparse.Namespace, memory: int | None, cached: bool = True)
     from a3d_edge.runtime import Runtime
     from a3d_edge.video.source import open_source
 
-    bundle, last = Bundle.load(arguments.bundle), Configuration.parse(arguments.configuration)
+    bundle, last = Bundle.find(arguments.bundle), Configuration.parse(arguments.configuration)
     same = [one for one in bundle.configurations if one.precision == last.precision]
     others = [configuration for configuration in same if configuration != last]
     order = [*others[:: max(1, len(others) // arguments.rows)][: arguments.rows], last]

@@ -1,6 +1,6 @@
 """Everything that is not the network: what it takes per prediction, and the CPU between paced predictions.
 
-    python benchmarks/overhead.py [--bundle DIR] [--configuration w0.50-s128-t2] [--seconds 20] [--hop N]
+    python benchmarks/overhead.py [--bundle DIR|NAME] [--configuration w0.50-s128-t2] [--seconds 20] [--hop N]
 
 A 640×480 video that is written here is played at its own speed through the loop of ``a3d-edge run --json``
 (the lines go nowhere). The controller decides in full, and its answer is then replaced by the configuration.
@@ -181,7 +181,7 @@ def watched(watch: Stopwatch, processor: Processor) -> Iterator[None]:
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--bundle")
     parser.add_argument("--configuration", default="w0.50-s128-t2")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--hop", type=int)
@@ -192,7 +192,7 @@ def main() -> None:
             from memory import random_bundle
 
             random_bundle(Path(folder) / "bundle", [configuration])
-        bundle = Bundle.load(arguments.bundle or Path(folder) / "bundle")
+        bundle = Bundle.find(arguments.bundle or Path(folder) / "bundle")
         video = camera_video(Path(folder) / "video.mp4", arguments.seconds)
         measure(bundle, configuration, video, arguments.hop or bundle.sampling.stride)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from a3d_edge.models.registry import describe  # noqa: E402
 from a3d_edge.training.clips import list_clips  # noqa: E402
 from a3d_edge.training.evaluation import evaluate  # noqa: E402
 from a3d_edge.training.inputs import frame_cache, window_set  # noqa: E402
+from a3d_edge.training.reliability import wilson_interval  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,8 @@ def test_the_protocol_follows_the_views(
     for configuration, scores in expected.items():
         event = found[str(configuration)]
         assert (event["views"], event["protocol"], event["clips"]) == (views, protocol, 12)
+        right = round(12 * scores.accuracy)
+        assert event["accuracy_interval"] == pytest.approx(wilson_interval(right, 12), abs=1e-6)
         assert (event["top1"], event["top5"]) == (
             scores.accuracy,
             1.0,
@@ -86,7 +90,9 @@ def test_without_a_terminal_progress_is_a_line_a_tenth(here: Here, command: tupl
     """On stderr, with the time that is left; the last says that all are done."""
     code, out, err = here(*command)
     assert code == 0
-    assert out.splitlines()[0].startswith(f"{CONFIGURATIONS[1]!s:20} top-1 ")
+    first = out.splitlines()[0]
+    share = r"\d+\.\d%"
+    assert re.match(rf"{CONFIGURATIONS[1]!s:20} top-1 +{share} \({share} to {share}\)  top-5 ", first)
     assert out.splitlines()[0].endswith("12 clips, 4 views (runtime)")
     lines = err.splitlines()
     tenths = (2, 3, 4, 5, 6, 8, 9, 10, 11, 12)  # of 12 clips: 1 is not yet one, 7 no further one

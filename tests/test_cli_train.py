@@ -175,7 +175,10 @@ def test_a_bundle_can_be_begun_with(begin: Begin, bundle_folder: Path, tmp_path:
     assert new.description.sampling == bundle.sampling
     code, _, err = begin("--init", "nothing", "--overwrite")
     assert (code, err.count("\n")) == (4, 1)
-    assert "--init nothing: no such checkpoint or bundle; name a .pth file or a bundle's folder" in err
+    assert (
+        "--init nothing: no such checkpoint or bundle; name a .pth file, a bundle's folder, or a built-in"
+        in err
+    )
 
 
 # What is asked before the work

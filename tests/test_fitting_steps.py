@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures_bundle import Here, copy_of
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
 from a3d_edge.bundle import Bundle  # noqa: E402
-from a3d_edge.errors import SourceError, UsageError  # noqa: E402
+from a3d_edge.errors import CheckpointError, SourceError, UsageError  # noqa: E402
 from a3d_edge.fitting import Fitted, fit  # noqa: E402
 from a3d_edge.models.registry import ARCHITECTURES  # noqa: E402
 from a3d_edge.models.slow import SlowDescription  # noqa: E402
@@ -92,6 +94,53 @@ def test_it_goes_on_after_ctrl_c(fitted: Callable[..., Fitted], tmp_path: Path) 
     assert (tmp_path / "bundle/manifest.json").exists()
 
 
+def test_it_can_begin_with_a_bundle(
+    fitted: Callable[..., Fitted], bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training is told once, and goes on without it; with none it begins anew."""
+    from a3d_edge.fitting import steps as module
+
+    steps: list[int] = []
+    begun: list[object] = []
+    real = module.train
+
+    def train(*given: Any, **named: Any) -> object:
+        begun.append(named["init"])
+        return real(*given, **named)
+
+    monkeypatch.setattr(module, "train", train)
+
+    def stop(step: Any) -> None:
+        if step.step == 3:
+            raise KeyboardInterrupt
+
+    changes = {**CHANGES, "epochs": 3, "arch": "slow_small"}
+    with pytest.raises(KeyboardInterrupt):
+        fitted(init=bundle_folder, on_step=stop, changes=changes)
+    fitted(init=bundle_folder, on_step=lambda step: steps.append(step.step), changes=changes)
+    assert steps[0] == 4
+    steps.clear()
+    fitted(init=bundle_folder, on_step=lambda step: steps.append(step.step), changes=changes)
+    assert steps == []
+    assert begun == [bundle_folder, None]
+    fitted(on_step=lambda step: steps.append(step.step), changes=changes)
+    assert steps[0] == 1
+
+
+def test_what_it_cannot_begin_with_is_refused_before_any_work(
+    fitted: Callable[..., Fitted], tmp_path: Path, bundle_folder: Path
+) -> None:
+    """What is neither checkpoint nor bundle, and the folder that the new bundle would replace."""
+    with pytest.raises(
+        CheckpointError, match=r"`init` nothing: .* or a built-in bundle \(.*interactions.*\)"
+    ):
+        fitted(init="nothing")
+    copy_of(bundle_folder, tmp_path / "bundle")
+    with pytest.raises(UsageError, match=r"bundle: is .*bundle, which is read; name another"):
+        fitted(init=tmp_path / "bundle", overwrite=True)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bundle"]
+
+
 def test_the_whole_range_can_be_measured(fitted: Callable[..., Fitted], tmp_path: Path) -> None:
     """What training did not calibrate is calibrated for it."""
     fitted(every_row=True)
@@ -161,3 +210,36 @@ def test_lists_that_cannot_be_read_leave_nothing(fitted: Callable[..., Fitted], 
     with pytest.raises(SourceError, match="cannot read the list of clips"):
         fitted([tmp_path / "none.csv"])
     assert not (tmp_path / "bundle.fit").exists()
+
+
+@pytest.mark.parametrize("moment", ["training", "measuring"])
+def test_ctrl_c_says_that_the_same_command_goes_on(
+    here: Here, tmp_path: Path, clip_list: Path, frame_cache: Any, monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:  # fmt: skip
+    """A real SIGINT, in a step of the training or while configurations are measured: nothing of --resume,
+    which `fit` does not have."""
+    from a3d_edge.cli.train_log import TrainLog
+    from a3d_edge.fitting import steps
+
+    monkeypatch.setitem(ARCHITECTURES, "slow_small", TINY)
+    place, name = {"training": (TrainLog, "__call__"), "measuring": (steps, "evaluate")}[moment]
+    real = getattr(place, name)
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return real(*given, **named)
+
+    command = ("fit", clip_list, "--out", tmp_path / "bundle", "--epochs", 1, "--cache", frame_cache.folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, interrupted)
+        code, out, err = here(*command)
+    assert (code, out) == (130, "")
+    work = tmp_path / "bundle.fit"
+    kept = {"training": f"{work}/net.pth is saved after step 1", "measuring": f"{work} keeps what is done"}
+    assert f"{kept[moment]}; the same command goes on\n" in err
+    assert "resume" not in err
+    assert err.endswith("interrupted\n")
+    code, out, err = here(*command)
+    assert code == 0, err
+    assert Bundle.load(tmp_path / "bundle").configurations

@@ -79,7 +79,7 @@ def test_an_architecture_of_ones_own(bundle: Bundle) -> None:
 def test_a_description_of_a_family_that_is_not_there(tmp_path: Path, bundle: Bundle) -> None:
     """Says that the checkpoint is what is needed."""
     folder = copy_of(bundle.path, tmp_path / "bundle")
-    with pytest.raises(BundleError, match=r"family 'transformer' is not one of slow.*with `checkpoint`$"):
+    with pytest.raises(BundleError, match=r"family 'transformer' is not one of slow.*instead$"):
         checkpoint_of(reseal(folder, description={"family": "transformer"}))
 
 

@@ -19,7 +19,7 @@ RUNTIME = {"numpy", "onnxruntime", "opencv-python-headless", "av", "pydantic", "
 
 LAYOUT = """
 import importlib.util
-import a3d_edge, a3d_edge.exporters, a3d_edge.budget_tables, a3d_edge.default_bundle
+import a3d_edge, a3d_edge.exporters, a3d_edge.budget_tables, a3d_edge.bundles
 for name in ("exporters", "budget_tables", "tests", "examples"):
     assert importlib.util.find_spec(name) is None, name
 print(a3d_edge.__file__)
@@ -67,7 +67,7 @@ def test_every_module_is_in_it(names: list[str]) -> None:
         expected |= {
             f"a3d_edge/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / folder).rglob("*.py")
         }
-    assert {"a3d_edge/exporters/write_bundle.py", "a3d_edge/default_bundle/__init__.py"} <= expected
+    assert {"a3d_edge/exporters/write_bundle.py", "a3d_edge/bundles/__init__.py"} <= expected
     assert expected - set(names) == set()
     assert {name for name in names if name.endswith(".py")} - expected == set()
 
@@ -79,8 +79,8 @@ def test_data_files_are_in_it(names: list[str]) -> None:
     data = {".json", ".onnx", ".bin"}
     expected = {
         f"a3d_edge/{path.relative_to(base).as_posix()}"
-        for base, folder in ((ROOT / "a3d_edge", "default_bundle"), (ROOT, "budget_tables"))
-        for path in (base / folder).iterdir()
+        for base, folder in ((ROOT / "a3d_edge", "bundles"), (ROOT, "budget_tables"))
+        for path in (base / folder).rglob("*")
         if path.suffix in data
     }
     assert expected <= set(names)

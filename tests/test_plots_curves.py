@@ -132,6 +132,38 @@ def test_lines_have_the_colours_of_the_dimension_given_up() -> None:
     assert [list(line.get_ydata()) for line in segments] == [[60.0, 50.0], [50.0, 70.0]]
 
 
+def test_intervals_are_bars_where_they_are_known() -> None:
+    """At the joined points alone, from end to end, explained in the legend; elsewhere nothing is added."""
+    known = THREE.with_rows(
+        row.model_copy(update={"accuracy_interval": (0.5, 0.75)}) if row.gflops > 1 else row
+        for row in THREE.rows
+    )
+    plain, barred = (figure([curve("mine", of, pareto=False)], x_label="GFLOPs") for of in (THREE, known))
+    lines, more = ([line.get_xydata().tolist() for line in one.axes[0].lines] for one in (plain, barred))
+    assert [line for line in more if line not in lines] == [
+        [[cost, 50.0], [cost, 75.0]] for cost in (3.0, 6.0)
+    ]
+    assert [line for line in lines if line not in more] == []
+    words = [{text.get_text() for text in one.legends[0].get_texts()} for one in (plain, barred)]
+    assert words[1] - words[0] == {"95 % interval of confidence"}
+    grid = curve("mine", many(known.rows[1]), pareto=False)
+    assert grid.loose
+    drawn = figure([grid], x_label="GFLOPs").axes[0].lines
+    assert sum(line.get_linestyle() == "-" and line.get_marker() == "_" for line in drawn) == len(grid.joined)
+
+
+def many(row: Row) -> ConfigurationBudgetTable:
+    """A grid of rows like this one, each dearer than the last and, but for the first, no better."""
+    names = [f"w1.00-s{size}-t2" for size in range(100, 120)]
+    return ConfigurationBudgetTable(
+        architecture="tiny",
+        rows=tuple(
+            row.model_copy(update={"configuration": Configuration.parse(name), "gflops": float(cost)})
+            for cost, name in enumerate(names, start=1)
+        ),
+    )
+
+
 def test_tables_have_markers_of_their_own_and_a_legend() -> None:
     """Names above, the colour key below; a dollar sign in a name is no formula."""
     curves = [curve(name, THREE, pareto=False) for name in ("a $x$ $b", "other")]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from a3d_edge.errors import A3DEdgeError, UsageError
+from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
@@ -224,6 +224,26 @@ def test_another_run_s_checkpoint_is_not_resumed(
     assert str(caught.value) == (
         "`resume`: the checkpoint was trained with other settings (lr 0.02, now 0.5; seed 3, now 4)"
     )
+
+
+def test_no_room_at_the_end_leaves_the_run_as_it_was_last_saved(
+    fresh: Callable[[], Checkpoint], batches: Batches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On disk and in memory: not finished, to go on from the last step that was saved."""
+
+    def without_room(checkpoint: Checkpoint, path: Path) -> None:
+        if checkpoint.resume is None:
+            raise ResourceError("no room")
+        save(checkpoint, path)
+
+    monkeypatch.setattr("a3d_edge.training.loop.save", without_room)
+    checkpoint, out = fresh(), tmp_path / "out.pth"
+    with pytest.raises(ResourceError, match=r"^no room$"):
+        train(checkpoint, batches, SETTINGS, out, save_every_s=0)
+    for left in (checkpoint, load(out)):
+        assert left.resume is not None
+        assert left.resume["step"] == 5
+        assert "steps" not in left.origin
 
 
 def test_a_finished_run_says_how_it_was_made(

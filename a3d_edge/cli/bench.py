@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a3d_edge.cli.common import load_bundle, progress, require
+from a3d_edge.cli.common import BUNDLE_HELP, load_bundle, progress, require
 from a3d_edge.cli.notices import say
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.training.reports import step
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def bench(
-    bundle: Annotated[
-        Path | None, typer.Argument(help="Bundle directory; the built-in one if not given.")
-    ] = None,
+    bundle: Annotated[str | None, typer.Argument(help=BUNDLE_HELP)] = None,
     configuration: Annotated[
         list[str] | None, typer.Option("--configuration", help="Only this one; repeatable.")
     ] = None,

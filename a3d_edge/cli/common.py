@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from a3d_edge.bundles import DEFAULT, names
 from a3d_edge.cli.notices import detail, say, told_in_detail
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.json_lines import JsonLines
@@ -19,6 +20,8 @@ from a3d_edge.json_lines import JsonLines
 if TYPE_CHECKING:
     from a3d_edge.bundle import Bundle
 
+BUILT_IN = f"a built-in one's name ({names()})"
+BUNDLE_HELP = f"Bundle: a folder, or {BUILT_IN}; {DEFAULT} if not given."
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
 
 
@@ -91,11 +94,11 @@ class ProgressLog:
         say(f"{what}: {done} of {total}{ending}")
 
 
-def load_bundle(path: Path | None) -> Bundle:
-    """The named bundle, else the default one."""
+def load_bundle(what: str | Path | None) -> Bundle:
+    """The bundle of a folder or a name, else the default one."""
     from a3d_edge.bundle import Bundle
 
-    loaded = Bundle.default() if path is None else Bundle.load(path)
+    loaded = Bundle.default() if what is None else Bundle.find(what)
     detail(
         "bundle %s: %d configurations of %s",
         loaded.path,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a3d_edge.cli.common import emit, require
+from a3d_edge.cli.common import BUILT_IN, emit, require
 from a3d_edge.cli.measuring import (
     CacheOption,
     CalibrationClipsOption,
@@ -29,7 +28,9 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint (.pth) or bundle directory.")],
+    checkpoint: Annotated[
+        str, typer.Argument(help=f"Checkpoint (.pth), or bundle: a folder, or {BUILT_IN}.")
+    ],
     data: DataOption,
     fold: FoldOption = None,
     calibration: CalibrationOption = None,
@@ -71,12 +72,16 @@ def evaluate(
 
 
 def _tell(found: Accuracies, how: Measuring, json_lines: bool) -> None:
+    from a3d_edge.training.reliability import accuracy_interval
+
     for c, of in found.scores.items():
+        low, high = accuracy_interval(of)
         fields = {
             "configuration": str(c),
             "top1": of.accuracy,
             "top5": of.top(5),
             "clips": len(of.truth),
+            "accuracy_interval": [low, high],
             "views": how.views,
             "protocol": how.chosen_protocol,
             "per_class": of.per_class(found.checkpoint.classes),
@@ -85,6 +90,6 @@ def _tell(found: Accuracies, how: Measuring, json_lines: bool) -> None:
             emit("accuracy", fields)
         else:
             typer.echo(
-                f"{c!s:20} top-1 {of.accuracy:6.1%}  top-5 {of.top(5):6.1%}  {len(of.truth)} clips, "
-                f"{how.views_in_words}"
+                f"{c!s:20} top-1 {of.accuracy:6.1%} ({low:.1%} to {high:.1%})  top-5 {of.top(5):6.1%}  "
+                f"{len(of.truth)} clips, {how.views_in_words}"
             )

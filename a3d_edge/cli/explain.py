@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from a3d_edge.cli.common import OverwriteOption, emit, load_bundle, require
+from a3d_edge.cli.common import BUNDLE_HELP, OverwriteOption, emit, load_bundle, require
 from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.errors import UsageError
 from a3d_edge.labels import label_of
@@ -30,7 +30,7 @@ PICTURE_SIDE = 256  # pixels of the short side: what the figure can show
 def explain(
     clip: Path = typer.Argument(..., help="Video file."),
     out: Path = typer.Option(..., "--out", help="Figure to write (.png or .svg)."),
-    bundle: Path = typer.Option(None, "--bundle", help="Bundle; the built-in one if not given."),
+    bundle: str = typer.Option(None, "--bundle", help=BUNDLE_HELP),
     checkpoint: Path = typer.Option(None, "--checkpoint", help="Checkpoint (.pth) instead of a bundle."),
     configuration: list[str] = typer.Option(
         None, "--configuration", help="Give it twice; default the largest and the smallest of fp32."
@@ -70,7 +70,7 @@ def explain(
 
 
 def _load(
-    bundle: Path | None, checkpoint: Path | None, names: Sequence[str]
+    bundle: str | None, checkpoint: Path | None, names: Sequence[str]
 ) -> tuple[Checkpoint, list[Configuration]]:
     """The network, and the two configurations, the larger first."""
     from a3d_edge.models.checkpoint import load, statistics

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from a3d_edge.cli.common import OverwriteOption, emit, progress, require, window_seconds
+from a3d_edge.cli.common import BUILT_IN, OverwriteOption, emit, progress, require, window_seconds
 from a3d_edge.cli.notices import say
 from a3d_edge.cli.train_log import TrainLog
 
@@ -30,15 +30,18 @@ def fit(
         str, typer.Option("--recipe", help="auto, small or kinetics; see 'a3d-edge train --help'.")
     ] = "auto",
     arch: Annotated[str | None, typer.Option("--arch", help="Architecture (default: the recipe's).")] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init", help=f"Begin with the weights of this checkpoint, or bundle: a folder, or {BUILT_IN}."
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", help="Epochs (default: the recipe's).", min=1)
     ] = None,
     window: Annotated[str | None, typer.Option("--window", help="What one window spans, such as 4s.")] = None,
     view: Annotated[
         str | None, typer.Option("--view", help="Show the whole picture, or the part that is moving.")
-    ] = None,
-    init: Annotated[
-        str | None, typer.Option("--init", help="Begin with a checkpoint's or a bundle's weights.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of weights, order and augmentation.", min=0)
@@ -61,9 +64,8 @@ def fit(
     changes = {name: value for name, value in named.items() if value is not None}
     with progress() as report:
         done = fit_clips(
-            data, out, recipe, changes=changes, init=init, validation=val or [], share=share,
-            every_row=every_row,
-            device=device, cache=cache, overwrite=overwrite, report=report,
+            data, out, recipe, changes=changes, validation=val or [], share=share, init=init,
+            every_row=every_row, device=device, cache=cache, overwrite=overwrite, report=report,
             on_step=TrainLog(report, json_lines), note=say,
         )  # fmt: skip
     rows = done.table.rows

@@ -7,21 +7,17 @@ from typing import Any
 
 import typer
 
-from a3d_edge.cli.common import emit, load_bundle, require
+from a3d_edge.bundles import as_path, is_bundle
+from a3d_edge.cli.common import BUNDLE_HELP, emit, load_bundle, require
 
 
 def info(
-    what: Path = typer.Argument(
-        None, help="Bundle directory or checkpoint; the built-in bundle if not given."
-    ),
+    what: str = typer.Argument(None, help=f"Checkpoint (.pth) or {BUNDLE_HELP[0].lower()}{BUNDLE_HELP[1:]}"),
     json_lines: bool = typer.Option(False, "--json", help="JSON on stdout."),
 ) -> None:
     """Show classes, configurations and origin of a bundle or checkpoint."""
-    fields = (
-        _of_checkpoint(what)
-        if what is not None and (what.is_file() or what.suffix) and not what.is_dir()
-        else _of_bundle(what)
-    )
+    path = None if what is None else as_path(what)
+    fields = _of_bundle(path) if path is None or is_bundle(path) else _of_checkpoint(path)
     if json_lines:
         emit("info", fields)
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a3d_edge.bundles import DEFAULT, as_path, names
 from a3d_edge.cli.common import OverwriteOption, load_bundle, progress, require
 from a3d_edge.errors import UsageError
 from a3d_edge.outputs import claim
@@ -45,7 +46,9 @@ def plot(
     out: Annotated[Path, typer.Option("--out", help="Picture to write (.png or .svg).")],
     what: Annotated[
         list[str] | None,
-        typer.Argument(help="Tables (a name or a .json file) and bundles; the built-in bundle if not given."),
+        typer.Argument(
+            help=f"Tables (a name or a .json file) and bundles (a folder or a name); {DEFAULT} if not given."
+        ),
     ] = None,
     x: Annotated[str, typer.Option("--x", help="The cost axis: gflops or latency.")] = "gflops",
     profile: Annotated[
@@ -70,7 +73,7 @@ def plot(
 
     check_options(x, profile, measure, deadline)
     format, limit_ms = picture_format(out), None if deadline is None else milliseconds(deadline)
-    claim(out, inputs=[profile, *map(Path, what or [])], overwrite=overwrite)
+    claim(out, inputs=[profile, *map(as_path, what or [])], overwrite=overwrite)
     tables = [find(text) for text in what] if what else [default_bundle()]
     curves = [curve(one.name, one.table, pareto=pareto) for one in tables]  # refuses before measuring
     devices, by_latency = devices_of(tables, profile, measure, x), x == "latency"
@@ -98,13 +101,17 @@ def default_bundle() -> Named:
 
 
 def find(text: str) -> Named:
-    """A bundle directory, a table file, or a shipped table's name. Raises `UsageError` or `BundleError`."""
+    """A bundle's folder or name, a table's file or name. Raises `UsageError` or `BundleError`."""
     from a3d_edge.table import find_table
 
-    if Path(text).is_dir():
-        bundle = load_bundle(Path(text))
+    path = as_path(text)
+    if path.is_dir():
+        bundle = load_bundle(path)
         return Named(text, bundle.table, bundle)
-    return Named(text, find_table(text))
+    try:
+        return Named(text, find_table(text))
+    except UsageError as error:
+        raise UsageError(f"{error}; built-in bundles are {names()}") from error
 
 
 def check_options(x: str, profile: Path | None, measure: bool, deadline: str | None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from a3d_edge.cli.common import load_bundle
+from a3d_edge.cli.common import BUNDLE_HELP, load_bundle
 from a3d_edge.cli.notices import say
 from a3d_edge.errors import UsageError
 from a3d_edge.outputs import claim
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def run(
     camera: int = typer.Option(None, "--camera", help="Camera number.", min=0),
     source: str = typer.Option(None, "--source", help="Video file, folder of images, URL, or 'demo'."),
-    bundle: Path = typer.Option(None, "--bundle", help="Bundle directory; the built-in one if not given."),
+    bundle: str = typer.Option(None, "--bundle", help=BUNDLE_HELP),
     budget: str = typer.Option("auto", "--budget", help="auto, 0.25, 5GFLOPs, 80ms, or w0.50-s112-t4."),
     hop: int = typer.Option(
         None, "--hop", help="Model frames between two predictions (default: one sampled frame)."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a3d_edge.bundles import DEFAULT
 from a3d_edge.cli import plotting
 from a3d_edge.cli.common import OverwriteOption, emit, require
 from a3d_edge.cli.help import Command
@@ -78,7 +79,9 @@ def build(
 def show(
     what: Annotated[
         str | None,
-        typer.Argument(help="Table (a name or a .json file) or bundle; the built-in bundle if not given."),
+        typer.Argument(
+            help=f"Table (a name or a .json file) or bundle (a folder or a name); {DEFAULT} if not given."
+        ),
     ] = None,
     names: Annotated[bool, typer.Option("--names", help="List the tables that have a name.")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="Rows as JSON Lines on stdout.")] = False,

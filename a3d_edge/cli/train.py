@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from a3d_edge.cli.class_names import class_names
-from a3d_edge.cli.common import progress, require, window_seconds
+from a3d_edge.cli.common import BUILT_IN, progress, require, window_seconds
 from a3d_edge.cli.notices import say
 from a3d_edge.cli.train_log import TrainLog
 
@@ -97,7 +97,9 @@ def train(
     ),
     seed: int | None = typer.Option(None, "--seed", help="Of weights, order and augmentation.", min=0),
     init: str | None = typer.Option(
-        None, "--init", help="Begin with the weights of this checkpoint, or bundle (a folder, or default)."
+        None,
+        "--init",
+        help=f"Begin with the weights of this checkpoint, or bundle: a folder, or {BUILT_IN}.",
     ),
     resume: bool = typer.Option(
         False, "--resume", help="Continue the run whose checkpoint is --out, with its options."

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from a3d_edge.cli.common import emit, progress
+from a3d_edge.cli.common import BUILT_IN, emit, load_bundle, progress
 from a3d_edge.errors import BundleError
 
 if TYPE_CHECKING:
@@ -44,18 +43,17 @@ class EngineParity:
 
 
 def verify(
-    bundle: Path = typer.Argument(..., help="Bundle directory."),
+    bundle: str = typer.Argument(..., help=f"Bundle: a folder, or {BUILT_IN}."),
     engine: str = typer.Option(
         "ort:CPU", "--engine", help="Compare this engine with ort:CPU, configuration by configuration."
     ),
     json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
 ) -> None:
     """Check all SHA-256 sums, then load every configuration and compare its probe with the export's."""
-    from a3d_edge.bundle import Bundle
     from a3d_edge.engine.engines import DEFAULT, find_engine
 
     found = find_engine(engine)
-    loaded = Bundle.load(bundle)
+    loaded = load_bundle(bundle)
     parities = []
     with progress() as report:
         for done, configuration in enumerate(loaded.configurations, start=1):

@@ -17,7 +17,7 @@ from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.files import write_atomically
 from a3d_edge.manifest import digest
 
-__all__ = ["State", "fingerprint"]
+__all__ = ["State", "content_digest", "fingerprint"]
 
 NAME = "fit.json"
 SCHEMA = 1
@@ -41,7 +41,7 @@ class State:
 
     def record(self, step: str, made_from: str, result: Mapping[str, Any], files: Mapping[str, Path]) -> None:
         """Note that a step is done; ``files`` by the names that the records keep."""
-        known = {name: {"path": str(path), "sha256": _content(path)} for name, path in files.items()}
+        known = {name: {"path": str(path), "sha256": content_digest(path)} for name, path in files.items()}
         entry = {"made_from": made_from, "result": dict(result), "files": known}
         content = {"schema_version": SCHEMA, **self._read(), step: entry}
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
@@ -72,12 +72,12 @@ def fingerprint(*parts: object) -> str:
 
 def _is_as_left(known: Any) -> bool:
     try:
-        return bool(_content(Path(known["path"])) == known["sha256"])
+        return bool(content_digest(Path(known["path"])) == known["sha256"])
     except (OSError, KeyError, TypeError):
         return False
 
 
-def _content(path: Path) -> str:
+def content_digest(path: Path) -> str:
     """The digest of a file, or of a folder's files by name."""
     if not path.is_dir():
         return digest(path)

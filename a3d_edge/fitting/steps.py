@@ -7,23 +7,26 @@ clips ─ check ─ split ─ train ─ measure candidates ─ select ─ export
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from a3d_edge.bundle import Bundle
+from a3d_edge.bundles import as_path
 from a3d_edge.configuration import Configuration
-from a3d_edge.errors import UsageError
+from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.exporters import Exporting, export_bundle
 from a3d_edge.exporters.parity import ParityError
 from a3d_edge.exporters.write_bundle import in_precisions
 from a3d_edge.files import write_atomically
 from a3d_edge.fitting.report import page
-from a3d_edge.fitting.state import State, fingerprint
+from a3d_edge.fitting.state import State, content_digest, fingerprint
 from a3d_edge.models.checkpoint import Checkpoint, load, statistics
 from a3d_edge.outputs import claim_folder, refuse_input
 from a3d_edge.table import ConfigurationBudgetTable
+from a3d_edge.training.begin import initial
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of
 from a3d_edge.training.data_check import check_clips
 from a3d_edge.training.decode import open_cache
@@ -42,6 +45,8 @@ VIEWS = 4
 """Windows a clip that accuracy is measured on."""
 CALIBRATION_CLIPS = 160
 """As `train` calibrates on: what is exported has the statistics that were measured."""
+AGAIN = "the same command"
+"""What goes on after Ctrl-C: there is nothing to add to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,9 @@ def fit(
     recipe: Recipe | str = "auto",
     *,
     changes: Mapping[str, Any] | None = None,
-    init: str | Path | None = None,
     validation: Data = (),
     share: float = 0.2,
+    init: str | Path | None = None,
     every_row: bool = False,
     device: str = "cpu",
     cache: str | Path | None = None,
@@ -72,22 +77,28 @@ def fit(
 ) -> Fitted:
     """Train on clips, choose configurations on others, and write a bundle with a page about it.
 
-    ``recipe``, ``changes`` and ``init``: see `a3d_edge.training.train`. ``validation``: clips to choose on;
-    else those of the split ``val``, else ``share`` of the groups of ``data``, never a part of one.
-    ``every_row``: measure the whole range instead of about eleven. What is between is kept in ``OUT.fit``:
-    the same call goes on there, and does nothing when all is done. ``overwrite``: whether a bundle at ``out``
-    that this did not write is replaced. Raises what the steps raise.
+    ``recipe`` and ``changes``: see `a3d_edge.training.train`. ``validation``: clips to choose on; else those
+    of the split ``val``, else ``share`` of the groups of ``data``, never a part of one. ``init``: the
+    checkpoint or bundle to begin with, as `train` has it. ``every_row``: measure the whole range instead of
+    about eleven. What is between is kept in ``OUT.fit``: the same call goes on there, and does nothing when
+    all is done. ``overwrite``: whether a bundle at ``out`` that this did not write is replaced. Raises what
+    the steps raise.
     """
     if Share.from_env().size > 1:
         raise UsageError("fit runs in one process; start it without torchrun, or use `train` with it")
-    work = _Work.at(Path(out), overwrite=overwrite, inputs=paths_of([*data, *validation]))
+    first = None if init is None else as_path(init)
+    if init is not None:
+        initial(init)  # refused before any work
+    inputs = [*paths_of([*data, *validation]), *([] if first is None else [first])]
+    work = _Work.at(Path(out), overwrite=overwrite, inputs=inputs)
     listed = _checked(data, work.state, cache, report, note)
     training, held = _split(listed, validation, share, note)
-    run = _Run(work, recipe, changes or {}, init, training, held, every_row, device, cache, report, note)
+    run = _Run(work, recipe, changes or {}, training, held, first, every_row, device, cache, report, note)
     run.train(on_step)
-    found = run.measured()
-    run.export(run.selected(found))
-    run.report(found)
+    with _advice(work, note):
+        found = run.measured()
+        run.export(run.selected(found))
+        run.report(found)
     return Fitted(work.out, work.page, Bundle.load(work.out).table)
 
 
@@ -123,6 +134,16 @@ class _Work:
     @property
     def page(self) -> Path:
         return self.state.folder / "report.html"
+
+
+@contextmanager
+def _advice(work: _Work, note: Note) -> Iterator[None]:
+    """After Ctrl-C, or for want of something, that nothing is lost; in training `train` says it."""
+    try:
+        yield
+    except (KeyboardInterrupt, ResourceError):
+        note(f"{work.state.folder} keeps what is done; {AGAIN} goes on")
+        raise
 
 
 def _checked(data: Data, state: State, cache: str | Path | None, report: Report, note: Note) -> list[Clip]:
@@ -179,9 +200,9 @@ class _Run:
     work: _Work
     recipe: Recipe | str
     changes: Mapping[str, Any]
-    init: str | Path | None
     training: list[Clip]
     held: list[Clip]
+    init: Path | None
     every_row: bool
     device: str
     cache: str | Path | None
@@ -198,10 +219,10 @@ class _Run:
                 path.unlink(missing_ok=True)
                 state.record("begun", self._from_clips(), {}, {})
             train(
-                self.training, path, self.recipe, changes=self.changes, val=self.held, resume=begun,
-                init=None if begun else self.init,
-                overwrite=not begun, device=self.device, cache=self.cache, report=self.tell,
-                on_step=on_step, note=self.note,
+                self.training, path, self.recipe, changes=self.changes, val=self.held,
+                init=None if begun else self.init, resume=begun, overwrite=not begun, device=self.device,
+                cache=self.cache, report=self.tell,
+                on_step=on_step, note=self.note, again=AGAIN,
             )  # fmt: skip
             return {}
 
@@ -303,8 +324,10 @@ class _Run:
     def _from_clips(self) -> str:
         clips = clips_digest(self.training), clips_digest(self.held)
         recipe = self.recipe if isinstance(self.recipe, str) else asdict(self.recipe)
-        begun = {} if self.init is None else {"init": str(self.init)}
-        return fingerprint(clips, recipe, dict(self.changes) | begun)
+        init = (
+            [] if self.init is None else [content_digest(self.init)]
+        )  # without one, as in records of before
+        return fingerprint(clips, recipe, dict(self.changes), *init)
 
     def _from_checkpoint(self) -> str:
         return fingerprint(self._from_clips(), self.every_row, VIEWS)

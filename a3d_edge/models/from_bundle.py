@@ -39,12 +39,12 @@ def checkpoint_of(bundle: Bundle, proved: Sequence[Configuration] | None = None)
     if description.sampling != bundle.sampling:
         raise BundleError(
             f"{bundle.path}: {bundle.sampling} is not that of {description.name}; "
-            "name the checkpoint it was exported from with `checkpoint`"
+            "name the checkpoint it was exported from instead"
         )
     if not _fp32(bundle):
         raise BundleError(
             f"{bundle.path}: holds int8 alone, whose weights are rounded; "
-            "name the checkpoint it was exported from with `checkpoint`"
+            "name the checkpoint it was exported from instead"
         )
     model = description.build().eval()
     _read_weights(bundle, model)
@@ -71,7 +71,7 @@ def description_of(bundle: Bundle) -> NetworkDescription:
         reason = " ".join(str(error).split())[:200]
         raise BundleError(
             f"{bundle.path}: its description does not fit this version ({reason}); "
-            "name the checkpoint it was exported from with `checkpoint`"
+            "name the checkpoint it was exported from instead"
         ) from error
 
 
@@ -95,7 +95,7 @@ def _read_weights(bundle: Bundle, model: SlimNetwork) -> None:
             return
     raise BundleError(
         f"{bundle.path / WEIGHTS}: does not hold the parameters of {bundle.manifest.architecture}; "
-        "name the checkpoint it was exported from with `checkpoint`"
+        "name the checkpoint it was exported from instead"
     )
 
 
@@ -134,5 +134,5 @@ def _prove(bundle: Bundle, model: SlimNetwork, configuration: Configuration) -> 
     if not error <= TOLERANCE:
         raise BundleError(
             f"{bundle.path}: the network rebuilt from it does not compute what was exported at "
-            f"{configuration} (relative error {error:.2g}); name its checkpoint with `checkpoint`"
+            f"{configuration} (relative error {error:.2g}); name its checkpoint instead"
         )

@@ -59,17 +59,21 @@ SPOTS = (
 )  # fmt: skip
 """Where a label may lie, the best first: its side next to the point, and how far off, in points."""
 
+BAR: dict[str, Any] = {"color": "0.6", "linewidth": 0.9, "markersize": 6, "zorder": 1.5}
+"""How an interval looks: under the curves, over the grid."""
+
 MARKER = 5
 """Pixels around a point that its marker covers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One configuration: cost in the axis' unit and accuracy in [0, 1]."""
+    """One configuration: cost in the axis' unit, accuracy in [0, 1], and its 95 % interval, where known."""
 
     configuration: Configuration
     cost: float
     accuracy: float
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ def curve(
         if latency_ms is not None and row.configuration not in latency_ms:
             raise UsageError(f"{name}: {row.configuration} has no measured latency; profile this bundle anew")
         cost = row.gflops if latency_ms is None else latency_ms[row.configuration]
-        points.append(Point(row.configuration, cost, row.accuracy))
+        points.append(Point(row.configuration, cost, row.accuracy, row.accuracy_interval))
     best = pareto_front(points, lambda point: (point.cost, point.accuracy))
     if pareto or len(points) <= LIST_ROWS:
         return Curve(name, best if pareto else tuple(sorted(points, key=lambda point: point.cost)))
@@ -202,6 +206,9 @@ def _draw(axes: Any, one: Curve, number: int) -> None:
         colour = COLOURS[given_up(dearer.configuration, cheaper.configuration)]
         ends = ([cheaper.cost, dearer.cost], [100 * cheaper.accuracy, 100 * dearer.accuracy])
         axes.plot(*ends, style, color=colour, linewidth=1.6, zorder=2)
+    for point in one.joined:  # of dominated rows they would hide the rest
+        if point.interval is not None:
+            axes.plot([point.cost] * 2, [100 * end for end in point.interval], "-_", **BAR)
     for points, size, face, edge in ((one.loose, 3, "0.8", "0.8"), (one.joined, 5.5, fill, "0.15")):
         across, up = [point.cost for point in points], [100 * point.accuracy for point in points]
         look = {"markersize": size, "markerfacecolor": face, "markeredgecolor": edge, "zorder": 3}
@@ -254,6 +261,8 @@ def _legends(drawing: Any, curves: Sequence[Curve]) -> None:
             "markeredgecolor": "0.8",
         }
         tables.append(Line2D([], [], linestyle="none", label="dominated rows", **dots))
+    if any(point.interval for one in curves for point in one.joined):
+        tables.append(Line2D([], [], marker="|", linestyle="-", label="95 % interval of confidence", **BAR))
     look = {"ncols": min(3, len(tables)), "fontsize": 9, "handlelength": 4}
     drawing.legend(handles=tables, loc="outside upper center", **look)
     key = [Line2D([], [], color=colour, linewidth=2, label=name) for name, colour in COLOURS.items()]

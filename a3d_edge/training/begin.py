@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from a3d_edge.bundle import Bundle
+from a3d_edge.bundles import as_path, names
 from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load
 from a3d_edge.models.from_bundle import checkpoint_of
@@ -26,15 +27,17 @@ __all__ = ["fresh", "initial"]
 
 
 def initial(init: str | Path) -> Checkpoint:
-    """The network to begin with: a checkpoint, the folder of a bundle, or ``default``, the built-in one."""
-    path = Path(init)
+    """The network to begin with: a checkpoint, the folder of a bundle, or a built-in bundle's name."""
+    path = as_path(init)
     if path.is_file():
         return load(path)
-    if path.is_dir() or str(init) == "default":
-        bundle = Bundle.load(path) if path.is_dir() else Bundle.default()
-        return checkpoint_of(bundle, [bundle.table.rows[0].configuration])
+    if path.is_dir():
+        bundle = Bundle.load(path)
+        exact = [one for one in bundle.configurations if one.precision == "fp32"]
+        return checkpoint_of(bundle, exact[:1])
     raise CheckpointError(
-        f"`init` {init}: no such checkpoint or bundle; name a .pth file or a bundle's folder"
+        f"`init` {init}: no such checkpoint or bundle; name a .pth file, a bundle's folder, or a built-in "
+        f"bundle ({names()})"
     )
 
 

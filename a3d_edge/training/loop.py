@@ -133,14 +133,16 @@ def train(
 
 
 def _finished(checkpoint: Checkpoint, settings: Settings, steps: int, out: Path | None) -> Checkpoint:
-    state, checkpoint.resume = checkpoint.resume, None
+    """Saved without what a run needs to go on; as it was before where that fails: as the file on disk is."""
+    before = checkpoint.resume, checkpoint.origin
+    checkpoint.resume = None
     checkpoint.origin = {**checkpoint.origin, "settings": asdict(settings), "steps": steps}
     try:
         if out is not None:
             save(checkpoint, out)
-    except ResourceError as error:
-        there = f"; make room, and `resume` goes on from step {state['step']}" if state else ""
-        raise ResourceError(f"{error}{there}") from error
+    except ResourceError:
+        checkpoint.resume, checkpoint.origin = before
+        raise
     return checkpoint
 
 

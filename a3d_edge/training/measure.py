@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from a3d_edge.bundle import Bundle
+from a3d_edge.bundles import as_path, is_bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.manifest import MANIFEST
@@ -102,7 +103,7 @@ def evaluate(
     report: Report = unseen,
     note: Note = unheard,
 ) -> Accuracies | None:
-    """Accuracy of configurations of a checkpoint, or of a bundle's own graphs.
+    """Accuracy of configurations of a checkpoint, or of the graphs of a bundle: its folder, or its name.
 
     Default: of a bundle all, of a checkpoint the candidates of its range, with ``whole_range`` all of it.
 
@@ -110,8 +111,8 @@ def evaluate(
     clips; all but the first get None. Clips that cannot be read are left out, and named in a `DataWarning`.
     Raises `UsageError` before any work for what cannot be meant, or is not calibrated.
     """
-    path = Path(subject)
-    checkpoint = as_checkpoint(Bundle.load(path)) if path.is_dir() else load(path)
+    path = as_path(subject)
+    checkpoint = as_checkpoint(Bundle.load(path)) if is_bundle(path) else load(path)
     wanted = _wanted(path, checkpoint, configurations, whole_range)
     return _measured(path, checkpoint, wanted, data, how or Measuring(), report, note)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from a3d_edge.training.evaluation import Scores
 
 __all__ = [
+    "accuracy_interval",
     "calibration_error",
     "fitted_temperature",
     "helpful_temperature",
@@ -49,11 +50,10 @@ def measured_fields(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
     `run`; where only sums over windows are known, or scores are no numbers, a row has none.
     """
     counts = scores.per_class(classes)
-    right, clips = (sum(each) for each in zip(*counts.values(), strict=True))
     found: dict[str, Any] = {
         "accuracy": round(scores.accuracy, 6),
-        "clips": clips,
-        "accuracy_interval": tuple(round(end, 6) for end in wilson_interval(right, clips)),
+        "clips": len(scores.truth),
+        "accuracy_interval": accuracy_interval(scores),
         "recall": {name: round(named / there, 6) for name, (named, there) in counts.items()},
     }
     if scores.windows is None or not np.isfinite(scores.windows).all():  # a network that has come to grief
@@ -66,6 +66,13 @@ def measured_fields(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
         "calibration_error": round(calibration_error(windows, scores.truth), 6),
         "thresholds": thresholds(windows, scores.truth, classes),
     }
+
+
+def accuracy_interval(scores: Scores) -> tuple[float, float]:
+    """The 95 % interval of confidence of the accuracy on these clips, to six places."""
+    clips = len(scores.truth)
+    low, high = wilson_interval(round(scores.accuracy * clips), clips)
+    return round(low, 6), round(high, 6)
 
 
 def wilson_interval(right: int, count: int) -> tuple[float, float]:

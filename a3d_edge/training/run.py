@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from a3d_edge.bundles import as_path
 from a3d_edge.device.cores import available_threads
 from a3d_edge.errors import DataWarning, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
@@ -69,20 +70,21 @@ def train(
     report: Report = unseen,
     on_step: Callable[[StepReport], None] | None = None,
     note: Note = unheard,
+    again: str = "the same command with `resume`",
 ) -> Checkpoint:
     """Train a network as ``recipe`` says, calibrate the candidates of its range, write it to ``out``.
 
     ``recipe``: one of your own, or a name (`RECIPES`); ``changes`` are made to it. ``val``: clips to validate
     on, instead of a share of ``data``; what was best of them is in ``OUT.best.pth``, the figures in
-    ``OUT.metrics.csv``. ``init``: begin with the weights of this checkpoint or bundle, its architecture and
-    input, unless those are changed. ``resume``: go on with the run whose checkpoint is ``out``: the recipe is
-    that one's, and what is named here must agree with it. ``calibration_clips``: 0 for none. ``cache``: as in
-    `open_cache`. So many processes, ``workers``, prepare batches (0: a thread; None: as suits): a program
-    that asks for some must be importable, as `multiprocessing` says. ``on_step`` is told every step (default:
-    ``report`` is). Ctrl-C saves, ``resume`` continues. Under torchrun the processes share each batch; the
-    first one writes. Clips that cannot be read are left out, and named in a `DataWarning`. Raises
-    `UsageError` before any work for what cannot be meant, `SourceError` when no clip can be read,
-    `ResourceError` when the disk is full.
+    ``OUT.metrics.csv``. ``init``: begin with the weights of this checkpoint or bundle (its folder, or a
+    built-in one's name), its architecture and input, unless those are changed. ``resume``: go on with the run
+    whose checkpoint is ``out``: the recipe is that one's, and what is named here must agree with it.
+    ``calibration_clips``: 0 for none. ``cache``: as in `open_cache`. So many processes, ``workers``, prepare
+    batches (0: a thread; None: as suits): a program that asks for some must be importable, as
+    `multiprocessing` says. ``on_step`` is told every step (default: ``report`` is). Ctrl-C saves, and notes
+    that ``again`` goes on. Under torchrun the processes share each batch; the first one writes. Clips that
+    cannot be read are left out, named in a `DataWarning`. Raises `UsageError` before any work for what cannot
+    be meant, `SourceError` when no clip can be read, `ResourceError` when the disk is full.
     """
     out, changes = Path(out), changes or {}
     _claim(out, [*paths_of(data), *paths_of(val or ())], init, resume=resume, overwrite=overwrite)
@@ -92,11 +94,9 @@ def train(
     device = str(device_of(device, share))
     checkpoint, given, sides = _begun(data, out, recipe, changes, val, init, resume, device, note)
     if given.batch % share.size:
-        raise UsageError(
-            f"`batch` {given.batch} cannot be shared among {share.size} processes; name a multiple"
-        )
+        raise UsageError(f"`batch` {given.batch} is no multiple of the {share.size} processes; name one")
     frames, finished = frame_cache(checkpoint, cache), resume and checkpoint.resume is None
-    with _advice(checkpoint, out, note):
+    with _advice(checkpoint, out, again, note):
         with joined(share, device):
             there, held = _read(checkpoint, sides, share, frames, report)
             if not finished:
@@ -165,7 +165,7 @@ def _claim(
         raise UsageError(f"`resume` and `{other}` exclude each other: a run that goes on has its weights")
     if resume and not out.exists():
         raise UsageError(f"`resume`: there is no {out} to go on with; leave `resume` out to begin")
-    inputs = [*read, None if init is None else Path(init)]
+    inputs = [*read, None if init is None else as_path(init)]
     instead = "`resume` to go on with it, "
     claim(out, inputs=inputs, overwrite=overwrite or resume, instead=instead)
     for beside in (best_of(out), metrics_of(out)):
@@ -276,7 +276,7 @@ def _calibrate(
 
 
 @contextmanager
-def _advice(checkpoint: Checkpoint, out: Path, note: Note) -> Iterator[None]:
+def _advice(checkpoint: Checkpoint, out: Path, again: str, note: Note) -> Iterator[None]:
     """After Ctrl-C, or for want of something, what was saved and how to go on."""
     before = checkpoint.resume
     try:
@@ -284,9 +284,9 @@ def _advice(checkpoint: Checkpoint, out: Path, note: Note) -> Iterator[None]:
     except (KeyboardInterrupt, ResourceError):
         state = checkpoint.resume
         if state is not None and state is not before:
-            note(f"{out} is saved after step {state['step']}; the same command with `resume` goes on")
+            note(f"{out} is saved after step {state['step']}; {again} goes on")
         elif "steps" in checkpoint.origin:
-            note(f"{out} is trained, but not calibrated; the same command with `resume` does that")
+            note(f"{out} is trained, but not calibrated; {again} does that")
         raise
 
 
