@@ -152,7 +152,7 @@ def _checked(data: Data, state: State, cache: str | Path | None, report: Report,
     made_from = fingerprint(clips_digest(listed), [_mark(clip) for clip in listed])
     known = state.done("check", made_from)
     if known is None:
-        found = check_clips(listed, open_cache(cache), progress=step(report, "look"))
+        found = check_clips(listed, open_cache(cache, grey=True), progress=step(report, "look"))
         for finding in found.findings:
             note(finding.message)
         found.require_trainable()

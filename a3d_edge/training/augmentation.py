@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,8 +66,9 @@ def augmented_window(
         start = busy_start(moved, stretch, span, rng)
     instants = np.array(window_instants(sampling, 0))[:, None] - np.array(spec.offsets)[None, :]
     indices = stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
-    look = _Look.draw(size, spec, region_of(clip, indices, spec), rng, mirror)
-    pictures = _augmented(clip, indices, look, spec)
+    shown = {int(i): clip.frames[int(i)] for i in np.unique(indices)}
+    look = _Look.draw(size, spec, region_of(clip, indices, spec, shown), rng, mirror)
+    pictures = _augmented(shown, indices, look, spec)
     return [pictures] if sampling.alpha == 1 else [pictures[:, :: sampling.alpha], pictures]
 
 
@@ -80,8 +81,9 @@ def _drawn(clip: DecodedClip, sampling: Sampling, rng: np.random.Generator) -> S
     return there[rng.choice(len(there), p=seconds / seconds.sum())]
 
 
-def _augmented(clip: DecodedClip, indices: NDArray[np.intp], look: _Look, spec: Preprocessing) -> Window:
-    shown = {int(i): clip.frames[int(i)] for i in np.unique(indices)}
+def _augmented(
+    shown: Mapping[int, Image], indices: NDArray[np.intp], look: _Look, spec: Preprocessing
+) -> Window:
     shapes = {image.shape: image for image in shown.values()}
     inside = {shape: look.inside(image) for shape, image in shapes.items()}
     if spec.input == "rgb":

@@ -115,7 +115,9 @@ def check(
     for other in (one for one in told if one not in ours):
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     said = [str(one.message) for one in ours]
-    return check_clips(clips, open_cache(cache), window_s=window_s, said=said, progress=step(report, "look"))
+    return check_clips(
+        clips, open_cache(cache, grey=True), window_s=window_s, said=said, progress=step(report, "look")
+    )
 
 
 def check_clips(

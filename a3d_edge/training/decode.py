@@ -213,25 +213,29 @@ def warn_of_unreadable(errors: Sequence[SourceError], clips: int) -> None:
     warnings.warn(f"{len(errors)} of {clips} clips are left out: {named}", DataWarning, stacklevel=3)
 
 
-def open_cache(cache: str | Path | None, short_side: int = 160) -> FrameCache:
+def open_cache(cache: str | Path | None, short_side: int = 160, *, grey: bool = False) -> FrameCache:
     """The cache that a parameter ``cache`` means: a folder, or how much the usual one may hold (``8GB``).
 
+    ``grey``: as in `FrameCache`.
     Raises `ResourceError` where no frames can be kept.
     """
     if cache is None or not is_size(str(cache)) or Path(cache).exists():
-        return FrameCache(cache_folder(cache), short_side)
-    return FrameCache(cache_folder(None), short_side, limit=parse_memory(str(cache), "cache"))
+        return FrameCache(cache_folder(cache), short_side, grey=grey)
+    return FrameCache(cache_folder(None), short_side, limit=parse_memory(str(cache), "cache"), grey=grey)
 
 
 class FrameCache:
     """Decoded clips on disk, compressed without loss, at most ``limit`` bytes: those used least recently go.
 
     Unless said, the limit is a tenth of the free disk and no more than 2 GB. A changed file is decoded anew,
-    and so is a damaged entry. ``folder`` may be shared by several runs and deleted at any time.
+    and so is a damaged entry. ``folder`` may be shared by several runs and deleted at any time. ``grey``:
+    they are kept, and given, without colours.
     """
 
-    def __init__(self, folder: Path, short_side: int = 160, *, limit: int | None = None) -> None:
-        self.folder, self.short_side = folder, short_side
+    def __init__(
+        self, folder: Path, short_side: int = 160, *, limit: int | None = None, grey: bool = False
+    ) -> None:
+        self.folder, self.short_side, self._grey = folder, short_side, grey
         self._make_folder()
         self._store = FrameStore(folder, limit)
 
@@ -255,11 +259,13 @@ class FrameCache:
         if found is None:
             self._make_folder()
             frames = _drawn(clip) if clip.path is None else _read(clip.path)
-            found = self._store.write(
-                key, ((_shrink(f.image, self.short_side), f.time_s, f.take) for f in frames)
-            )
+            found = self._store.write(key, ((self._kept(f.image), f.time_s, f.take) for f in frames))
             self._warn_if_large(clip, found.pictures.bytes)
         return DecodedClip(found.pictures, found.times, found.takes)
+
+    def _kept(self, image: Image) -> Image:
+        small = _shrink(image, self.short_side)
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8) if self._grey else small
 
     @property
     def limit(self) -> int:
@@ -299,6 +305,7 @@ class FrameCache:
             name = (
                 f"{clip.path.resolve()}:{status.st_mtime_ns}:{status.st_size}:{self.short_side}:{_DECODING}"
             )
+        name += ":grey" if self._grey else ""
         return hashlib.sha256(name.encode()).hexdigest()[:24]
 
 

@@ -37,4 +37,5 @@ def frame_cache(checkpoint: Checkpoint, cache: str | Path | None) -> FrameCache:
     """Decoded frames as large as any configuration of the network looks at; larger if at parts of them."""
     sides = [c.size for c in checkpoint.grid()]
     least = 160 if checkpoint.preprocessing.view == "whole" else 240
-    return open_cache(cache, max(least, checkpoint.description.sampling.fast_size, *sides))
+    side = max(least, checkpoint.description.sampling.fast_size, *sides)
+    return open_cache(cache, side, grey=checkpoint.preprocessing.input != "rgb")

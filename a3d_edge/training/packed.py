@@ -1,7 +1,8 @@
-"""Pictures kept smaller than their pixels without changing any: each is compressed by itself, in RGB.
+"""Pictures kept smaller than their pixels without changing any: each is compressed by itself, in RGB or grey.
 
 MagicYUV, of the codecs that FFmpeg brings, is the quickest of the small ones (see docs/decisions.md); nothing
-is converted to luma and chroma, which would not come back as it was.
+is converted to luma and chroma, which would not come back as it was. What is looked at in grey is kept in
+grey: a third of the bytes, and of the time.
 """
 
 from __future__ import annotations
@@ -24,35 +25,39 @@ __all__ = ["PackedPictures", "Packer"]
 Image = NDArray[np.uint8]
 Shape = tuple[int, int]
 
-CODEC, PLANES = "magicyuv", "gbrp"
+CODEC, PLANES, GREY = "magicyuv", "gbrp", "gray"
 GREEN_BLUE_RED = (1, 0, 2)  # the planes' order, by the channels of BGR
 
 
 class Packer:
-    """Compresses pictures (H, W, 3) BGR; they may differ in size."""
+    """Compresses pictures (H, W, 3) BGR, or (H, W) grey; they may differ in size."""
 
     def __init__(self) -> None:
-        self._encoders: dict[Shape, Any] = {}
+        self._encoders: dict[tuple[Shape, str], Any] = {}
 
     def pack(self, image: Image) -> bytes:
         """One picture."""
         height, width = image.shape[:2]
-        frame = av.VideoFrame(width, height, PLANES)
-        for plane, channel in zip(frame.planes, GREEN_BLUE_RED, strict=True):
-            _rows(plane, height)[:, :width] = image[..., channel]
-        return b"".join(bytes(packet) for packet in self._encoder((height, width)).encode(frame))
+        planes = GREY if image.ndim == 2 else PLANES
+        channels = [image] if image.ndim == 2 else [image[..., channel] for channel in GREEN_BLUE_RED]
+        frame = av.VideoFrame(width, height, planes)
+        for plane, channel in zip(frame.planes, channels, strict=True):
+            _rows(plane, height)[:, :width] = channel
+        return b"".join(bytes(packet) for packet in self._encoder((height, width), planes).encode(frame))
 
-    def _encoder(self, shape: Shape) -> Any:
-        if shape not in self._encoders:
-            encoder = _context(shape, "w")
+    def _encoder(self, shape: Shape, planes: str) -> Any:
+        if (shape, planes) not in self._encoders:
+            encoder = _context(shape, planes, "w")
             encoder.time_base = Fraction(1, 1000)
             encoder.options = {"pred": "gradient"}
-            self._encoders[shape] = encoder
-        return self._encoders[shape]
+            self._encoders[shape, planes] = encoder
+        return self._encoders[shape, planes]
 
 
 class PackedPictures:
     """Pictures by their place, decompressed when they are asked for; any number of threads may ask.
+
+    They are BGR, of three equal channels where they were packed in grey.
 
     ``values``: what `Packer` made, one after the other; ``ends``: where each ends; ``shapes``: their sizes.
     """
@@ -95,7 +100,7 @@ class PackedPictures:
             with self._lock:
                 (frame,) = self._decoder((height, width)).decode(packet)
                 planes = [_rows(plane, height)[:, :width] for plane in frame.planes]
-                green, blue, red = planes
+                green, blue, red = planes * 3 if len(planes) == 1 else planes
                 return np.asarray(cv2.merge([blue, green, red]), np.uint8).reshape(*shape, 3)
         except (av.error.FFmpegError, ValueError) as error:
             raise ResourceError(
@@ -104,14 +109,14 @@ class PackedPictures:
 
     def _decoder(self, shape: Shape) -> Any:
         if shape not in self._decoders:
-            self._decoders[shape] = _context(shape, "r")
+            self._decoders[shape] = _context(shape, PLANES, "r")  # each packet says which planes it has
         return self._decoders[shape]
 
 
-def _context(shape: Shape, mode: str) -> Any:
+def _context(shape: Shape, planes: str, mode: str) -> Any:
     context = av.CodecContext.create(CODEC, mode)
     context.height, context.width = shape
-    context.pix_fmt = PLANES
+    context.pix_fmt = planes
     context.thread_count = 1
     return context
 

@@ -6,6 +6,7 @@ A window is one array per pathway: ``[(3, T, S, S)]``, or ``[slow, fast]`` for t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -160,7 +161,7 @@ def view_window(
     sides = [pathway.size for pathway in pathways(sampling, Configuration(1.0, size, sampling.frames))]
     rows = (view.frames[list(view.slow)], view.frames)
     shown = {int(i): clip.frames[int(i)] for i in np.unique(rows[len(sides) - 1])}
-    region = region_of(clip, view.frames, spec)
+    region = region_of(clip, view.frames, spec, shown)
     return [
         np.stack(
             [preprocess([shown[int(i)] for i in row], side, spec, view.place, region) for row in frames],
@@ -170,11 +171,21 @@ def view_window(
     ]
 
 
-def region_of(clip: DecodedClip, frames: NDArray[np.intp], spec: Preprocessing) -> Region | None:
-    """The part that is shown of a window of ``frames``, indices ``(samples, offsets)``; None: the usual."""
+def region_of(
+    clip: DecodedClip,
+    frames: NDArray[np.intp],
+    spec: Preprocessing,
+    shown: Mapping[int, NDArray[np.uint8]] | None = None,
+) -> Region | None:
+    """The part that is shown of a window of ``frames``, indices ``(samples, offsets)``; None: the usual.
+
+    ``shown``: pictures of the clip by place that are at hand; others are taken from it.
+    """
     if spec.view == "whole":
         return None
-    return moving_region([thumbnail(clip.frames[int(i)]) for i in frames[:, 0]])
+    there = shown or {}
+    places = [int(i) for i in frames[:, 0]]
+    return moving_region([thumbnail(there[i] if i in there else clip.frames[i]) for i in places])
 
 
 def plain_window(
