@@ -106,7 +106,7 @@ def back(rng: Rng) -> Act:
     pushes = rng.uniform() < 0.55
     sides = _sides(rng, 0.75 if pushes else 0.05)
     period, far = float(rng.uniform(0.5, 1.3)), float(rng.uniform(0.15, 0.42))
-    near = _near(rng, (0.25, -0.5, -0.3), (0.4, -0.15, -0.05))
+    near = _near(rng, (0.25, -0.45, -0.25), (0.4, -0.05, 0.0))
     high = _near(rng, (0.0, 0.02, -0.05), (0.0, 0.15 if len(sides) == 2 else 0.45, 0.1))
     bent = float(rng.uniform(0.0, 0.5))
     lifted = float(rng.uniform(0.0, 0.9)) if not pushes else 0.0
@@ -138,7 +138,7 @@ def come(rng: Rng) -> Act:
     def hands(clock: Array, again: Rng, up: float) -> Sequence[Held]:
         phase = beat(clock, again, period, up)
         share = 0.5 - 0.5 * np.cos(phase)
-        drawn = (out[0] - draw, out[1] + rise, out[2] - 0.05)
+        drawn = (out[0] - draw, out[1] + rise, out[2])
         where = between(share, out, drawn) + 0.04 * np.sin(phase)[:, None] * np.array([0.0, 1.0, 0.0])
         fingers = between(share, (0.8, 0.2 + 0.4 * (1 - flat), -0.35), (-0.35, 0.85, -0.35 - 0.4 * flat))
         palm = between(share, (-0.45, 0.9, -0.1), (-1.0, -0.1, 0.0))
@@ -151,7 +151,7 @@ def carry_on(rng: Rng) -> Act:
     """``continue``: the forearm rolls in circles before the body, or beside it."""
     side, period = main_hand(rng), float(rng.uniform(0.55, 1.3))
     middle = _near(rng, (0.3, -0.5, -0.2), (0.5, -0.15, 0.2))
-    wide, tall = float(rng.uniform(0.08, 0.36)), float(rng.uniform(0.12, 0.34))
+    wide, tall = float(rng.uniform(0.08, 0.36)), float(rng.uniform(0.1, 0.28))
     deep, way = float(rng.uniform(0.05, 0.25)), 1.0 if rng.uniform() < 0.8 else -1.0
     if rng.uniform() < 0.3:  # rolled from the elbow, towards the camera and back
         wide, deep = 0.3 * wide, deep + 0.15
@@ -176,14 +176,14 @@ def turn_back(rng: Rng) -> Act:
     middle = _near(rng, (0.3, -0.3, -0.25), (0.5, 0.08, 0.08))
     wide, deep = float(rng.uniform(0.06, 0.22)), float(rng.uniform(0.06, 0.18))
     tall, way = float(rng.uniform(0.02, 0.16)), float(rng.choice([1.0, -1.0]))
-    turn = float(rng.uniform(0.3, 0.9))
+    turn, tilt = float(rng.uniform(0.3, 0.9)), float(rng.uniform(-2.0, 2.0))
     curl = POINTING if rng.uniform() < 0.7 else RELAXED
     lifted = float(rng.uniform(0.7, 1.0)) if level else 0.0
 
     def hands(clock: Array, again: Rng, up: float) -> Sequence[Held]:
         phase = way * beat(clock, again, period, up)
         across, ahead = np.cos(phase), np.sin(phase)
-        circle = np.stack([deep * ahead, tall * (across - 0.5 * ahead), wide * across], axis=1)
+        circle = np.stack([deep * ahead, tall * np.cos(phase + tilt), wide * across], axis=1)
         where = steady(clock, again, middle) + circle
         if level:
             fingers = np.stack([0.4 + turn * ahead, -0.35 + 0.0 * phase, -0.6 + turn * across], axis=1)

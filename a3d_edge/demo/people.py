@@ -193,11 +193,12 @@ def _leg_parts(joints: Array, look: Look, unit: float, side: int) -> list[Part]:
     if look.legwear != "trousers":
         shin = times(look.skin, dim)
     thigh = shin if look.legwear == "skirt" else cloth
+    back = 0.08 if _from_near(joints) else 0.0  # knees bent to the camera stay below the hem
     wide = 0.036 if look.legwear == "trousers" else 0.028
     return [
-        _limb(joints, (hip, knee), (0.058 * g, 0.043 * g), thigh, -0.05),
-        _limb(joints, (knee, ankle), (0.042 * g, wide * 0.85 * g), shin, -0.052),
-        _limb(joints, (ankle, toe), (0.026 * unit, 0.018 * unit), times(look.shoes, dim), -0.055),
+        _limb(joints, (hip, knee), (0.058 * g, 0.043 * g), thigh, -0.05 - back),
+        _limb(joints, (knee, ankle), (0.042 * g, wide * 0.85 * g), shin, -0.052 - back),
+        _limb(joints, (ankle, toe), (0.026 * unit, 0.018 * unit), times(look.shoes, dim), -0.055 - back),
     ]
 
 

@@ -68,6 +68,8 @@ def face_camera(clock: Array, rng: Rng) -> Script:
         shoulders=np.zeros(count),
     )
     script = replace(script, signs=hanging)
+    bent = float(rng.uniform(0.0, 0.18))  # nobody's arms hang quite straight
+    script = replace(script, hands=script.hands + np.array([0.5 * bent, bent, 0.0]))
     if rng.uniform() < 0.1:
         clasped = (float(rng.uniform(0.25, 0.4)), float(rng.uniform(-0.85, -0.7)), -0.3)
         hands = np.tile(np.array(clasped), (count, 2, 1)) + 0.1 * (script.hands - script.hands.mean(axis=0))
