@@ -20,6 +20,7 @@ from a3d_edge.control.policy import Decision
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
 from a3d_edge.engine.pool import SessionPool
+from a3d_edge.engine.rehearsal import rehearsal_ms
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.events import Prediction, Ranking, Summary, Switch
@@ -108,6 +109,10 @@ class AdaptiveWindows:
         self._decision = first
         if not self._loaded(first.configuration):
             return False
+        if (better := self._rehearsed(first)) is not None:
+            if not self._loaded(better.configuration):
+                return False
+            first = self._wanted = self._why = self._decision = better
         self._tell_of_cache()
         # No name for the network here: it would keep the first one in memory to the end of the run.
         self._stream = WindowStream(
@@ -117,6 +122,21 @@ class AdaptiveWindows:
             self.pool.take(first.configuration),
         )
         return True
+
+    def _rehearsed(self, first: Decision) -> Decision | None:
+        """What to begin with once the smallest is timed on blank pictures; None where that is not needed.
+
+        Without it every stream would begin with seconds of the least accurate answers.
+        """
+        controller = self._controller
+        if not isinstance(controller, BudgetController) or controller.knows_latency:
+            return None
+        try:
+            took_ms = rehearsal_ms(self.pool.take(first.configuration))
+        except A3DEdgeError:
+            return None  # it is taken again, and says so
+        controller.rehearsed(first.configuration, took_ms)
+        return controller.decide()
 
     def take(self, frame: Frame) -> Iterator[Prediction]:
         """Look at the next frame; where the pace says so, answer what it completes. Raises `UsageError` if it

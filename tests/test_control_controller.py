@@ -173,6 +173,27 @@ def test_a_device_that_was_slow_from_the_start_is_found_out_when_it_becomes_fast
     assert mean_gflops(device.run(120.0)) > 2.0 * mean_gflops(slow[-20:])
 
 
+def test_a_rehearsal_chooses_anew_what_to_begin_with() -> None:
+    """Not after a dwell, and not one step up: nothing has run yet. A file, and a known device, need none."""
+    clock = Clock()
+    control = BudgetController(TABLE, hop_s=HOP_S, sensors=FakeSensors(), clock=clock)
+    smallest = control.current
+    assert (smallest, control.knows_latency) == (FRONT[0], False)
+    control.rehearsed(smallest, 0.1)
+    decision = control.decide()
+    assert (decision.configuration, decision.changed, control.knows_latency) == (FRONT[-1], False, True)
+    slow = BudgetController(TABLE, hop_s=HOP_S, sensors=FakeSensors(), clock=clock)
+    slow.rehearsed(smallest, 1e3 * HOP_S)
+    assert slow.decide().configuration == smallest
+    assert BudgetController(TABLE, hop_s=None, sensors=FakeSensors(), clock=clock).knows_latency
+    known = BudgetController(
+        TABLE, hop_s=HOP_S, sensors=FakeSensors(), clock=clock, latencies={smallest: 1.0}
+    )
+    assert known.knows_latency
+    with pytest.raises(UsageError, match="not in the table"):
+        control.rehearsed(Configuration(0.9, 999, 8), 1.0)
+
+
 def test_a_file_is_not_held_to_a_deadline() -> None:
     """It waits for its predictions: the largest from the first window on, however slow."""
     record = Device(lambda gflops, now: 30 * gflops, hop_s=None).run(20.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from a3d_edge.errors import ResourceError
 from a3d_edge.training.clips import Clip
 from a3d_edge.training.decode import FrameCache, decode
 from a3d_edge.training.packed import PackedPictures, Packer
+from a3d_edge.training.windows import plain_window
+from a3d_edge.video.preprocess import Preprocessing
+from a3d_edge.video.sampler import Sampling
 
 
 def pictures(shapes: list[tuple[int, int]], seed: int = 0) -> list[NDArray[np.uint8]]:
@@ -41,6 +45,18 @@ def test_every_pixel_comes_back(shape: tuple[int, int]) -> None:
     assert (len(found), found.shape) == (5, (5, *shape, 3))
     for place in (3, 0, 4, 3, -1):
         np.testing.assert_array_equal(found[place], images[place])
+
+
+@pytest.mark.parametrize("shape", [(160, 284), (33, 17), (1, 1), (7, 160)])
+def test_grey_comes_back_in_three_channels_and_takes_a_third(shape: tuple[int, int]) -> None:
+    """Turned to grey again it is what it was."""
+    greys = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in pictures([shape] * 4)]
+    found = packed(greys)
+    for place, grey in enumerate(greys):
+        assert found[place].shape == (*shape, 3)
+        np.testing.assert_array_equal(cv2.cvtColor(found[place], cv2.COLOR_BGR2GRAY), grey)
+    if shape[0] > 100:
+        assert found.bytes < 0.4 * packed(pictures([shape] * 4)).bytes
 
 
 def test_sizes_may_change_within_a_clip() -> None:
@@ -75,3 +91,15 @@ def test_a_real_clip_is_as_decoded_and_smaller(clip_list: Path, tmp_path: Path) 
     np.testing.assert_array_equal(np.stack(list(cached.frames)), whole.frames)
     (kept,) = tmp_path.glob("*.pictures")
     assert kept.stat().st_size < 0.6 * whole.frames.nbytes
+
+
+def test_a_clip_in_grey_gives_the_windows_that_its_colours_give(clip_list: Path, tmp_path: Path) -> None:
+    """What networks that look at motion are shown is the same to the bit."""
+    path = next(clip_list.parent.rglob("*.mp4"))
+    spec = Preprocessing("change", 1.5, (0, 4, 12, 40), view="moving")
+    windows = []
+    for grey in (False, True):
+        decoded = FrameCache(tmp_path / str(grey), 96, grey=grey).get(Clip("any", path))
+        windows.append(plain_window(decoded, 0, 48, Sampling(4, 8), spec)[0])
+    np.testing.assert_array_equal(*windows)
+    assert windows[0].any()

@@ -72,6 +72,19 @@ class BudgetController:
         """What the sensors raised at the latest reading, None if they worked."""
         return self._sensor_error
 
+    @property
+    def knows_latency(self) -> bool:
+        """Whether any latency is known, or none matters: the source is not paced."""
+        return self._hop_s is None or bool(self._latency.measurements)
+
+    def rehearsed(self, configuration: Configuration, latency_ms: float) -> None:
+        """Tell what a prediction takes before any has run: the choice of what to begin with is made anew.
+
+        Raises `UsageError` for one that is not in the table.
+        """
+        self._latency = LatencyModel.of(self._table, {configuration: latency_ms})
+        self._state = PolicyState()
+
     def observe(self, configuration: Configuration, latency_ms: float) -> None:
         """Tell how long one prediction took, in ms. Raises `UsageError` for one that is not in the table.
 

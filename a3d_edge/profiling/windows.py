@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.device.memory import anonymous_mb
+from a3d_edge.engine.rehearsal import blank_pictures, run_whole_window
 from a3d_edge.engine.stream import WindowStream
 from a3d_edge.profiling.turns import in_turns, timed_ms
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.pictures import window_pictures
-from a3d_edge.video.preprocess import Picture
 from a3d_edge.video.sampler import Sample
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def window_latencies_ms(*networks: Network, windows: int = 5) -> list[list[float
     numbers that the configuration looks at; what they show makes no difference to the work.
     """
     sides = {
-        place: partial(timed_ms, partial(_run, network, _blank(network)))
+        place: partial(timed_ms, partial(run_whole_window, network, blank_pictures(network)))
         for place, network in enumerate(networks)
     }
     return list(in_turns(sides, windows, warm_up=1).values())
@@ -93,7 +93,7 @@ def whole_windows_ms(
         start = time.perf_counter()
         pictures = window_pictures(network.pathways, bundle.preprocessing, lambda m: images[m % len(images)])
         made_ms = 1e3 * (time.perf_counter() - start)
-        taken_ms = timed_ms(partial(_run, network, pictures))
+        taken_ms = timed_ms(partial(run_whole_window, network, pictures))
         if number < 0:
             begun = time.perf_counter()
             continue
@@ -154,15 +154,6 @@ class PeakMemory:
         now = anonymous_mb()
         if now is not None:
             self.mb = max(self.mb or 0.0, now)
-
-
-def _run(network: Network, pictures: Sequence[Picture]) -> Picture:
-    """Scores of a whole window: pictures ``(T, 3, S, S)`` of every pathway."""
-    return network.classify(*[network.encode(given, place) for place, given in enumerate(pictures)])
-
-
-def _blank(network: Network) -> list[Picture]:
-    return [np.zeros((len(one.instants), 3, one.size, one.size), np.float32) for one in network.pathways]
 
 
 def _samples(bundle: Bundle, images: Sequence[Image]) -> Iterator[Sample]:
