@@ -275,7 +275,7 @@ def first_of_a_run(bundle: Bundle, known: DeviceProfile | None) -> Configuration
 def test_a_run_starts_with_the_largest_that_is_known_to_fit(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a profile as a rehearsal of the smallest says; the deadline, less its margins, is 45 ms of 67."""
+    """Without a profile as a rehearsal of the smallest says; the deadline, less its margins, is 45 ms."""
     monkeypatch.setattr(controller, "DeviceSensors", lambda: Signals)
     for took_ms, expected in ((1e4, SMALLEST), (1e-3, LARGEST)):
         monkeypatch.setattr(adaptive, "rehearsal_ms", lambda network, took_ms=took_ms: took_ms)
