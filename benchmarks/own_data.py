@@ -109,10 +109,8 @@ def page(name: str, data: Path, files: list[Path]):
         ]
         yield f"| {fold} | " + " | ".join(cells) + f" | {one['cpu_s']} |"
     if len(found) > 1:
-        parts = {
-            end: [one["scores"][end][1] for one in found.values() if end in one["scores"]] for end in ENDS
-        }
-        yield "| together | " + " | ".join(shown(of) if of else "–" for of in parts.values()) + " | |"
+        of_end = [[one["scores"][end][1] for one in found.values() if end in one["scores"]] for end in ENDS]
+        yield "| together | " + " | ".join(shown(parts) if parts else "–" for parts in of_end) + " | |"
 
 
 def shown(parts: list[dict[str, list[int]]]) -> str:
