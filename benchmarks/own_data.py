@@ -98,7 +98,7 @@ def page(name: str, data: Path, files: list[Path]):
     where = f"{machine['name']}, Python {machine['python']}, torch {version('torch')}"
     yield f"`python benchmarks/own_data.py --data {place}`; {where}."
     yield f"{len(found)} of {len(files)} folds were run. Clips of a fold named right by the bundle that was"
-    yield "fitted to the others, and the recall of each class. CPU-seconds: the whole command, shared machine."
+    yield "fitted to the others, and the recall of each class. CPU-seconds are of the whole command."
     yield ""
     yield "| fold | " + " | ".join(ENDS) + " | CPU-seconds |"
     yield "|---|" + "---|" * len(ENDS) + "---|"
