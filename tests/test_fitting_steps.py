@@ -49,7 +49,7 @@ def test_clips_become_a_bundle_and_a_page(fitted: Callable[..., Fitted], tmp_pat
     fp32 = [one for one in bundle.configurations if one.precision == "fp32"]
     assert fp32
     ends = {(one.width, one.size, one.frames) for one in fp32}
-    assert (1.0, 37, 4) in ends
+    assert (1.0, 32, 4) in ends
     assert (0.63, 20, 2) in ends
     held = next(line for line in told if "held out" in line)
     assert held.endswith("are trained on")

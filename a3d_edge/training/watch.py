@@ -51,9 +51,13 @@ class Validation:
 
 
 def ends_of(checkpoint: Checkpoint) -> tuple[Configuration, Configuration]:
-    """The largest and the smallest configuration of a checkpoint's range."""
+    """The whole network, and the smallest configuration of its range: both ends of what is trained.
+
+    The paper's 256γs (`Range.largest`) is larger than both, and only tested at.
+    """
     grid = checkpoint.grid()
-    return grid[0], min(grid, key=lambda c: (c.size**2 * c.frames, c.width))
+    whole = Configuration(1.0, checkpoint.description.size, checkpoint.description.frames)
+    return whole, min(grid, key=lambda c: (c.size**2 * c.frames, c.width))
 
 
 @dataclass(frozen=True, slots=True)
