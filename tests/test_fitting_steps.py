@@ -59,7 +59,7 @@ def test_clips_become_a_bundle_and_a_page(fitted: Callable[..., Fitted], tmp_pat
     for part in (
         "Learning",
         "Accuracy against cost",
-        "At the largest: w1.00-s37-t4",
+        "At the largest: w1.00-s32-t4",
         "At the smallest",
         "What it took",
     ):
