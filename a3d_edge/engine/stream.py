@@ -90,7 +90,9 @@ class WindowStream:
         self._samples[sample.instant] = sample
         self._latest = sample.instant
         if self._follows:
+            begun = self._clock()
             self._thumbnails[sample.instant] = thumbnail(sample.frames[0].image)
+            self._work_s += self._clock() - begun
         self._encode(sample.instant, self._wanting(sample.instant))
 
     def next_ready(self) -> ReadyWindow | None:
