@@ -3,9 +3,9 @@
     python benchmarks/gestures_bundle.py --data ../shared/data/body_gestures/labels.csv --work runs
 
 Stages (`--stage NAME`): drawn (train on figures), fold0 … fold3 (from there on without two people, export in
-both precisions, and name their clips with the bundle), final (train on everybody), report (the table, and docs/results), export
-(a3d_edge/bundles/gestures), strangers (what the bundle says to film of `--others`), demo (to drawn figures).
-`random` and `static` are `none`. What is finished is kept.
+both precisions, and name their clips with the bundle), final (train on everybody), report (the table, and
+docs/results), export (a3d_edge/bundles/gestures), strangers (what the bundle says to film of `--others`),
+demo (to drawn figures). `random` and `static` are `none`. What is finished is kept.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def test_another_input_is_refused(begin: Begin, tmp_path: Path) -> None:
     assert_refused(
         begin("--input", "rgb", "--aspect", 1),
         "old.pth: was trained on other input (input motion, here rgb; aspect 1.5, here 1.0; offsets",
-        "match --input and --aspect, or name another checkpoint",
+        "match --input, --aspect and --view, or name another checkpoint",
     )
     assert begin("--input", "motion", "--aspect", 1.5) == (0, "", "")
 
