@@ -23,8 +23,9 @@ from a3d_edge.models.network import Clips, SlimNetwork
 __all__ = ["TOLERANCE", "ParityError", "check_parity"]
 
 TOLERANCE = {"fp32": 1e-3, "int8": 0.5}
-"""Relative. fp32 differs by rounding alone. int8 is another computation, whose accuracy is measured on
-labelled clips; beyond this it is not a coarser network but a broken one."""
+"""Relative: of fp32 to each clip's largest logit, of int8 to the largest of all clips. fp32 differs by rounding
+alone. int8 is another computation, whose accuracy is measured on labelled clips; beyond this it is not a
+coarser network but a broken one."""
 
 
 class ParityError(A3DEdgeError):
@@ -90,7 +91,10 @@ def _one(model: SlimNetwork, bundle: Bundle, configuration: Configuration, clips
     pathways = [fitted] if isinstance(fitted, Tensor) else fitted
     windows = zip(*(x.transpose(1, 2).contiguous().numpy() for x in pathways), strict=True)
     got = np.stack([network.logits(*network.encode_window(window)) for window in windows])
-    error = max(relative_error(g, e) for g, e in zip(got, expected, strict=True))
+    if configuration.precision == "int8":  # a clip that hardly moves has logits below a rounding step
+        error = relative_error(got, expected)
+    else:
+        error = max(relative_error(g, e) for g, e in zip(got, expected, strict=True))
     error = error if math.isfinite(error) else math.inf
     same = bool((got.argmax(axis=1) == expected.argmax(axis=1)).all())
     return Parity(clips=len(got), relative_error=float(f"{error:.3g}"), same_top1=same)
