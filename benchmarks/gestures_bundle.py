@@ -46,12 +46,12 @@ CLASSES = (
     "turnback", "yes", "none",
 )  # fmt: skip
 SHOWN = {"classes": CLASSES, "view": "moving", "aspect": 1.0, "window": 3.0, "val": 0.0}
-DRAWN = {**SHOWN, "rendered": 120, "mutual": False, "epochs": 19}
-"""First the whole network alone, on drawn figures alone: 2,000 steps that all folds share."""
+DRAWN = {**SHOWN, "rendered": 120, "mutual": False, "epochs": 14}
+"""First the whole network alone, on drawn figures alone: 1,500 steps that all folds share."""
 REAL = {
-    **SHOWN, "rendered": 60, "rendered_share": 0.25, "epochs": 31, "lr": 1e-3, "students_from": 0.1,
+    **SHOWN, "rendered": 60, "rendered_share": 0.25, "epochs": 22, "lr": 1e-3, "students_from": 0.1,
 }  # fmt: skip
-"""Then 700 steps of mutual training, three quarters of them on people. The rest is the small recipe."""
+"""Then 500 steps of mutual training, three quarters of them on people. The rest is the small recipe."""
 VIEWS = 4
 ROOMS = 20
 CALIBRATION = 200
