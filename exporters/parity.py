@@ -24,8 +24,8 @@ __all__ = ["TOLERANCE", "ParityError", "check_parity"]
 
 TOLERANCE = {"fp32": 1e-3, "int8": 0.5}
 """Relative: of fp32 to each clip's largest logit, of int8 to the largest of all clips. fp32 differs by
-rounding alone. int8 is another computation, whose accuracy is measured on labelled clips; beyond this it is not a
-coarser network but a broken one."""
+rounding alone. int8 is another computation, whose accuracy is measured on labelled clips; beyond this it is
+not a coarser network but a broken one."""
 
 
 class ParityError(A3DEdgeError):
