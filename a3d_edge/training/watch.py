@@ -56,8 +56,8 @@ def ends_of(checkpoint: Checkpoint) -> tuple[Configuration, Configuration]:
     The paper's 256γs (`Range.largest`) is larger than both, and only tested at.
     """
     grid = checkpoint.grid()
-    whole = Configuration(1.0, checkpoint.description.size, checkpoint.description.frames)
-    return whole, min(grid, key=lambda c: (c.size**2 * c.frames, c.width))
+    trained = [c for c in grid if c.size <= checkpoint.description.size] or grid
+    return trained[0], min(grid, key=lambda c: (c.size**2 * c.frames, c.width))
 
 
 @dataclass(frozen=True, slots=True)
