@@ -55,12 +55,13 @@ class _Manner:
     sensor: Callable[[np.random.Generator, int, int], Sensor]
     indoors: bool = False
     shaded: bool = True
+    depth: float = 0.0  # how far the place behind is out of focus, as a share of the picture's height
 
 
 _MANNERS = {
     INTERACTIONS: _Manner(0, act_out, draw_camera, draw_sensor),
     SIGNALS: _Manner(100, signal_out, draw_facing_camera, draw_sensor, indoors=True),
-    TESTS: _Manner(200, test_out, draw_straight_camera, draw_clear_sensor, shaded=False),
+    TESTS: _Manner(200, test_out, draw_straight_camera, draw_clear_sensor, shaded=False, depth=0.02),
 }
 
 _MARGIN = 0.04
@@ -133,6 +134,8 @@ class RenderedScene:
         self._casts = [self._camera.project(_cast(joints, self._shadow))[..., :2] for joints in stage.joints]
         self._light = (float(rng.choice([-0.8, 0.8])), -0.5)
         self._place = self._draw_room(rng) if manner.indoors else self._draw_place(rng)
+        if manner.depth:
+            self._place = cv2.GaussianBlur(self._place, (0, 0), manner.depth * height * self._fine)
         if manner.indoors:
             self._looks = [mask_some(rng, look) for look in self._looks]
         for place, prop in enumerate(stage.props):
