@@ -37,8 +37,9 @@ def test_every_option_is_one_that_a_command_has() -> None:
     """So that no message names what nobody can write."""
     group = typer.main.get_command(app)
     there = {flag for command in commands(group) for one in command.params for flag in one.opts}
-    assert {*FLAGS.values(), "--no-mutual"} <= there | {"--paced"}
-    assert all(text.endswith("--no-mutual") for text in OPPOSITE.values())
+    opposite = {text.split()[-1] for text in OPPOSITE.values()}
+    assert opposite == {"--no-mutual", "--no-distillation"}
+    assert {*FLAGS.values(), *opposite} <= there | {"--paced"}
 
 
 def commands(command: object) -> list[object]:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from a3d_edge.demo.actions import ACTIONS
-from a3d_edge.demo.rendered import CLASSES, RenderedScene, RenderedStream, _schedule, render_clip
+from a3d_edge.demo.rendered import CLASSES, RenderedScene, RenderedStream, render_clip
 from a3d_edge.demo.skeleton import RATE, Array, Joint, solve
+from a3d_edge.demo.stages import schedule
 from a3d_edge.errors import UsageError
 
 SEEDS = range(6)
@@ -82,7 +83,7 @@ def test_the_whole_action_lies_inside_a_clip_of_three_seconds(label: str) -> Non
     for seed in range(40):
         rng = np.random.default_rng(seed)
         act = ACTIONS[label](rng)
-        start, pace = _schedule(rng, act, 3.0)
+        start, pace = schedule(rng, act, 3.0)
         assert start >= 0.0
         assert start + act.length / pace <= 3.0 + 1e-9
         assert 0.75 <= pace <= 1.5

@@ -78,7 +78,7 @@ def test_an_unknown_range_is_refused_with_those_there_are() -> None:
     assert find_range("0.06") is RANGES["0.06"]
     with pytest.raises(UsageError) as caught:
         find_range("0.5")
-    assert str(caught.value) == "unknown `range_name` '0.5'; there are 0.016, 0.06"
+    assert str(caught.value) == "unknown `range_name` '0.5'; there are 0.016, 0.06, 0.06-no-frames"
 
 
 def test_twelve_candidates_stand_for_the_wide_range() -> None:

@@ -401,3 +401,33 @@ def test_rendered_clips_are_of_the_set_that_the_labels_mean() -> None:
     assert {clip.drawn for clip in rendered_clips(["left", "stop", "none"], 1)} == {"gestures"}
     assert {clip.drawn for clip in rendered_clips(["hug", "none"], 1)} == {"interactions"}
     assert [clip.label for clip in rendered_clips(["none", "mine", "left"], 2)] == ["none"] * 2 + ["left"] * 2
+
+
+def test_a_list_may_name_clips_that_are_drawn(tmp_path: Path) -> None:
+    """By set and seed, with fold and split as any other; the same seed of another class is another clip."""
+    place = tmp_path / "list.csv"
+    place.write_text("path,label,fold,split\ndrawn:testbed:7,even,1,val\ndrawn:testbed:7,double,,\n")
+    assert list_clips([place]) == [
+        Clip("even", None, fold=1, seed=7, split="val", drawn="testbed"),
+        Clip("double", None, seed=7, drawn="testbed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            "drawn:dances:7,even",
+            "there is no set 'dances' to be drawn; known are interactions, gestures, testbed",
+        ),
+        ("drawn:testbed:7,hug", "'hug' cannot be drawn; testbed has disc, ring"),
+        ("drawn:testbed:7,even,1.5", "a drawn clip has no start nor end"),
+        ("drawn:testbed:x,even", "no such clip"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(tmp_path: Path, row: str, said: str) -> None:
+    """With the line, and what there is."""
+    place = tmp_path / "list.csv"
+    place.write_text(f"path,label,start\n{row}\n")
+    with pytest.raises(SourceError, match=rf"list\.csv:2: {said}"):
+        list_clips([place])

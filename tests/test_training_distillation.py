@@ -15,6 +15,7 @@ from a3d_edge.models.ranges import RANGES
 from a3d_edge.models.slow import Slow, SlowDescription
 from a3d_edge.models.slowfast import SlowFast, SlowFastDescription
 from a3d_edge.training.distillation import backward, seed_step, subnetworks
+from a3d_edge.training.settings import Settings, drawn
 
 STUDENTS = (Configuration(0.5, 24, 2), Configuration(0.83, 32, 3))
 
@@ -149,6 +150,82 @@ def test_students_depend_on_seed_and_step_alone() -> None:
     assert drawn == [subnetworks(RANGES["0.06"], 112, 8, seed, step) for seed in (0, 1) for step in range(20)]
     assert len({pair[1] for pair in drawn}) == 40
     assert {pair[0].width for pair in drawn} == {0.63}
+
+
+def drawn_at(settings: Settings, step: int = 5) -> tuple[Configuration | None, tuple[Configuration, ...]]:
+    """What a step of ten trains of a network of 112² and 8 frames over [0.06, 1]."""
+    return drawn(settings, RANGES["0.06"], 112, 8, step, 10)
+
+
+def test_what_a_step_of_each_scheme_trains() -> None:
+    """The paper's: full network, then two narrower; alone, and at many resolutions (Table 7): one network."""
+    usual = drawn_at(Settings(seed=3))
+    assert usual == (None, subnetworks(RANGES["0.06"], 112, 8, 3, 5))
+    assert drawn_at(Settings(seed=3, mutual=False)) == (None, ())
+    assert drawn_at(Settings(seed=3, students_from=0.6)) == (None, ())
+    assert drawn_at(Settings(alone="w0.50-s64-t4")) == (Configuration(0.5, 64, 4), ())
+    many = {drawn_at(Settings(multi_resolution=True), step) for step in range(200)}
+    assert {students for _, students in many} == {()}
+    chosen = {(first.width, first.size, first.frames) for first, _ in many if first is not None}
+    assert chosen == {(1.0, size, frames) for size in (71, 89, 112) for frames in (3, 5, 8)}
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_so_many_random_widths_beside_the_narrowest(count: int) -> None:
+    """The first two are the paper's, whatever comes after them: one of seed and step has what three have."""
+    _, students = drawn_at(Settings(random_widths=count))
+    assert len(students) == 1 + count
+    assert students[0].width == 0.63
+    assert students == drawn_at(Settings(random_widths=3))[1][: 1 + count]
+    assert all(0.63 <= student.width <= 1.0 for student in students)
+
+
+def test_without_the_temporal_dimension_no_frame_is_given_up() -> None:
+    """Table 6: half of width and size instead."""
+    students = [one for step in range(50) for one in subnetworks(RANGES["0.06-no-frames"], 112, 8, 0, step)]
+    assert {one.frames for one in students} == {8}
+    assert {one.size for one in students} == {56, 74, 94, 112}
+    assert min(one.width for one in students) == 0.5
+    grid = RANGES["0.06-no-frames"].grid(224, 8)
+    assert min(c.width**2 * c.size**2 for c in grid) / 224**2 == pytest.approx(1 / 16)
+
+
+def test_alone_a_configuration_learns_from_the_labels(
+    network: Callable[[], Slow], batch: tuple[Tensor, Tensor]
+) -> None:
+    """At its own width, size and frames; nothing else of the network gets a gradient."""
+    ours, plain = network(), network()
+    clips, labels = batch
+    losses = backward(ours, clips, labels, (), first=STUDENTS[0])
+    output = log_softmax(plain.run(smaller(clips, STUDENTS[0]), Run(STUDENTS[0].width)))
+    entropy = -output[torch.arange(len(labels)), labels].mean()
+    entropy.backward()
+    assert (losses.cross_entropy, losses.distillation) == (pytest.approx(entropy.item(), rel=1e-5), 0.0)
+    expected = gradients(plain)
+    for name, gradient in gradients(ours).items():
+        scale = float(expected[name].abs().max())
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-5 * scale + 1e-7, msg=name)
+    assert not gradients(ours)["res5.blocks.0.c.conv.weight"][128:].any()
+
+
+def test_without_distillation_students_learn_from_the_labels(
+    network: Callable[[], Slow], batch: tuple[Tensor, Tensor]
+) -> None:
+    """Each by its own cross entropy, smoothed as the full network's is."""
+    ours, plain = network(), network()
+    clips, labels = batch
+    losses = backward(ours, clips, labels, STUDENTS, 0.2, distillation=False)
+    parts = []
+    for own, width in [(clips, 1.0), *((smaller(clips, s), s.width) for s in STUDENTS)]:
+        output = log_softmax(plain.run(own, Run(width)))
+        parts.append(-(0.8 * output[torch.arange(5), labels] + 0.2 * output.mean(dim=1)).mean())
+    torch.stack(parts).sum().backward()
+    assert losses.cross_entropy == pytest.approx(parts[0].item(), rel=1e-5)
+    assert losses.distillation == pytest.approx(parts[1].item() + parts[2].item(), rel=1e-5)
+    expected = gradients(plain)
+    for name, gradient in gradients(ours).items():
+        scale = float(expected[name].abs().max())
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-5 * scale + 1e-7, msg=name)
 
 
 def test_dropout_of_a_step_depends_on_seed_and_step_alone() -> None:

@@ -420,3 +420,46 @@ def test_students_join_when_they_are_to(
     assert taught == [False, False, False, True, True, True]
     with pytest.raises(UsageError, match="students_from"):
         Settings(students_from=1.0)
+
+
+def test_a_run_that_goes_on_keeps_its_scheme(
+    batches: Batches, fresh: Callable[[], Checkpoint], tmp_path: Path
+) -> None:
+    """Recorded in the checkpoint and compared; one from before there was a choice has the paper's."""
+    out = tmp_path / "out.pth"
+    for changed in ({"random_widths": 3}, {"distillation": False}, {"multi_resolution": True}):
+        settings = replace(SETTINGS, **changed)
+        with pytest.raises(KeyboardInterrupt):
+            train(fresh(), batches, settings, out, report=InterruptAt(2))
+        [(name, value)] = changed.items()
+        with pytest.raises(UsageError, match=f"{name} {value}, now {getattr(SETTINGS, name)}"):
+            train(load(out), batches, SETTINGS, out)
+        assert train(load(out), batches, settings, out).origin["settings"][name] == value
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh(), batches, SETTINGS, out, report=InterruptAt(2))
+    old = load(out)
+    assert old.resume is not None
+    for name in ("random_widths", "distillation", "multi_resolution", "alone"):
+        del old.resume["settings"][name]
+    save(old, out)
+    assert train(load(out), batches, SETTINGS, out).origin["steps"] == 6
+
+
+def test_schemes_that_cannot_be_meant_are_refused() -> None:
+    """By their names."""
+    with pytest.raises(UsageError, match="`alone` and `multi_resolution` exclude each other"):
+        Settings(alone="w0.50-s32-t2", multi_resolution=True)
+    with pytest.raises(UsageError, match="'half' is not a configuration"):
+        Settings(alone="half")
+    with pytest.raises(UsageError, match="`random_widths` -1 is below 0"):
+        Settings(random_widths=-1)
+
+
+def test_the_full_configuration_alone_is_the_full_network(
+    batches: Batches, fresh: Callable[[], Checkpoint], tmp_path: Path
+) -> None:
+    """The same weights to the bit: a network trained alone differs by its configuration alone."""
+    plain = train(fresh(), batches, replace(SETTINGS, mutual=False), tmp_path / "plain.pth")
+    alone = train(fresh(), batches, replace(SETTINGS, alone="w1.00-s32-t4"), tmp_path / "alone.pth")
+    there = plain.model.state_dict()
+    assert all(torch.equal(there[name], tensor) for name, tensor in alone.model.state_dict().items())

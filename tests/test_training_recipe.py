@@ -72,6 +72,11 @@ def test_without_options_a_run_goes_on_as_it_began(tiny_checkpoint: Checkpoint) 
         ("students_from", 0.5, "--students-from 0.0", "--students-from 0.5"),
         ("precision", "bf16", "--precision fp32", "--precision bf16"),
         ("patience", 2, "--patience 0", "--patience 2"),
+        ("size", 64, "without --size", "--size 64"),
+        ("random_widths", 3, "--random-widths 1", "--random-widths 3"),
+        ("distillation", False, "without --no-distillation", "with --no-distillation"),
+        ("multi_resolution", True, "without --multi-resolution", "with --multi-resolution"),
+        ("alone", "w0.50-s64-t4", "without --alone", "--alone w0.50-s64-t4"),
     ],
 )
 def test_every_option_that_differs_is_refused(

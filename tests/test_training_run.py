@@ -93,7 +93,7 @@ def test_what_cannot_be_meant_names_the_parameter(run: Any, tmp_path: Path, clip
     """Before anything is decoded or written."""
     for recipe, options, said in (
         (Recipe(epochs=-1), {}, "`epochs` -1 is below 0"),
-        (Recipe(range_name="0.5"), {}, "unknown `range_name` '0.5'; there are 0.016, 0.06"),
+        (Recipe(range_name="0.5"), {}, "unknown `range_name` '0.5'; there are 0.016, 0.06, 0.06-no-frames"),
         (Recipe(input_kind="depth"), {}, "unknown `input_kind` 'depth'; there are rgb, motion, change"),
         (ONE, {"resume": True, "overwrite": True}, "`resume` and `overwrite` exclude each other: a run that"),
         (
@@ -185,3 +185,31 @@ def test_mirrors_are_for_classes_that_allow_them(run: Any) -> None:
         run(changes={"mirror": "on"})
     with pytest.raises(UsageError, match="unknown `mirror` 'maybe'; there are auto, on, off"):
         run(changes={"mirror": "maybe"})
+
+
+def test_a_network_alone_is_trained_validated_and_calibrated_at_its_configuration(
+    run: Any, tmp_path: Path
+) -> None:
+    """And at nothing else; the checkpoint says so, and of another size of the input too."""
+    recipe = Recipe(
+        epochs=1, batch=4, lr=0.02, size=64, alone="w0.50-s40-t4", precision="fp32", input_kind="motion"
+    )
+    trained = run(recipe, calibration_clips=3)
+    written = load(tmp_path / "net.pth")
+    assert [str(c) for c in written.grid()] == [str(c) for c in written.candidates()] == ["w0.50-s40-t4"]
+    assert set(statistics(written.model)) == {"w0.50-s40-t4"}
+    assert written.description.size == 64
+    best = trained.origin["validation"]["best"]
+    assert best["largest"] == best["smallest"]
+    with pytest.raises(UsageError, match=r"begun with `alone` w0\.50-s40-t4, now with without `alone`"):
+        run(Recipe(epochs=1, alone=None), resume=True, changes={"alone": None})
+    with pytest.raises(UsageError, match="`size` 16 is below 32 pixels"):
+        run(Recipe(size=16), overwrite=True)
+
+
+def test_a_network_that_is_begun_with_brings_its_size(run: Any, tmp_path: Path) -> None:
+    """As its architecture and window; unless another is named."""
+    run(changes={"epochs": 0, "size": 64})
+    first = (tmp_path / "net.pth").rename(tmp_path / "first.pth")
+    assert run(init=first, changes={"epochs": 0}, overwrite=True).description.size == 64
+    assert run(init=first, changes={"epochs": 0, "size": 48}, overwrite=True).description.size == 48

@@ -20,11 +20,15 @@ FLAGS = {
 """By the parameter's name; below, those whose option is called otherwise."""
 
 
-OPPOSITE = {"with `mutual`": "without --no-mutual", "without `mutual`": "with --no-mutual"}
+OPPOSITE = {
+    f"{has} `{name}`": f"{lacks} --no-{name}"
+    for name in ("mutual", "distillation")
+    for has, lacks in (("with", "without"), ("without", "with"))
+}
 """The option that is there for a parameter's being false."""
 
 
 def as_flags(message: str) -> str:
     """The message with ``--epochs`` where it says `epochs`; other words between backquotes stay."""
-    message = re.sub("with(out)? `mutual`", lambda found: OPPOSITE[found[0]], message)
+    message = re.sub("with(out)? `(mutual|distillation)`", lambda found: OPPOSITE[found[0]], message)
     return re.sub(r"`(\w+)`", lambda found: FLAGS.get(found[1], found[0]), message)

@@ -28,7 +28,8 @@ GROUPS = {
     "--configuration --all --precision --width --size --frames",
     "Budget": "--budget --profile --hop --switch-every",
     "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
-    "--dropout --no-mutual --students-from --patience --seed --resume --tensorboard",
+    "--dropout --no-mutual --alone --multi-resolution --no-distillation --random-widths --students-from "
+    "--patience --seed --resume --tensorboard",
     "Calibration and proof": "--calibration --calibration-clips --no-calibration "
     "--parity-clips --range-clips",
     "Measuring": "--windows --paced --measure --keep-noisy",

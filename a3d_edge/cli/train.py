@@ -38,7 +38,12 @@ def train(
         "--classes",
         help="Class names in order, comma-separated, or a file, one a line (default: sorted labels).",
     ),
-    range_name: str | None = typer.Option(None, "--range", help="Range of configurations: 0.016 or 0.06."),
+    range_name: str | None = typer.Option(
+        None, "--range", help="Range of configurations: 0.016, 0.06 or 0.06-no-frames."
+    ),
+    size: int | None = typer.Option(
+        None, "--size", help="Side of the input in pixels (default: as the architecture has it)."
+    ),
     window: str | None = typer.Option(
         None, "--window", help="What a window spans, such as 4s (default: as the architecture has it)."
     ),
@@ -86,6 +91,18 @@ def train(
         None, "--view", help="Show the whole picture, or the part where something is moving."
     ),
     no_mutual: bool = typer.Option(False, "--no-mutual", help="Train the full network alone, to compare."),
+    alone: str | None = typer.Option(
+        None, "--alone", help="Train this configuration alone, to compare; such as w0.50-s64-t4."
+    ),
+    multi_resolution: bool | None = typer.Option(
+        None, "--multi-resolution", help="Train the full width alone, at random sizes and frames, to compare."
+    ),
+    no_distillation: bool = typer.Option(
+        False, "--no-distillation", help="Narrower networks learn from the labels, to compare."
+    ),
+    random_widths: int | None = typer.Option(
+        None, "--random-widths", help="So many networks of random width a step (default 1).", min=0
+    ),
     students_from: float | None = typer.Option(
         None, "--students-from", help="Share of the run before narrower networks join.", min=0, max=0.99
     ),
@@ -143,9 +160,8 @@ def train(
 def _changes(context: typer.Context, share: float | None) -> dict[str, Any]:
     """What stands on the command line, by the names and in the kinds that `Recipe` has for it."""
     named = {name: value for name, value in context.params.items() if name not in NOT_OF_THE_RECIPE}
-    changes = {name: value for name, value in named.items() if value is not None and name != "no_mutual"}
-    if named["no_mutual"]:
-        changes["mutual"] = False
+    changes = {name: value for name, value in named.items() if value is not None and name[:3] != "no_"}
+    changes |= {name: False for name in ("mutual", "distillation") if named[f"no_{name}"]}
     if share is not None:
         changes["val"] = share
     if "classes" in changes:

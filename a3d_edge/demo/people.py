@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.demo.closeup import face_parts, hand_parts
+from a3d_edge.demo.props import Prop, prop_parts
 from a3d_edge.demo.skeleton import Array, Joint
 from a3d_edge.demo.strokes import Colour, Part, Picture, times
 
@@ -49,6 +50,7 @@ class Look:
     coat: float
     girth: float
     mask: Colour | None = None
+    prop: Prop | None = None
 
 
 def draw_look(rng: np.random.Generator) -> Look:
@@ -93,13 +95,14 @@ def _cloth(rng: np.random.Generator) -> Colour:
 
 
 def paint(
-    canvas: Picture, people: Sequence[tuple[Array, Look]], scale: float, light: tuple[float, float]
+    canvas: Picture, people: Sequence[tuple[Array, Look]], scale: float, light: tuple[float, float] | None
 ) -> None:
     """Draw ``people`` into ``canvas``, far parts first.
 
     Joints are (`Joint.COUNT`, 4): pixel x, pixel y, depth in heights towards the camera, and relative size;
     more rows are the fingers of a figure seen from near (see `a3d_edge.demo.hands`), which has a face too;
-    ``scale`` is pixels a height; ``light`` points on the picture to where the light comes from.
+    ``scale`` is pixels a height; ``light`` points on the picture to where the light comes from (None: all is
+    flat, which is quicker).
     """
     parts = [part for joints, look in people for part in _parts(joints, look, scale)]
     parts.sort(key=lambda part: part.depth)
@@ -108,13 +111,13 @@ def paint(
         np.concatenate([part.radii for part in parts]),
     )
     shapes = _rims(centres, radii)
-    lit = _rims(centres + 0.3 * radii[:, None] * np.array(light), radii * 0.7)
+    lit = None if light is None else _rims(centres + 0.3 * radii[:, None] * np.array(light), radii * 0.7)
     row = 0
     for part in parts:
         rows = slice(row, row + len(part.radii))
         row = rows.stop
         _fill(canvas, shapes[rows], times(part.colour, _SHADE if part.shaded else 1.0))
-        if part.shaded:
+        if part.shaded and lit is not None:
             _fill(canvas, lit[rows], times(part.colour, _LIT))
 
 
@@ -136,7 +139,7 @@ def _parts(joints: Array, look: Look, scale: float) -> list[Part]:
         parts += face_parts(joints, look.hair, look.skin, look.mask, unit)
     for side in (0, 1):
         parts += _leg_parts(joints, look, unit, side) + _arm_parts(joints, look, unit, side)
-    return parts
+    return parts if look.prop is None else parts + prop_parts(joints, look.prop, unit)
 
 
 def _from_near(joints: Array) -> bool:

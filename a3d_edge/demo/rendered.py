@@ -14,30 +14,57 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.demo.actions import ACTIONS
 from a3d_edge.demo.gestures import GESTURES
-from a3d_edge.demo.hands import hand_points
-from a3d_edge.demo.moves import Act, Actor, Rng, body, stand
 from a3d_edge.demo.people import Look, draw_look, mask_some, paint, paint_shadows
-from a3d_edge.demo.scenery import Camera, background, draw_camera, draw_facing_camera, draw_sensor, room
-from a3d_edge.demo.skeleton import RATE, Array, solve
+from a3d_edge.demo.scenery import (
+    Camera,
+    Sensor,
+    background,
+    draw_camera,
+    draw_clear_sensor,
+    draw_facing_camera,
+    draw_sensor,
+    draw_straight_camera,
+    room,
+)
+from a3d_edge.demo.skeleton import RATE, Array
+from a3d_edge.demo.stages import LEAD_S, Stage, act_out, signal_out, test_out
 from a3d_edge.demo.strokes import Picture
+from a3d_edge.demo.testbed import TESTBED
 from a3d_edge.errors import UsageError
 
 __all__ = ["CLASSES", "SETS", "RenderedScene", "RenderedStream", "drawn_of", "render_clip", "set_of"]
 
 CLASSES: tuple[str, ...] = ("handshake", "hug", "kick", "point", "punch", "push", "none")
 
-INTERACTIONS, SIGNALS = "interactions", "gestures"
+INTERACTIONS, SIGNALS, TESTS = "interactions", "gestures", "testbed"
 
-SETS: dict[str, tuple[str, ...]] = {INTERACTIONS: CLASSES, SIGNALS: tuple(GESTURES)}
-"""What can be drawn: sets of classes that are acted alike. Each has its own ``none``."""
+SETS: dict[str, tuple[str, ...]] = {
+    INTERACTIONS: CLASSES, SIGNALS: tuple(GESTURES), TESTS: tuple(TESTBED),
+}  # fmt: skip
+"""What can be drawn: sets of classes that are acted alike. The first two have a ``none`` of their own."""
 
-_ACTS: dict[str, dict[str, Callable[[Rng], Act]]] = {INTERACTIONS: ACTIONS, SIGNALS: GESTURES}
-_FIRST_STREAM = {INTERACTIONS: 0, SIGNALS: 100}
+
+@dataclass(frozen=True)
+class _Manner:
+    """How the scenes of a set are made: ``first`` is the random stream of its first class."""
+
+    first: int
+    stage: Callable[[np.random.Generator, str, float], Stage]
+    camera: Callable[[np.random.Generator, Array, int, int], Camera]
+    sensor: Callable[[np.random.Generator, int, int], Sensor]
+    indoors: bool = False
+    shaded: bool = True
+    depth: float = 0.0  # how far the place behind is out of focus, as a share of the picture's height
+
+
+_MANNERS = {
+    INTERACTIONS: _Manner(0, act_out, draw_camera, draw_sensor),
+    SIGNALS: _Manner(100, signal_out, draw_facing_camera, draw_sensor, indoors=True),
+    TESTS: _Manner(200, test_out, draw_straight_camera, draw_clear_sensor, shaded=False, depth=0.02),
+}
 
 _MARGIN = 0.04
-_LEAD_S = 1.0
 _FINE_PIXELS = 120_000
 _SHADOW_SHRINK = 0.25
 
@@ -45,11 +72,12 @@ _SHADOW_SHRINK = 0.25
 def set_of(classes: Sequence[str]) -> str:
     """The set of `SETS` that ``classes`` mean, ``none`` aside.
 
-    Gestures if at least half of them are, and more than are interactions; else interactions.
+    That which most are of, if it is at least half of them; else, and of equals, interactions.
     """
     named = set(classes) - {"none"}
-    signs, plays = (len(named & set(SETS[name])) for name in (SIGNALS, INTERACTIONS))
-    return SIGNALS if signs > plays and 2 * signs >= len(named) else INTERACTIONS
+    count = {name: len(named & set(there)) for name, there in SETS.items()}
+    most = max(SETS, key=count.__getitem__)
+    return most if 2 * count[most] >= len(named) else INTERACTIONS
 
 
 def drawn_of(classes: Sequence[str]) -> tuple[str, ...]:
@@ -96,19 +124,23 @@ class RenderedScene:
         self.label, self.seed, self.duration_s, self.of = label, seed, duration_s, of
         self._size = (width, height)
         self._fine = 2 if width * height <= _FINE_PIXELS else 1
-        rng = np.random.default_rng([seed, _FIRST_STREAM[of] + SETS[of].index(label)])
-        stage = _act_out(rng, label, duration_s) if of == INTERACTIONS else _signal(rng, label, duration_s)
+        manner = self._manner = _MANNERS[of]
+        rng = np.random.default_rng([seed, manner.first + SETS[of].index(label)])
+        stage = manner.stage(rng, label, duration_s)
         self._looks = [draw_look(rng) for _ in stage.joints]
-        framed = draw_camera if of == INTERACTIONS else draw_facing_camera
-        self._camera: Camera = framed(rng, stage.extent(), width, height)
+        self._camera = manner.camera(rng, stage.extent(), width, height)
         self._joints = [self._camera.project(joints) for joints in stage.joints]
         self._shadow = _draw_shadow(rng)
         self._casts = [self._camera.project(_cast(joints, self._shadow))[..., :2] for joints in stage.joints]
         self._light = (float(rng.choice([-0.8, 0.8])), -0.5)
-        self._place = self._draw_place(rng) if of == INTERACTIONS else self._draw_room(rng)
-        if of != INTERACTIONS:
+        self._place = self._draw_room(rng) if manner.indoors else self._draw_place(rng)
+        if manner.depth:
+            self._place = cv2.GaussianBlur(self._place, (0, 0), manner.depth * height * self._fine)
+        if manner.indoors:
             self._looks = [mask_some(rng, look) for look in self._looks]
-        self._sensor = draw_sensor(rng, width, height)
+        for place, prop in enumerate(stage.props):
+            self._looks[place] = replace(self._looks[place], prop=prop)
+        self._sensor = manner.sensor(rng, width, height)
 
     def draw(self, time_s: float) -> NDArray[np.uint8]:
         """The picture (H, W, 3) BGR at a moment in [0, ``duration_s``]; the same moment, the same picture."""
@@ -116,19 +148,20 @@ class RenderedScene:
         shift = self._camera.waver(time_s)
         canvas = self._backdrop(shift)
         index, part = self._moment(time_s)
-        self._darken(canvas, [_between(cast, index, part) for cast in self._casts], shift)
+        if self._manner.shaded:
+            self._darken(canvas, [_between(cast, index, part) for cast in self._casts], shift)
         people: list[tuple[Array, Look]] = []
         for joints, look in zip(self._joints, self._looks, strict=True):
             now = _between(joints, index, part)
             now[:, 0], now[:, 1] = (now[:, 0] + shift[0]) * fine, (now[:, 1] + shift[1]) * fine
             people.append((now, look))
-        paint(canvas, people, self._camera.scale * fine, self._light)
+        paint(canvas, people, self._camera.scale * fine, self._light if self._manner.shaded else None)
         if fine > 1:
             canvas = cv2.resize(canvas, self._size, interpolation=cv2.INTER_AREA)
         return self._sensor.expose(canvas, time_s)
 
     def _moment(self, time_s: float) -> tuple[int, float]:
-        position = float(np.clip((time_s + _LEAD_S) * RATE, 0, len(self._joints[0]) - 1.001))
+        position = float(np.clip((time_s + LEAD_S) * RATE, 0, len(self._joints[0]) - 1.001))
         return int(position), position - int(position)
 
     def _draw_place(self, rng: np.random.Generator) -> Picture:
@@ -238,69 +271,6 @@ class RenderedStream:
                 self._scenes.popitem(last=False)
         self._scenes.move_to_end(key)
         return self._scenes[key]
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """The acted scene: joints (N, J, 3) of each figure and which moments belong to the action's heart."""
-
-    joints: list[Array]
-    heart: slice
-    actors: int
-
-    def extent(self) -> Array:
-        """Every joint (K, 3) of the actors during the heart of the action."""
-        return np.concatenate([joints[self.heart].reshape(-1, 3) for joints in self.joints[: self.actors]])
-
-
-def _act_out(rng: np.random.Generator, label: str, duration_s: float) -> _Stage:
-    act = ACTIONS[label](rng)
-    start, pace = _schedule(rng, act, duration_s)
-    times = np.arange(-_LEAD_S, duration_s + 0.1, 1 / RATE)
-    actors = act.perform((times - start) * pace)
-    cast = actors + _passers(rng, times)
-    margin = float(rng.uniform(0.0, 0.6))
-    first, last = (start + (act.core[i] + (2 * i - 1) * margin) / pace + _LEAD_S for i in (0, 1))
-    begin = int(np.clip(first * RATE, _LEAD_S * RATE, len(times) - 2))
-    heart = slice(begin, int(np.clip(last * RATE, begin + 1, len(times))))
-    return _Stage([solve(script, shape) for script, shape in cast], heart, len(actors))
-
-
-def _signal(rng: np.random.Generator, label: str, duration_s: float) -> _Stage:
-    act = GESTURES[label](rng)
-    pace, start = float(rng.uniform(0.85, 1.2)), duration_s * float(rng.uniform(0.06, 0.4))
-    if rng.uniform() < 0.15:  # all of it, hands down again, where there is room
-        start = min(start, max(0.0, duration_s - act.length / pace))
-    times = np.arange(-_LEAD_S, duration_s + 0.1, 1 / RATE)
-    [(script, shape)] = act.perform((times - start) * pace)
-    joints = solve(script, shape)
-    begin = int(np.clip((start + _LEAD_S) * RATE, 0, len(times) - 2))
-    last = int(np.clip((start + act.core[1] / pace + _LEAD_S) * RATE, begin + 1, len(times)))
-    return _Stage([np.concatenate([joints, hand_points(script, joints)], axis=1)], slice(begin, last), 1)
-
-
-def _schedule(rng: np.random.Generator, act: Act, duration_s: float) -> tuple[float, float]:
-    """When the action begins, in seconds, and how much faster than usual it is."""
-    pace = float(rng.uniform(0.75, 1.35))
-    if act.length / pace > duration_s:
-        pace = float(np.clip(act.length / duration_s, pace, 1.5))
-    room = duration_s - act.length / pace
-    if room >= 0:
-        return float(rng.uniform(0.0, room)), pace
-    middle = 0.5 * (act.core[0] + act.core[1]) / pace
-    return float(np.clip(duration_s / 2 - middle, room, 0.0)), pace
-
-
-def _passers(rng: np.random.Generator, times: Array) -> list[Actor]:
-    """At times somebody farther away who has nothing to do with it."""
-    if rng.uniform() > 0.1:
-        return []
-    beside = float(rng.choice([-1.0, 1.0])) * float(rng.uniform(0.8, 1.6))
-    script = stand(times, rng, beside, float(rng.uniform(0, 2 * np.pi)))
-    far = np.full_like(times, -float(rng.uniform(0.8, 1.6)))
-    walk = float(rng.choice([0.0, 0.5, -0.5])) * times
-    yaw = np.where(walk[-1] > 0, 0.0, np.pi) + 0 * times if walk[-1] != 0 else script.yaw
-    return [(replace(script, x=script.x + walk, z=far, yaw=yaw), body(rng))]
 
 
 def _draw_shadow(rng: np.random.Generator) -> tuple[float, float, float]:

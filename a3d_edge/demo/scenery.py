@@ -17,8 +17,10 @@ __all__ = [
     "Sensor",
     "background",
     "draw_camera",
+    "draw_clear_sensor",
     "draw_facing_camera",
     "draw_sensor",
+    "draw_straight_camera",
     "room",
 ]
 
@@ -90,6 +92,31 @@ def draw_camera(rng: Rng, extent: Array, width: int, height: int) -> Camera:
     shake = height * float(rng.choice([0.0, 0.0, rng.uniform(0.0, 0.004), rng.uniform(0.004, 0.012)]))
     a, b, c, d = (float(p) for p in rng.uniform(0, 2 * np.pi, 4))
     return Camera(pan, pitch, scale, u, v, bool(rng.uniform() < 0.5), width, shake, (a, b, c, d))
+
+
+def draw_straight_camera(rng: Rng, extent: Array, width: int, height: int) -> Camera:
+    """Never mirrored, from about straight ahead and not shaken: sides and turns are classes.
+
+    All that is acted is in the picture, and a little around it for what hands hold.
+    """
+    drawn = draw_camera(rng, extent, width, height)
+    scale = min(drawn.scale, 0.7 * height)
+    camera = replace(
+        drawn, mirrored=False, pan=0.3 * drawn.pan, pitch=0.3 * drawn.pitch, shake=0.0, scale=scale
+    )
+    seen, edge = camera.project(extent), 0.14 * scale
+    x, y = (
+        _kept_inside(float(axis.min()) - edge, float(axis.max()) + edge, side)
+        for axis, side in ((seen[:, 0], width), (seen[:, 1], height))
+    )
+    return replace(camera, u=camera.u + x, v=camera.v + y)
+
+
+def _kept_inside(low: float, high: float, side: int) -> float:
+    """How far what reaches from ``low`` to ``high`` is to be moved so that a side of the picture holds it."""
+    if high - low >= side:
+        return 0.5 * (side - high - low)
+    return max(0.0, -low) - max(0.0, high - side)
 
 
 DISTANCES: dict[str, tuple[float, float]] = {"1 m": (1.35, 1.95), "4 m": (0.54, 0.84), "6 m": (0.4, 0.56)}
@@ -296,3 +323,9 @@ def draw_sensor(rng: Rng, width: int, height: int) -> Sensor:
         quality=int(rng.choice(np.array([100, 100, rng.integers(30, 80)]))),
         grain=grain,
     )
+
+
+def draw_clear_sensor(rng: Rng, width: int, height: int) -> Sensor:
+    """The same light without grain, blur and codec: what is fine stays fine, and is kept in a few bytes."""
+    sensor = draw_sensor(rng, width, height)
+    return replace(sensor, blur=0.0, quality=100, grain=np.zeros_like(sensor.grain))

@@ -59,12 +59,22 @@ class Checkpoint:
         """What the network is."""
         return self.model.description
 
+    @property
+    def alone(self) -> Configuration | None:
+        """The only configuration it was trained at, if it was (`train --alone`)."""
+        name = self.origin.get("alone")
+        return None if name is None else Configuration.parse(name)
+
     def grid(self) -> list[Configuration]:
-        """Every configuration of the range it was trained over."""
+        """Every configuration of the range it was trained over, or the only one."""
+        if self.alone is not None:
+            return [self.alone]
         return find_range(self.range_name).grid(self.description.size, self.description.frames)
 
     def candidates(self) -> list[Configuration]:
         """The few of them that stand for all, see `a3d_edge.models.ranges.candidates`."""
+        if self.alone is not None:
+            return [self.alone]
         return candidates(find_range(self.range_name), self.description)
 
 

@@ -59,18 +59,30 @@ class Range:
         """The lower end of γw."""
         return min(self.widths)
 
-    def draw(self, size: int, frames: int, rng: random.Random) -> tuple[Configuration, Configuration]:
-        """The two sub-networks of one training step: minimum width, and a random width (paper §3.1)."""
+    def draw(
+        self, size: int, frames: int, rng: random.Random, random_widths: int = 1
+    ) -> tuple[Configuration, ...]:
+        """The sub-networks of one training step: minimum width, and so many random widths (paper §3.1: one),
+        each at a random size and number of frames."""
         sizes, counts = self.scaled_sizes(size), self.scaled_frames(frames)
-        smallest = Configuration(self.smallest_width, rng.choice(sizes), rng.choice(counts))
-        width = rng.uniform(self.smallest_width, 1.0)
-        return smallest, Configuration(width, rng.choice(sizes), rng.choice(counts))
+        drawn = [Configuration(self.smallest_width, rng.choice(sizes), rng.choice(counts))]
+        for _ in range(random_widths):
+            width = rng.uniform(self.smallest_width, 1.0)
+            drawn.append(Configuration(width, rng.choice(sizes), rng.choice(counts)))
+        return tuple(drawn)
+
+    def draw_full(self, size: int, frames: int, rng: random.Random) -> Configuration:
+        """Full width at a random size and number of frames: a step of multi-resolution training (Table 7)."""
+        return Configuration(1.0, rng.choice(self.scaled_sizes(size)), rng.choice(self.scaled_frames(frames)))
 
 
 RANGES = {
     "0.016": Range("0.016", (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (128, 160, 192, 224), (2, 4, 6, 8)),
     "0.06": Range("0.06", (0.63, 0.73, 0.83, 0.93, 1.0), (142, 178, 224), (3, 5, 8)),
+    "0.06-no-frames": Range("0.06-no-frames", (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (112, 149, 187, 224), (8,)),
 }
+"""``0.06-no-frames`` gives up no frames, and so goes to half of width and size to be as wide (Table 6; of
+the sizes the paper tells the ends, and those between are evenly spaced)."""
 
 
 def find_range(name: str) -> Range:

@@ -83,6 +83,8 @@ def _changed(description: NetworkDescription, recipe: Recipe) -> NetworkDescript
         changes["dropout"] = recipe.dropout
     if recipe.window is not None:
         changes["stride"] = stride_of(recipe.window, description.sampling)
+    if recipe.size is not None:
+        changes["size"] = recipe.size
     return description.model_copy(update=changes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,10 @@ __all__ = [
     "split_fold",
     "spread",
 ]
+
+
+DRAWN = re.compile(r"drawn:(\w+):(\d{1,9})")
+"""What stands for the path of a clip that is drawn: its set, and its seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,11 @@ class Clip:
             return ""
         start = "" if self.start is None else self.start
         return f"#t={start}" if self.end is None else f"#t={start},{self.end}"
+
+    @property
+    def name(self) -> str:
+        """Its file, or what a list calls one that is drawn."""
+        return f"drawn:{self.drawn}:{self.seed}" if self.path is None else str(self.path)
 
     @property
     def belongs_to(self) -> str:
@@ -90,8 +100,8 @@ def paths_of(data: Data) -> list[Path]:
 
 def list_clips(places: Iterable[Path]) -> list[Clip]:
     """Clips of CSV files (columns path, label[, start, end, group, fold, split]; times in seconds, paths
-    relative to the CSV), of what other tools write (`a3d_edge.training.lists`), or of class folders, which
-    may lie in ``train``, ``val`` and ``test``.
+    relative to the CSV, ``drawn:SET:SEED`` is drawn), of what other tools write (`a3d_edge.training.lists`),
+    or of class folders, which may lie in ``train``, ``val`` and ``test``.
 
     Labels are spelled as `label_of` does. Warns with `DataWarning` of clips listed twice, labels that look
     alike, and what is not used. Raises `SourceError` that names the file and line.
@@ -139,13 +149,28 @@ def _clip(place: Path, row: ListRow) -> Clip | None:
         raise SourceError(f"{where}: {error}") from error
     if end is not None and end <= (start or 0.0):
         raise SourceError(f"{where}: ends at {end} s, and starts no earlier ({start or 0.0} s)")
+    group = label_of(cells.get("group", ""))
+    if (drawn := DRAWN.fullmatch(cells["path"])) is not None:
+        _check_drawn(where, drawn[1], label, start, end)
+        number = int(fold) if fold else None
+        return Clip(label, None, group, number, int(drawn[2]), split=split, where=where, drawn=drawn[1])
     file = find_clip(place.parent, cells["path"])
     if file is None:
         if row.needed:
             raise SourceError(f"{where}: no such clip {place.parent / cells['path']}")
         return None
-    group = label_of(cells.get("group", ""))
     return Clip(label, file, group, int(fold) if fold else None, 0, start, end, split, where)
+
+
+def _check_drawn(where: str, of: str, label: str, start: float | None, end: float | None) -> None:
+    from a3d_edge.demo.rendered import SETS
+
+    if of not in SETS:
+        raise SourceError(f"{where}: there is no set '{of}' to be drawn; known are {', '.join(SETS)}")
+    if label not in SETS[of]:
+        raise SourceError(f"{where}: '{label}' cannot be drawn; {of} has {', '.join(SETS[of])}")
+    if start is not None or end is not None:
+        raise SourceError(f"{where}: a drawn clip has no start nor end; leave them empty")
 
 
 def _check_repeated(clips: Sequence[Clip]) -> None:
@@ -153,7 +178,8 @@ def _check_repeated(clips: Sequence[Clip]) -> None:
     first: dict[tuple[str, str], Clip] = {}
     twice: list[Clip] = []
     for clip in clips:
-        before = first.setdefault((os.path.realpath(str(clip.path)), clip.part), clip)
+        same = f"{clip.name} {clip.label}" if clip.path is None else os.path.realpath(clip.path)
+        before = first.setdefault((same, clip.part), clip)
         if before is clip:
             continue
         if before.label != clip.label:
@@ -164,7 +190,7 @@ def _check_repeated(clips: Sequence[Clip]) -> None:
         twice.append(clip)
     if twice:
         more = f" and {len(twice) - 1} more are" if len(twice) > 1 else " is"
-        _warn(f"{twice[0].path}{twice[0].part}{more} listed more than once, and will be used as often")
+        _warn(f"{twice[0].name}{twice[0].part}{more} listed more than once, and will be used as often")
 
 
 def _warn(message: str) -> None:
@@ -175,7 +201,7 @@ def class_of(clip: Clip, classes: Sequence[str]) -> int:
     """Index of a clip's class. Raises `UsageError` that names the clip and the classes there are."""
     if clip.label not in classes:
         known = ", ".join(classes)
-        raise UsageError(f"{clip.path or 'rendered clip'}: class '{clip.label}' is not one of {known}")
+        raise UsageError(f"{clip.name}: class '{clip.label}' is not one of {known}")
     return classes.index(clip.label)
 
 

@@ -39,11 +39,22 @@ __all__ = [
     "warn_of_unreadable",
 ]
 
-RENDERED_SIZES = {
-    "interactions": ((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108)),
-    "gestures": ((320, 240), (320, 240), (426, 240), (240, 240), (384, 216), (216, 240)),
+
+@dataclass(frozen=True, slots=True)
+class _Film:
+    """What rendered clips of a set are: one of some widths and heights, and rates; how long, in seconds."""
+
+    sizes: tuple[tuple[int, int], ...]
+    rates: tuple[float, ...] = (20.0, 25.0, 30.0)
+    seconds: tuple[float, float] = (2.4, 4.2)
+
+
+FILMS = {
+    "interactions": _Film(((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108))),
+    "gestures": _Film(((320, 240), (320, 240), (426, 240), (240, 240), (384, 216), (216, 240))),
+    "testbed": _Film(((80, 80),), (15.0,), (2.6, 2.6)),
 }
-"""Widths and heights of rendered clips: a hand 6 m away takes more pixels than a push."""
+"""A hand 6 m away takes more pixels than a push; of the testbed thousands are drawn, for small networks."""
 
 _DECODING = "as run, packed"
 """Names what `decode` does; another name when it changes, so that no older cache is read."""
@@ -314,9 +325,9 @@ def _drawn(clip: Clip) -> Iterator[Frame]:
     from a3d_edge.demo.rendered import render_clip
 
     rng = np.random.default_rng([clip.seed, 77])
-    sizes = RENDERED_SIZES[clip.drawn]
-    width, height = sizes[rng.integers(len(sizes))]
-    rate, seconds = float(rng.choice([20.0, 25.0, 30.0])), rng.uniform(2.4, 4.2)
+    film = FILMS[clip.drawn]
+    width, height = film.sizes[rng.integers(len(film.sizes))]
+    rate, seconds = float(rng.choice(film.rates)), rng.uniform(*film.seconds)
     count = round(seconds * rate)
     images = render_clip(
         clip.label, clip.seed, frames=count, width=width, height=height, rate=rate, of=clip.drawn

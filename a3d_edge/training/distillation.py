@@ -23,7 +23,10 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True, slots=True)
 class StepLosses:
-    """Losses of one step, and the share of clips that the full network named correctly."""
+    """Losses of one step, and the share of clips that the first network of the step named correctly.
+
+    ``distillation``: what the students lost, by the teacher's outputs or, without a teacher, by the labels.
+    """
 
     cross_entropy: float
     distillation: float
@@ -31,10 +34,10 @@ class StepLosses:
 
 
 def subnetworks(
-    budget_range: Range, size: int, frames: int, seed: int, step: int
+    budget_range: Range, size: int, frames: int, seed: int, step: int, random_widths: int = 1
 ) -> tuple[Configuration, ...]:
-    """The sub-networks of one step, a pure function of (seed, step): minimum width, and a random width."""
-    return budget_range.draw(size, frames, random.Random(f"{seed}:{step}"))
+    """The sub-networks of one step, a pure function of (seed, step): minimum width, and random widths."""
+    return budget_range.draw(size, frames, random.Random(f"{seed}:{step}"), random_widths)
 
 
 def backward(
@@ -44,6 +47,9 @@ def backward(
     students: Sequence[Configuration],
     smoothing: float = 0.0,
     precision: Precision = "fp32",
+    *,
+    first: Configuration | None = None,
+    distillation: bool = True,
 ) -> StepLosses:
     """Accumulate the gradients of one mutual step on clips at γs = γt = 1.
 
@@ -51,15 +57,22 @@ def backward(
     weight 1) of its output, on its own size and frames of the same clips, to the full network's detached
     output. Each backward runs before the next forward, so only one graph is alive. ``bf16`` runs the networks
     under autocast; weights, their gradients and the losses are float32.
+
+    To compare: ``first`` runs in the full network's place, at its own width, size and frames; without
+    ``distillation`` the students learn from the labels too.
     """
-    logits = _logits(model, clips, Run(), precision)
+    own = (clips, Run()) if first is None else (model.fit(clips, first), Run(first.width))
+    logits = _logits(model, *own, precision)
     loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
     loss.backward()  # type: ignore[no-untyped-call]
     teacher = logits.detach().softmax(dim=1)
     distilled = 0.0
     for student in students:
         output = _logits(model, model.fit(clips, student), Run(student.width), precision)
-        divergence = F.kl_div(output.log_softmax(dim=1), teacher, reduction="batchmean")
+        if distillation:
+            divergence = F.kl_div(output.log_softmax(dim=1), teacher, reduction="batchmean")
+        else:
+            divergence = F.cross_entropy(output, labels, label_smoothing=smoothing)
         divergence.backward()  # type: ignore[no-untyped-call]
         distilled += divergence.item()
     accuracy = (logits.argmax(dim=1) == labels).float().mean().item()

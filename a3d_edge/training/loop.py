@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,47 +19,15 @@ from a3d_edge.models.layers import SlimBatchNorm
 from a3d_edge.models.network import Clips, to_device
 from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
-from a3d_edge.training.distillation import Precision, StepLosses, backward, seed_step, subnetworks
+from a3d_edge.training.distillation import StepLosses, backward, seed_step
 from a3d_edge.training.reports import Note, StepReport, unheard
+from a3d_edge.training.settings import Settings, drawn
 from a3d_edge.training.together import agreed, averaged
 
 if TYPE_CHECKING:
     from a3d_edge.training.watch import Watch
 
 __all__ = ["Settings", "StepReport", "learning_rate", "train"]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a run is; stored in its checkpoints, and compared on resume.
-
-    Rates are per step: linear warm-up from a tenth of ``lr`` over ``warmup`` of the run, then cosine to 0.
-    ``students_from``: the share of the run before sub-networks join; a teacher that knows nothing yet has
-    nothing to teach, and its steps then cost half.
-    """
-
-    epochs: int = 196
-    lr: float = 0.1
-    warmup: float = 0.17
-    weight_decay: float = 1e-4
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    smoothing: float = 0.0
-    seed: int = 0
-    mutual: bool = True
-    precision: Precision = "fp32"
-    students_from: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.epochs < 0:
-            raise UsageError(f"`epochs` {self.epochs} is below 0")
-        if not 0 < self.lr < 100:
-            raise UsageError(f"`lr` {self.lr} is out of range")
-        if self.optimizer not in ("sgd", "adamw"):
-            raise UsageError(f"unknown `optimizer` '{self.optimizer}'; there are sgd and adamw")
-        if not 0 <= self.students_from < 1:
-            raise UsageError(f"`students_from` {self.students_from} is outside [0, 1)")
-        if self.precision not in ("fp32", "bf16"):
-            raise UsageError(f"unknown `precision` '{self.precision}'; there are fp32 and bf16")
 
 
 def learning_rate(settings: Settings, step: int, steps: int) -> float:
@@ -158,15 +126,14 @@ def _gradients(
 ) -> StepLosses:
     """Those of one mutual step; only the weights are left to change."""
     model, device = checkpoint.model, next(checkpoint.model.parameters()).device
-    joined = settings.mutual and step >= settings.students_from * steps
-    frames = batches.sampling.frames
-    students = subnetworks(find_range(checkpoint.range_name), batches.size, frames, settings.seed, step)
+    frames, within = batches.sampling.frames, find_range(checkpoint.range_name)
+    first, students = drawn(settings, within, batches.size, frames, step, steps)
     seed_step(settings.seed + OTHERS * batches.rank, step)
     optimizer.zero_grad(set_to_none=True)
     with _statistics_kept_on_error(model):
         return backward(
-            model, to_device(clips, device), labels.to(device), students if joined else (),
-            settings.smoothing, settings.precision,
+            model, to_device(clips, device), labels.to(device), students, settings.smoothing,
+            settings.precision, first=first, distillation=settings.distillation,
         )  # fmt: skip
 
 

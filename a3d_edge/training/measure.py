@@ -237,5 +237,6 @@ def _calibration(how: Measuring) -> str:
 
 def _digest(clips: Sequence[Clip]) -> str:
     """Tells lists of clips apart: by number, files and labels, in order."""
-    names = "\n".join(f"{clip.path and clip.path.resolve()}{clip.part}\t{clip.label}" for clip in clips)
+    named = ((clip.path.resolve() if clip.path else clip.name, clip) for clip in clips)
+    names = "\n".join(f"{name}{clip.part}\t{clip.label}" for name, clip in named)
     return f"{len(clips)} clips, sha256 {hashlib.sha256(names.encode()).hexdigest()[:16]}"

@@ -33,11 +33,11 @@ __all__ = [
 
 SETTINGS = (
     "epochs", "lr", "warmup", "weight_decay", "optimizer", "smoothing", "seed", "mutual", "precision",
-    "students_from",
+    "students_from", "random_widths", "distillation", "multi_resolution", "alone",
 )  # fmt: skip
 KEPT = (
     "fold", "batch", "balanced", "rendered", "rendered_share", "dropout", "awake", "draw", "mirror", "window",
-    "val", "patience",
+    "val", "patience", "size", "alone",
 )  # fmt: skip
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
 
@@ -45,7 +45,8 @@ CHOICES = {"draw": ("anywhere", "motion"), "mirror": ("auto", "on", "off"), "vie
 
 BEFORE: dict[str, Any] = {
     "precision": "fp32", "students_from": 0.0, "dropout": None, "awake": False, "draw": "anywhere",
-    "mirror": "on", "window": None, "val": 0.0, "patience": 0,
+    "mirror": "on", "window": None, "val": 0.0, "patience": 0, "size": None, "random_widths": 1,
+    "distillation": True, "multi_resolution": False, "alone": None,
 }  # fmt: skip
 """What runs did before these could be chosen."""
 
@@ -56,13 +57,16 @@ class Recipe:
 
     ``classes``: in order (default: the labels, sorted). ``fold`` of the clips is left out; ``val`` of the
     others, by group, is validated on (0: none). ``view``: the ``whole`` picture is shown, or the part that is
-    ``moving``. ``window``: seconds that one spans (default: as the architecture has it). ``rendered``: so
+    ``moving``. ``window``: seconds that one spans, ``size``: the input side of γs = 1 in pixels (default: as
+    the architecture has them). ``rendered``: so
     many drawn clips of every class that can be drawn, in ``rendered_share`` of the draws. ``draw``: windows
     from ``anywhere`` in a clip, or where there is ``motion``. ``mirror``: ``auto`` (where no class names a
     side), ``on`` or ``off``. ``dropout``: None is the architecture's. ``awake``: blocks begin awake
     (`a3d_edge.training.start`). ``lr`` rises over ``warmup`` of the run. ``mutual``: train narrower networks
-    too, from the share ``students_from`` of the run on. ``precision``: ``auto`` (what is quicker here),
-    ``fp32`` or ``bf16``. ``patience``: so many validations without a better one end the run (0: never).
+    too, from the share ``students_from`` of the run on. ``random_widths``, ``distillation``,
+    ``multi_resolution``, ``alone``: as in `Settings`, to compare with that. ``precision``: ``auto`` (what is
+    quicker here), ``fp32`` or ``bf16``. ``patience``: so many validations without a better one end the run
+    (0: never).
     """
 
     arch: str = "slow_small"
@@ -72,6 +76,7 @@ class Recipe:
     aspect: float = 1.0
     view: str = "whole"
     window: float | None = None
+    size: int | None = None
     fold: int | None = None
     val: float = 0.2
     batch: int = 16
@@ -91,6 +96,10 @@ class Recipe:
     seed: int = 0
     mutual: bool = True
     students_from: float = 0.0
+    random_widths: int = 1
+    distillation: bool = True
+    multi_resolution: bool = False
+    alone: str | None = None
     precision: str = "auto"
     patience: int = 0
 
@@ -116,6 +125,8 @@ class Recipe:
             raise UsageError(f"`val` {self.val}: name a share below 1, lists of clips, or 0 for none")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise UsageError(f"`dropout` {self.dropout} is outside [0, 1)")
+        if self.size is not None and self.size < SMALLEST_SIDE:
+            raise UsageError(f"`size` {self.size} is below {SMALLEST_SIDE} pixels")
         if self.patience < 0:
             raise UsageError(f"`patience` {self.patience} is below 0")
 
@@ -134,6 +145,7 @@ RECIPES = {
 }  # fmt: skip
 """``kinetics`` is the paper's; ``small`` learns from tens of clips a class, in minutes."""
 
+SMALLEST_SIDE = 32  # of an input: what the networks' strides leave one position of
 SMALL_NETWORK = 3e6  # parameters; slow_small has 0.5 million, slow_r50 32
 SMALL_SET = 10_000  # clips
 SMALL_STEPS = 700

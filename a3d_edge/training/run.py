@@ -239,7 +239,7 @@ def _watch(
 ) -> Watch:
     """Looks a dozen times, at the ends of epochs; patience counts from where sub-networks have joined."""
     every = max(1, -(-recipe.epochs // EVALUATIONS)) * per_epoch
-    joined = round(recipe.students_from * recipe.epochs * per_epoch) if recipe.mutual else 0
+    joined = round(recipe.students_from * recipe.epochs * per_epoch) if recipe.settings().teaches else 0
     if not held:
         return Watch(out, every)
     few = spread([clip for clip in there if clip.path is not None] or there, WATCH_CALIBRATION)
@@ -307,8 +307,11 @@ def _batches(
     sampling, spec = description.sampling, checkpoint.preprocessing
     drawn = recipe.rendered_share if recipe.rendered else 0.0
     mirror = recipe.mirror == "on" or (recipe.mirror == "auto" and may_mirror(checkpoint.classes))
+    alone, size = checkpoint.alone, description.size
+    if alone is not None and sampling.alpha == 1:  # as it is run; a Fast pathway keeps its own size
+        size = alone.size
     batches = Batches(
-        clips, checkpoint.classes, frames, description.size, sampling, spec, recipe.batch, recipe.seed,
+        clips, checkpoint.classes, frames, size, sampling, spec, recipe.batch, recipe.seed,
         recipe.balanced, drawn, mirror=mirror, busy=recipe.draw == "motion",
     )  # fmt: skip
     if workers is None:

@@ -1,0 +1,123 @@
+"""From logs to paired findings: which runs belong together, and how two of them compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from _costs import gflops
+from _logs import Log
+from _paired import Interval, Values, mean_of
+from _plan import Scale, at
+from numpy.typing import NDArray
+
+from a3d_edge.configuration import Configuration
+
+__all__ = ["Findings", "Side", "scale_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A kind of run (``testbed-a3d``) at a configuration."""
+
+    kind: str
+    configuration: str
+
+
+def scale_of(logs: Mapping[str, Log]) -> Scale:
+    """The scale that logs were made at. Raises ValueError where they are of several, or there are none."""
+    found = {repr(sorted(log.content["scale"].items())): log.content["scale"] for log in logs.values()}
+    if len(found) != 1:
+        raise ValueError(f"the logs are of {len(found)} scales; keep those of one in a folder")
+    [there] = found.values()
+    return Scale(**{name: tuple(v) if isinstance(v, list) else v for name, v in there.items()})
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All logs, and the questions that are asked of them. None answers what is not there yet."""
+
+    logs: Mapping[str, Log]
+
+    @cached_property
+    def scale(self) -> Scale:
+        """What they were made at."""
+        return scale_of(self.logs)
+
+    def named(self, one: tuple[float, int, int], frames: int = 8) -> str:
+        """The configuration that the paper writes for 224 pixels and 8 frames."""
+        return at(one, self.scale.size, frames)
+
+    def gflops(self, name: str, arch: str = "slow_small") -> float:
+        """Of a window."""
+        return gflops(arch, self.scale.size, Configuration.parse(name))
+
+    def accuracy(self, side: Side, test: str = "test") -> Interval | None:
+        """On the drawn clips, over the seeds that are there."""
+        values = self._of_seeds(side, self._seeds([side], test), test)
+        return None if values is None else mean_of(values)
+
+    def mean(self, pairs: Sequence[tuple[Side, Side]]) -> Interval | None:
+        """How much better the first sides are than the second ones, on average, on the same drawn clips."""
+        seeds = self._seeds([side for pair in pairs for side in pair], "test")
+        if not pairs or not seeds:
+            return None
+        differences = [self._of(ours, seeds) - self._of(theirs, seeds) for ours, theirs in pairs]
+        return mean_of(np.mean(differences, axis=0))
+
+    def best(self, kind: str, among: Sequence[str], at_most: float) -> str | None:
+        """Of the configurations that cost no more, the one that is best on the validation clips."""
+        cheap = [name for name in among if self.gflops(name) <= at_most * (1 + 1e-6)]
+        scores = {name: self.accuracy(Side(kind, name), "val") for name in cheap}
+        known = {name: one.mean for name, one in scores.items() if one is not None}
+        return max(known, key=known.__getitem__, default=None)
+
+    def of_folds(self, name: str, pairs: Sequence[tuple[str, str, str]]) -> Interval | None:
+        """The same of a real set: (run of ours, run of theirs, configuration) without ``-f0``, on average.
+
+        The folds that are there in all runs, one after the other; people are drawn whole.
+        """
+        values, groups, before = [], [], 0
+        for fold in range(self.scale.folds):
+            runs = [(self._fold(a, fold), self._fold(b, fold), c) for a, b, c in pairs]
+            if not all(a and b and a.has(c) and b.has(c) for a, b, c in runs):
+                continue
+            values.append(np.mean([a.correct(c) - b.correct(c) for a, b, c in runs if a and b], axis=0))
+            own = runs[0][0].groups if runs[0][0] else None
+            own = np.arange(len(values[-1])) if own is None else own
+            groups.append(own + before)
+            before += int(own.max()) + 1
+        if not values:
+            return None
+        return mean_of(np.concatenate(values)[None], np.concatenate(groups))
+
+    def seconds(self, kinds: Sequence[str]) -> tuple[float, float] | None:
+        """(wall-clock an epoch in s, forward GMACs a clip) of runs of the drawn set, summed over kinds."""
+        seeds = [s for s in self.scale.seeds if all(f"{kind}-s{s}" in self.logs for kind in kinds)]
+        if not seeds:
+            return None
+        each = [[self.logs[f"{kind}-s{seed}"].content for kind in kinds] for seed in seeds]
+        epochs = [sum(one["seconds"] / one["settings"]["epochs"] for one in runs) for runs in each]
+        return float(np.mean(epochs)), float(np.mean([sum(r["gmacs_a_clip"] for r in runs) for runs in each]))
+
+    def _fold(self, run: str, fold: int) -> Log | None:
+        return self.logs.get(f"{run}-f{fold}")
+
+    def _seeds(self, sides: Sequence[Side], test: str) -> list[int]:
+        """Those of which all sides are there."""
+        there = []
+        for seed in self.scale.seeds:
+            runs = [(self.logs.get(f"{side.kind}-s{seed}"), side) for side in sides]
+            if all(log is not None and log.has(side.configuration, test) for log, side in runs):
+                there.append(seed)
+        return there
+
+    def _of(self, side: Side, seeds: Sequence[int], test: str = "test") -> Values:
+        logs = [self.logs[f"{side.kind}-s{seed}"] for seed in seeds]
+        found: NDArray[np.float64] = np.stack([log.correct(side.configuration, test) for log in logs])
+        return found
+
+    def _of_seeds(self, side: Side, seeds: Sequence[int], test: str) -> Values | None:
+        return self._of(side, seeds, test) if seeds else None

@@ -1,0 +1,278 @@
+"""Every run of the evidence as a typed list: what is trained on what, and what is then measured.
+
+Letters say what a run is for (docs/results/evidence.md):
+
+    0  the dimensions matter: a network alone loses when size, frames or width is cut to its lowest
+    a  A3D against networks trained alone, at as many updates and at as much time
+    b  one dimension alone against several            c  ablations: Tables 6, 7, Figs. 5, 7, and our own
+    d  cost of training                               e  SlowFast
+    f  calibration                                    g  transfer
+    h  what switching gains                           i  another family
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from a3d_edge.configuration import Configuration
+from a3d_edge.models.ranges import find_range
+from a3d_edge.models.registry import ARCHITECTURES, describe
+
+__all__ = ["LETTERS", "SCALES", "Run", "Scale", "Source", "at", "chosen", "pending", "plan", "range_of"]
+
+LETTERS = "0abcdefghi"
+OTHER_FAMILY = "r2plus1d_small"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How large all of it is. ``folds``: of the real sets; ``real``: their names."""
+
+    train: int = 2000
+    validate: int = 960
+    test: int = 4000
+    epochs: int = 40
+    seeds: tuple[int, ...] = (0, 1, 2)
+    size: int = 64
+    real: tuple[str, ...] = ("body_gestures", "ut_interaction", "surv_fight", "tennis_strokes")
+    folds: int = 4
+    real_epochs: int | None = None  # as many as the small recipe takes
+    batch: int = 16
+    calibration: int = 256
+    calibrations: tuple[int, ...] = (0, 16, 32, 64, 128, 512)
+
+
+SCALES = {
+    "full": Scale(),
+    "tiny": Scale(
+        24, 12, 24, 1, (0, 1), size=32, real=(), folds=1, batch=8, calibration=12, calibrations=(0, 6)
+    ),
+}
+"""``tiny`` proves that all parts fit together; its numbers mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Clips: the testbed, or a real set without one fold, which is tested on."""
+
+    name: str
+    fold: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training and what is measured of it.
+
+    ``changes`` of the small recipe. ``configurations`` are tested, calibrated on ``calibrations`` training
+    clips each time (0: not at all), the first for all of them, the others for ``few``. ``init``: the run
+    whose weights it begins with; ``time_of``: a run that took the time it may take, and one that took its
+    own steps.
+    """
+
+    name: str
+    letters: str
+    source: Source
+    changes: Mapping[str, Any]
+    configurations: tuple[str, ...]
+    calibrations: tuple[int, ...]
+    few: tuple[str, ...] = ()
+    init: str | None = None
+    time_of: tuple[str, str] | None = None
+    needs: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        needs = (() if self.init is None else (self.init,)) + (self.time_of or ())
+        object.__setattr__(self, "needs", needs)
+
+    @property
+    def arch(self) -> str:
+        """The network's."""
+        return str(self.changes["arch"])
+
+
+FULL = (1.0, 224, 8)
+SIX = (FULL, (1.0, 224, 4), (0.8, 224, 4), (0.7, 192, 4), (0.5, 192, 4), (0.5, 128, 2))
+"""Width, size and frames as the paper writes them: from all to 0.02 of the compute."""
+CORNERS = ((1.0, 128, 8), (1.0, 224, 2), (0.5, 224, 8))
+LINES = {
+    "width": tuple((w, 224, 8) for w in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)),
+    "size": tuple((1.0, s, 8) for s in (224, 192, 160, 128)),
+    "frames": tuple((1.0, 224, t) for t in (8, 6, 4, 2)),
+    "several": (
+        FULL,
+        (0.9, 224, 6),
+        (0.8, 192, 6),
+        (0.7, 192, 4),
+        (0.6, 160, 4),
+        (0.5, 160, 2),
+        (0.5, 128, 2),
+    ),
+}
+LARGER = {
+    "224γs": LINES["size"], "256γs": tuple((1.0, s, 8) for s in (256, 219, 182, 146)),
+}  # fmt: skip
+"""Fig. 5: larger test sizes than those that were trained at."""
+NARROW = (FULL, (1.0, 224, 5), (0.73, 224, 5), (0.63, 178, 5), (0.63, 142, 3))
+"""Of the range 0.06; Fig. 7 and Table 6 compare at equal cost, and so by interpolation."""
+WITHOUT_FRAMES = (FULL, (0.8, 224, 8), (0.6, 224, 8), (0.6, 149, 8), (0.5, 112, 8))
+SLOWFAST = (FULL, (1.0, 224, 6), (1.0, 224, 4), (0.63, 224, 4), (0.63, 142, 4))
+
+TESTBED = {
+    "input_kind": "rgb", "aspect": 1.0, "draw": "anywhere", "balanced": False, "students_from": 0.0,
+    "smoothing": 0.0, "val": 0.0, "precision": "fp32",
+}  # fmt: skip
+"""Changes of the small recipe for the drawn set: what is drawn without end need not be balanced, and still
+pictures have to be told apart by what is in them. Mutual from the first step, as in the paper."""
+
+
+def at(one: tuple[float, int, int], size: int, frames: int) -> str:
+    """The configuration of a network of ``size`` and ``frames`` that the paper writes for 224 and 8."""
+    width, side, count = one
+    scaled = max(1, int(count * frames / 8 + 0.5))
+    return str(Configuration(width, round(side * size / 224), scaled))
+
+
+def plan(scale: Scale) -> tuple[Run, ...]:
+    """All runs, in the order in which they decide something."""
+    runs = [*_testbed(scale), *_ablations(scale), *_slowfast(scale), *_real(scale), *_transfer(scale)]
+    return (*runs, *_other_family(scale))
+
+
+def chosen(runs: Sequence[Run], letters: str, names: Sequence[str]) -> list[Run]:
+    """The runs that are for one of the ``letters``, or named, and those that they need; all if none is said.
+
+    Raises ValueError for what is not in the plan.
+    """
+    by_name = {run.name: run for run in runs}
+    if odd := [*(c for c in letters if c not in LETTERS), *(name for name in names if name not in by_name)]:
+        raise ValueError(f"not in the plan: {', '.join(odd)}")
+    if not letters and not names:
+        return list(runs)
+    wanted = {run.name for run in runs if set(run.letters) & set(letters)} | set(names)
+    left = list(wanted)
+    while left:
+        needed = [name for name in by_name[left.pop()].needs if name not in wanted]
+        wanted |= set(needed)
+        left += needed
+    return [run for run in runs if run.name in wanted]
+
+
+def pending(run: Run) -> str | None:
+    """Why a run cannot be made yet; None where it can."""
+    return None if run.arch in ARCHITECTURES else f"there is no architecture '{run.arch}' yet"
+
+
+def _names(every: Sequence[tuple[float, int, int]], scale: Scale, frames: int = 8) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(at(one, scale.size, frames) for one in every))
+
+
+def _drawn(
+    scale: Scale, name: str, letters: str, seed: int, every: Sequence[str], *, few: Sequence[str] = (),
+    calibrations: Sequence[int] = (), time_of: tuple[str, str] | None = None, **changes: Any,
+) -> Run:  # fmt: skip
+    """A run on the testbed."""
+    told = {
+        "arch": "slow_small", **TESTBED, "size": scale.size, "batch": scale.batch, "epochs": scale.epochs,
+        "seed": seed, **changes,
+    }  # fmt: skip
+    counts = (scale.calibration, *calibrations)
+    return Run(
+        f"testbed-{name}-s{seed}",
+        letters,
+        Source("testbed"),
+        told,
+        tuple(every),
+        counts,
+        tuple(few),
+        time_of=time_of,
+    )
+
+
+def _testbed(scale: Scale) -> Iterator[Run]:
+    """A3D and networks alone. The corners come first: without them nothing else means anything."""
+    every = _names(
+        [*SIX, *CORNERS, *(c for line in (*LINES.values(), *LARGER.values()) for c in line)], scale
+    )
+    six = _names(SIX, scale)
+    for seed in scale.seeds:
+        for one in _names((FULL, *CORNERS), scale):
+            letters = "0abcdg" if one == six[0] else "0b"
+            yield _drawn(scale, f"alone-{one}", letters, seed, [one], alone=one)
+        ends = (six[0], six[-1])
+        yield _drawn(scale, "a3d", "abcdfgh", seed, every, few=ends, calibrations=scale.calibrations)
+        for one in six[1:]:
+            yield _drawn(scale, f"alone-{one}", "ad", seed, [one], alone=one)
+    for seed in scale.seeds:
+        for one in six:
+            its = (f"testbed-a3d-s{seed}", f"testbed-alone-{one}-s{seed}")
+            yield _drawn(scale, f"alone-longer-{one}", "a", seed, [one], time_of=its, alone=one)
+
+
+def _ablations(scale: Scale) -> Iterator[Run]:
+    six, narrow, still = (_names(every, scale) for every in (SIX, NARROW, WITHOUT_FRAMES))
+    for seed in scale.seeds:
+        yield _drawn(scale, "a3d-narrow", "c", seed, narrow, range_name="0.06")
+        yield _drawn(
+            scale, "multi-resolution", "c", seed, narrow[:1], range_name="0.06", multi_resolution=True
+        )
+        yield _drawn(scale, "a3d-no-frames", "c", seed, still, range_name="0.06-no-frames")
+        yield _drawn(scale, "no-distillation", "c", seed, six, distillation=False)
+        yield _drawn(scale, "widths-0", "c", seed, six, random_widths=0)
+        yield _drawn(scale, "widths-3", "c", seed, six, random_widths=3)
+        yield _drawn(scale, "students-late", "c", seed, six, students_from=0.4)
+
+
+def _slowfast(scale: Scale) -> Iterator[Run]:
+    arch = "slowfast_small"
+    frames = describe(arch).frames
+    every = tuple(dict.fromkeys(at(one, scale.size, frames) for one in SLOWFAST))
+    for seed in scale.seeds:
+        yield _drawn(scale, "slowfast-a3d", "e", seed, every, arch=arch, range_name="0.06")
+        for one in every[:3]:
+            yield _drawn(scale, f"slowfast-alone-{one}", "e", seed, [one], arch=arch, alone=one)
+
+
+def _real(scale: Scale) -> Iterator[Run]:
+    """With the product's own recipe for small sets, input and all."""
+    six = _names(SIX, scale)
+    for name in scale.real:
+        for fold in range(scale.folds):
+            source = Source(name, fold)
+            told = _small(scale)
+            yield Run(f"{name}-a3d-f{fold}", "ad", source, told, six, (scale.calibration,))
+            for one in six:
+                alone = {**told, "alone": one}
+                yield Run(f"{name}-alone-{one}-f{fold}", "ad", source, alone, (one,), (scale.calibration,))
+
+
+def _small(scale: Scale) -> dict[str, Any]:
+    epochs = {} if scale.real_epochs is None else {"epochs": scale.real_epochs}
+    return {"arch": "slow_small", "size": scale.size, "val": 0.0, "precision": "fp32", "seed": 0, **epochs}
+
+
+def _transfer(scale: Scale) -> Iterator[Run]:
+    """Fine-tuned plainly at the full configuration, from either pre-training, and from nothing."""
+    full = at(FULL, scale.size, 8)
+    plain = {**_small(scale), "input_kind": "rgb", "aspect": 1.0, "mutual": False}
+    begun = {"a3d": "testbed-a3d-s0", "plain": f"testbed-alone-{full}-s0", "nothing": None}
+    for name in (one for one in scale.real if one != "tennis_strokes"):
+        for fold in range(scale.folds):
+            for way, init in begun.items():
+                run = f"transfer-{name}-{way}-f{fold}"
+                source = Source(name, fold)
+                yield Run(run, "g", source, plain, (full,), (scale.calibration,), init=init)
+
+
+def _other_family(scale: Scale) -> Iterator[Run]:
+    six = _names(SIX, scale)
+    for seed in scale.seeds:
+        yield _drawn(scale, "other-a3d", "i", seed, six, arch=OTHER_FAMILY)
+        for one in (six[0], six[3], six[-1]):
+            yield _drawn(scale, f"other-alone-{one}", "i", seed, [one], arch=OTHER_FAMILY, alone=one)
+
+
+def range_of(run: Run) -> str:
+    """The name of the range it is trained over."""
+    return find_range(str(run.changes.get("range_name", "0.016"))).name

@@ -1,0 +1,287 @@
+"""The tables of docs/results/evidence.md, one function a letter: lines of Markdown, of what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from _findings import Findings, Side
+from _paired import Interval
+from _plan import CORNERS, FULL, LARGER, LINES, NARROW, SIX, SLOWFAST, WITHOUT_FRAMES
+
+from a3d_edge.models.registry import describe
+
+__all__ = ["SECTIONS", "front"]
+
+A3D = "testbed-a3d"
+ENOUGH = 0.05  # what cutting a dimension to its lowest must cost a network alone
+HALF = 0.5 * 1.001
+
+Lines = Iterator[str]
+
+
+def dimensions(found: Findings) -> Lines:
+    """0: a network alone loses when a dimension is cut to its lowest."""
+    full = _alone(found, FULL)
+    yield from _head("configuration, trained alone", "accuracy", "less than all")
+    for one in (FULL, *CORNERS):
+        side = _alone(found, one)
+        lost = None if one == FULL else found.mean([(full, side)])
+        yield _row(side.configuration, _share(found.accuracy(side)), "" if one == FULL else _points(lost))
+    losses = [found.mean([(full, _alone(found, one))]) for one in CORNERS]
+    if all(losses):
+        held = all(one is not None and one.mean >= ENOUGH for one in losses)
+        yield ""
+        yield f"Each costs at least {100 * ENOUGH:.0f} points: **{'yes' if held else 'no'}**."
+
+
+def against_alone(found: Findings) -> Lines:
+    """a: A3D against networks trained alone."""
+    yield from _head("configuration", "GFLOPs", "A3D", "alone", "A3D − alone", "A3D − alone, as much time")
+    pairs = []
+    for one in SIX:
+        name = found.named(one)
+        ours, alone, longer = Side(A3D, name), _alone(found, one), _longer(found, one)
+        pairs.append((ours, alone))
+        yield _row(
+            name, f"{found.gflops(name):.4f}", _share(found.accuracy(ours)), _share(found.accuracy(alone)),
+            _points(found.mean([(ours, alone)])), _points(found.mean([(ours, longer)])),
+        )  # fmt: skip
+    whole = found.gflops(found.named(FULL))
+    cheap = [pair for pair in pairs if found.gflops(pair[0].configuration) <= HALF * whole]
+    yield ""
+    yield f"Mean of those at or below half of the compute: {_points(found.mean(cheap))} points."
+    yield ""
+    yield from _front_table(found)
+    if found.scale.real:
+        yield ""
+        yield from _real_table(found)
+
+
+def _front_table(found: Findings) -> Lines:
+    steps = front(found, A3D)
+    yield "The table's front, chosen on validation clips, and how much better each step is on the test clips:"
+    yield ""
+    yield from _head("configuration", "GFLOPs", "accuracy", "than the one before")
+    for place, name in enumerate(steps):
+        before = found.mean([(Side(A3D, name), Side(A3D, steps[place - 1]))]) if place else None
+        accuracy = _share(found.accuracy(Side(A3D, name)))
+        yield _row(name, f"{found.gflops(name):.4f}", accuracy, _points(before) if place else "")
+
+
+def _real_table(found: Findings) -> Lines:
+    yield "Real sets, every fold tested by networks that never saw its people; people are drawn whole:"
+    yield ""
+    names = [found.named(one) for one in SIX]
+    yield from _head("set", *names, "mean")
+    for name in found.scale.real:
+        pairs = [(f"{name}-a3d", f"{name}-alone-{c}", c) for c in names]
+        yield _row(
+            name,
+            *(_points(found.of_folds(name, [pair])) for pair in pairs),
+            _points(found.of_folds(name, pairs)),
+        )
+
+
+def front(found: Findings, kind: str) -> list[str]:
+    """From cheap to dear, what is better on the validation clips than all that is cheaper."""
+    names = sorted({found.named(one) for line in (*LINES.values(), SIX) for one in line}, key=found.gflops)
+    best, chosen = -1.0, []
+    for name in names:
+        accuracy = found.accuracy(Side(kind, name), "val")
+        if accuracy is not None and accuracy.mean > best:
+            best = accuracy.mean
+            chosen.append(name)
+    return chosen
+
+
+def several(found: Findings) -> Lines:
+    """b: cutting several dimensions beats cutting one at the same cost."""
+    all_of_them = [found.named(one) for one in (*LINES["several"], *SIX)]
+    yield "The best of several dimensions (on validation clips) that costs no more than what cuts one:"
+    yield ""
+    yield from _head("cut alone", "GFLOPs", "accuracy", "several", "better by")
+    for dimension in ("width", "size", "frames"):
+        for one in LINES[dimension][1:]:
+            name = found.named(one)
+            other = found.best(A3D, all_of_them, found.gflops(name))
+            yield _row(
+                f"{name} ({dimension})", f"{found.gflops(name):.4f}", _share(found.accuracy(Side(A3D, name))),
+                other or "–", _points(_than(found, other, name)),
+            )  # fmt: skip
+
+
+def ablations(found: Findings) -> Lines:
+    """c: Tables 6 and 7, Figures 5 and 7, and what we chose ourselves."""
+    full, least = found.named(FULL), found.named(NARROW[-1])
+    narrow, still = "testbed-a3d-narrow", "testbed-a3d-no-frames"
+    alone = _alone(found, FULL)
+    wide = [found.named(one) for line in (*LINES.values(), SIX) for one in line]
+    small = found.named(WITHOUT_FRAMES[-1])
+    questions: list[tuple[str, Interval | None]] = [
+        (
+            "multi-resolution − alone, full (Table 7)",
+            found.mean([(Side("testbed-multi-resolution", full), alone)]),
+        ),
+        ("A3D [0.06] − alone, full (Table 7)", found.mean([(Side(narrow, full), alone)])),
+        (
+            "A3D [0.06] with frames − without, full (Table 6)",
+            found.mean([(Side(narrow, full), Side(still, full))]),
+        ),
+        ("the same, smallest (Table 6)", found.mean([(Side(narrow, least), Side(still, small))])),
+    ]
+    for one in NARROW:
+        name = found.named(one)
+        other = found.best(A3D, wide, found.gflops(name))
+        same = None if other is None else found.mean([(Side(narrow, name), Side(A3D, other))])
+        questions.append((f"[0.06] {name} − [0.016] {other or '–'}, which costs no more (Fig. 7)", same))
+    for one in LARGER["256γs"][1:]:
+        name = found.named(one)
+        other = found.best(A3D, [found.named(c) for c in LARGER["224γs"]], found.gflops(name))
+        questions.append(
+            (f"224γs {other or '–'} − 256γs {name}, which costs no less (Fig. 5)", _than(found, other, name))
+        )
+    for kind, words in OURS.items():
+        sides = [(Side(A3D, found.named(one)), Side(f"testbed-{kind}", found.named(one))) for one in SIX]
+        questions.append((f"A3D − {words}, mean of six", found.mean(sides)))
+        questions.append((f"A3D − {words}, full", found.mean(sides[:1])))
+    yield from _head("what", "points")
+    for words, answer in questions:
+        yield _row(words, _points(answer))
+
+
+OURS = {
+    "no-distillation": "students that learn from labels",
+    "widths-0": "the narrowest width alone",
+    "widths-3": "three random widths",
+    "students-late": "students from 40 % of the run",
+}
+
+
+def training_cost(found: Findings) -> Lines:
+    """d: what training takes."""
+    six = [_alone(found, one).kind for one in SIX]
+    rows = {
+        "A3D": found.seconds([A3D]),
+        "full network alone": found.seconds(six[:1]),
+        "sum of six alone": found.seconds(six),
+    }
+    full = rows["full network alone"]
+    rows[TABLE_2] = None if full is None else (sum(SHARES) * full[0], sum(SHARES) * full[1])
+    yield from _head("trained", "wall-clock an epoch, s", "forward GMACs a clip")
+    for name, one in rows.items():
+        yield _row(name, *("–", "–") if one is None else (f"{one[0]:.1f}", f"{one[1]:.3f}"))
+    ours, every = rows["A3D"], rows["sum of six alone"]
+    if ours and every:
+        yield ""
+        clock, compute = (one / other for one, other in zip(ours, every, strict=True))
+        yield f"A3D takes {clock:.2f} of the wall-clock of six alone, and {compute:.2f} of their compute;"
+        expected = rows[TABLE_2]
+        assert full is not None
+        assert expected is not None
+        share = ours[0] / expected[0]
+        yield f"{share:.2f} of the wall-clock that the paper's six would take by their compute."
+
+
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+TABLE_2 = "six of 0.1, 0.3, 0.5, 0.7, 0.9 and 1.0 of the compute alone, expected from the full one"
+"""The paper's Table 2 measures the full network's time and expects the others' by their compute."""
+
+
+def slowfast(found: Findings) -> Lines:
+    """e: the same for SlowFast, and what cutting the slow frames costs (Table 8)."""
+    frames = describe("slowfast_small").frames
+    names = list(dict.fromkeys(found.named(one, frames) for one in SLOWFAST))
+    kind = "testbed-slowfast-a3d"
+    yield from _head("configuration", "A3D", "alone", "A3D − alone", "A3D: full − this")
+    for name in names:
+        alone = Side(f"testbed-slowfast-alone-{name}", name)
+        yield _row(
+            name, _share(found.accuracy(Side(kind, name))), _share(found.accuracy(alone)),
+            _points(found.mean([(Side(kind, name), alone)])),
+            _points(found.mean([(Side(kind, names[0]), Side(kind, name))])),
+        )  # fmt: skip
+    full, half = (Side(A3D, found.named(one)) for one in (FULL, (1.0, 224, 4)))
+    yield ""
+    yield f"In Slow, half of the frames cost {_points(found.mean([(full, half)]))} points."
+
+
+def calibration(found: Findings) -> Lines:
+    """f: accuracy against the clips that calibration takes."""
+    ends = [found.named(SIX[0]), found.named(SIX[-1])]
+    yield from _head("calibrated on", *ends)
+    for clips in sorted({*found.scale.calibrations, found.scale.calibration}):
+        test = "test" if clips == found.scale.calibration else f"test:{clips}"
+        yield _row(
+            f"{clips} clips" if clips else "nothing",
+            *(_share(found.accuracy(Side(A3D, c), test)) for c in ends),
+        )
+
+
+def transfer(found: Findings) -> Lines:
+    """g: fine-tuned from either pre-training."""
+    full = found.named(FULL)
+    yield from _head("set", "from A3D − from plain", "from A3D − from nothing")
+    for name in (one for one in found.scale.real if one != "tennis_strokes"):
+        ours = f"transfer-{name}-a3d"
+        others = (f"transfer-{name}-{way}" for way in ("plain", "nothing"))
+        yield _row(name, *(_points(found.of_folds(name, [(ours, other, full)])) for other in others))
+
+
+def switching(found: Findings) -> Lines:
+    """h: what switching gains."""
+    yield "Not measured: it takes latencies of one device, and traces (`benchmarks/evidence/_gain.py`)."
+
+
+def other_family(found: Findings) -> Lines:
+    """i: another family."""
+    yield from _head("configuration", "A3D", "alone", "A3D − alone")
+    for one in (SIX[0], SIX[3], SIX[-1]):
+        name = found.named(one)
+        ours, alone = Side("testbed-other-a3d", name), Side(f"testbed-other-alone-{name}", name)
+        accuracies = (_share(found.accuracy(side)) for side in (ours, alone))
+        yield _row(name, *accuracies, _points(found.mean([(ours, alone)])))
+
+
+SECTIONS = {
+    "0": ("The dimensions matter", dimensions),
+    "a": ("A3D against networks trained alone", against_alone),
+    "b": ("One dimension against several", several),
+    "c": ("Ablations", ablations),
+    "d": ("Cost of training", training_cost),
+    "e": ("SlowFast", slowfast),
+    "f": ("Calibration", calibration),
+    "g": ("Transfer", transfer),
+    "h": ("What switching gains", switching),
+    "i": ("Another family", other_family),
+}
+
+
+def _alone(found: Findings, one: tuple[float, int, int]) -> Side:
+    name = found.named(one)
+    return Side(f"testbed-alone-{name}", name)
+
+
+def _longer(found: Findings, one: tuple[float, int, int]) -> Side:
+    name = found.named(one)
+    return Side(f"testbed-alone-longer-{name}", name)
+
+
+def _than(found: Findings, ours: str | None, theirs: str) -> Interval | None:
+    return None if ours is None else found.mean([(Side(A3D, ours), Side(A3D, theirs))])
+
+
+def _head(*cells: str) -> Lines:
+    yield _row(*cells)
+    yield "|---" * len(cells) + "|"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _share(one: Interval | None) -> str:
+    return "–" if one is None else one.share
+
+
+def _points(one: Interval | None) -> str:
+    return "–" if one is None else str(one)
