@@ -18,6 +18,7 @@ pytest.importorskip("matplotlib")
 from a3d_edge.bundle import Bundle  # noqa: E402
 from a3d_edge.errors import CheckpointError, SourceError, UsageError  # noqa: E402
 from a3d_edge.fitting import Fitted, fit  # noqa: E402
+from a3d_edge.models.checkpoint import load  # noqa: E402
 from a3d_edge.models.registry import ARCHITECTURES  # noqa: E402
 from a3d_edge.models.slow import SlowDescription  # noqa: E402
 
@@ -122,7 +123,7 @@ def test_it_can_begin_with_a_bundle(
     steps.clear()
     fitted(init=bundle_folder, on_step=lambda step: steps.append(step.step), changes=changes)
     assert steps == []
-    assert begun == [bundle_folder, None]
+    assert begun == [bundle_folder, None, bundle_folder]  # and once more, on all clips
     fitted(on_step=lambda step: steps.append(step.step), changes=changes)
     assert steps[0] == 1
 
@@ -146,6 +147,36 @@ def test_the_whole_range_can_be_measured(fitted: Callable[..., Fitted], tmp_path
     fitted(every_row=True)
     header = json.loads((tmp_path / "bundle.fit/scores.jsonl").read_text().splitlines()[0])
     assert len(header["configurations"]) > 12
+
+
+def test_what_is_exported_was_trained_on_all_clips_and_measured_by_one_that_was_not(
+    fitted: Callable[..., Fitted], tmp_path: Path
+) -> None:
+    """Two networks: the table is of the first, which did not see the clips that it names; the weights are the
+    second's. Where the clips to choose on are given by themselves there is one."""
+    done = fitted()
+    kept, out = tmp_path / "bundle.fit", tmp_path / "bundle"
+    first, second = Bundle.load(kept / "measured"), Bundle.load(out)
+    by_name = {row.configuration: row for row in first.table.rows}
+    assert all(row.accuracy == by_name[row.configuration].accuracy for row in second.table.rows)
+    assert "trained on all" in done.table.measured_on
+    assert (kept / "measured/weights.bin").read_bytes() != (out / "weights.bin").read_bytes()
+    clips = [load(kept / name).origin["clips"].split()[0] for name in ("net.pth", "final.pth")]
+    assert int(clips[0]) < int(clips[1])
+
+
+def test_clips_that_are_given_to_choose_on_are_never_trained_on(
+    fitted: Callable[..., Fitted], tmp_path: Path, clip_list: Path
+) -> None:
+    """As the test clips of others are kept for later."""
+    lines = clip_list.read_text().splitlines()
+    other = clip_list.parent / "held.csv"
+    other.write_text("\n".join([lines[0], *lines[1::4]]))
+    rest = clip_list.parent / "rest.csv"
+    rest.write_text("\n".join([line for line in lines if line not in lines[1::4]]))
+    fitted([rest], validation=[other])
+    assert not (tmp_path / "bundle.fit/final.pth").exists()
+    assert "trained on all" not in Bundle.load(tmp_path / "bundle").table.measured_on
 
 
 def test_other_options_begin_anew(fitted: Callable[..., Fitted]) -> None:

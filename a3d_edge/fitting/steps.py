@@ -1,6 +1,7 @@
 """Clips to a bundle in one call: each step goes on where it was stopped, and is not done twice.
 
-clips ─ check ─ split ─ train ─ measure candidates ─ select ─ export, both precisions ─ prove ─ report
+clips ─ check ─ split ─ train ─ measure candidates ─ select ─ export, both precisions ─ measure ─ report
+                  └──── train on all clips ──────────────────────── export with that table ─┘
          └──────────── fit.json: what was made from what, and what came out ────────────┘
 """
 
@@ -21,10 +22,10 @@ from a3d_edge.exporters import Exporting, export_bundle
 from a3d_edge.exporters.parity import ParityError
 from a3d_edge.exporters.write_bundle import in_precisions
 from a3d_edge.files import write_atomically
+from a3d_edge.fitting.places import Places
 from a3d_edge.fitting.report import page
 from a3d_edge.fitting.state import State, content_digest, fingerprint
 from a3d_edge.models.checkpoint import Checkpoint, load, statistics
-from a3d_edge.outputs import claim_folder, refuse_input
 from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.training.begin import initial
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of
@@ -77,6 +78,9 @@ def fit(
 ) -> Fitted:
     """Train on clips, choose configurations on others, and write a bundle with a page about it.
 
+    Where the others were a share of ``data``, the network that is exported is then trained on all of it: the
+    table's figures are those of the first one, which did not see the clips that it was measured on.
+
     ``recipe`` and ``changes``: see `a3d_edge.training.train`. ``validation``: clips to choose on; else those
     of the split ``val``, else ``share`` of the groups of ``data``, never a part of one. ``init``: the
     checkpoint or bundle to begin with, as `train` has it. ``every_row``: measure the whole range instead of
@@ -90,54 +94,26 @@ def fit(
     if init is not None:
         initial(init)  # refused before any work
     inputs = [*paths_of([*data, *validation]), *([] if first is None else [first])]
-    work = _Work.at(Path(out), overwrite=overwrite, inputs=inputs)
+    work = Places.at(Path(out), overwrite=overwrite, inputs=inputs)
     listed = _checked(data, work.state, cache, report, note)
     training, held = _split(listed, validation, share, note)
     run = _Run(work, recipe, changes or {}, training, held, first, every_row, device, cache, report, note)
+    shared = not validation and all(clip.split != "val" for clip in listed)
     run.train(on_step)
     with _advice(work, note):
         found = run.measured()
-        run.export(run.selected(found))
+        run.export(run.selected(found), work.measured if shared else work.out)
+    if shared:
+        run.train_on_all(on_step)
+    with _advice(work, note):
+        if shared:
+            run.export_final()
         run.report(found)
     return Fitted(work.out, work.page, Bundle.load(work.out).table)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """Where everything lies: what is written, and what is kept between."""
-
-    out: Path
-    state: State
-
-    @classmethod
-    def at(cls, out: Path, *, overwrite: bool, inputs: Sequence[Path]) -> _Work:
-        folder = out.with_name(f"{out.name}.fit")
-        refuse_input(out, inputs)
-        ours = overwrite or (folder / "fit.json").exists()
-        claim_folder(out, inputs=inputs, overwrite=ours)
-        if folder.exists() and not folder.is_dir():
-            raise UsageError(f"`out` {out}: {folder} is needed beside it, and is no folder; name another")
-        return cls(out, State(folder))
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.state.folder / "net.pth"
-
-    @property
-    def scores(self) -> Path:
-        return self.state.folder / "scores.jsonl"
-
-    @property
-    def table(self) -> Path:
-        return self.state.folder / "table.json"
-
-    @property
-    def page(self) -> Path:
-        return self.state.folder / "report.html"
-
-
 @contextmanager
-def _advice(work: _Work, note: Note) -> Iterator[None]:
+def _advice(work: Places, note: Note) -> Iterator[None]:
     """After Ctrl-C, or for want of something, that nothing is lost; in training `train` says it."""
     try:
         yield
@@ -197,7 +173,7 @@ def _worthwhile(checkpoint: Checkpoint) -> list[Configuration]:
 class _Run:
     """The steps, each made from the one before."""
 
-    work: _Work
+    work: Places
     recipe: Recipe | str
     changes: Mapping[str, Any]
     training: list[Clip]
@@ -211,22 +187,35 @@ class _Run:
 
     def train(self, on_step: Callable[[StepReport], None] | None) -> None:
         """The checkpoint. A run that was begun with the same goes on; another one is begun anew."""
+        self._trained("train", self.work.checkpoint, self.training, self.held, on_step)
+
+    def train_on_all(self, on_step: Callable[[StepReport], None] | None) -> None:
+        """The checkpoint that is exported, from the clips that were held out too: small sets have few."""
+        every = [*self.training, *self.held]
+        if self.work.state.done("train_on_all", self._from_clips()) is None:
+            self.note(f"trained once more, on all {len(every)} clips, for what is exported")
+        self._trained("train_on_all", self.work.final, every, None, on_step)
+
+    def _trained(
+        self, name: str, path: Path, clips: list[Clip], held: list[Clip] | None,
+        on_step: Callable[[StepReport], None] | None,
+    ) -> None:  # fmt: skip
+        changes = self.changes if held else {**self.changes, "val": 0.0, "patience": 0}
 
         def work() -> Mapping[str, Any]:
-            path, state = self.work.checkpoint, self.work.state
-            begun = path.exists() and state.done("begun", self._from_clips()) is not None
+            state, begins = self.work.state, "begun" if held else f"{name}_begun"
+            begun = path.exists() and state.done(begins, self._from_clips()) is not None
             if not begun:
                 path.unlink(missing_ok=True)
-                state.record("begun", self._from_clips(), {}, {})
+                state.record(begins, self._from_clips(), {}, {})
             train(
-                self.training, path, self.recipe, changes=self.changes, val=self.held,
-                init=None if begun else self.init, resume=begun, overwrite=not begun, device=self.device,
-                cache=self.cache, report=self.tell,
+                clips, path, self.recipe, changes=changes, val=held, init=None if begun else self.init,
+                resume=begun, overwrite=not begun, device=self.device, cache=self.cache, report=self.tell,
                 on_step=on_step, note=self.note, again=AGAIN,
             )  # fmt: skip
             return {}
 
-        self._step("train", self._from_clips(), work, {"net.pth": self.work.checkpoint})
+        self._step(name, self._from_clips(), work, {path.name: path})
 
     def measured(self) -> Accuracies:
         """Every candidate on the clips that were held out; what was measured before is read."""
@@ -260,35 +249,54 @@ class _Run:
             write_atomically(path, lambda temporary: _write(temporary, text))
         return chosen
 
-    def export(self, table: ConfigurationBudgetTable) -> None:
+    def export(self, table: ConfigurationBudgetTable, out: Path) -> None:
         """The bundle in both precisions, its rows measured as they run, every one opened and proved."""
 
         def work() -> Mapping[str, Any]:
-            both = in_precisions(table, ("fp32", "int8"))
-            try:
-                bundle = self._exported(both, both.configurations)
-            except ParityError as error:
-                far = set(error.configurations)
-                if any(one.precision == "fp32" for one in far):
-                    raise  # an exporter's fault; int8 rounds, and badly where a network has learnt little
-                self.note(f"{', '.join(map(str, error.configurations))}: left out, too far from fp32")
-                bundle = self._exported(both, [one for one in both.configurations if one not in far])
-            proved = step(self.tell, "verify")
-            for done, configuration in enumerate(bundle.configurations, start=1):
-                bundle.open(configuration)
-                proved(done, len(bundle.configurations))
-            return {"configurations": len(bundle.configurations)}
+            return self._proved(self.work.checkpoint, out, in_precisions(table, ("fp32", "int8")), self.held)
 
-        self._step("export", self._from_table(), work, {"bundle": self.work.out})
+        self._step("export", self._from_table(), work, {"bundle": out})
 
-    def _exported(self, table: ConfigurationBudgetTable, wanted: Sequence[Configuration]) -> Bundle:
+    def export_final(self) -> None:
+        """The bundle of the network that was trained on all clips, with the table of the one that was not."""
+        measured = Bundle.load(self.work.measured).table
+        where = f"{measured.measured_on}, by a network that did not see them; this one was trained on all"
+
+        def work() -> Mapping[str, Any]:
+            table = measured.with_rows(measured.rows, measured_on=where)
+            return self._proved(self.work.final, self.work.out, table, [])
+
+        self._step("export_final", self._from_table(), work, {"bundle": self.work.out})
+
+    def _proved(
+        self, checkpoint: Path, out: Path, table: ConfigurationBudgetTable, held: list[Clip]
+    ) -> Mapping[str, Any]:
+        try:
+            bundle = self._exported(checkpoint, out, table, table.configurations, held)
+        except ParityError as error:
+            far = set(error.configurations)
+            if any(one.precision == "fp32" for one in far):
+                raise  # an exporter's fault; int8 rounds, and badly where a network has learnt little
+            self.note(f"{', '.join(map(str, error.configurations))}: left out, too far from fp32")
+            near = [one for one in table.configurations if one not in far]
+            bundle = self._exported(checkpoint, out, table, near, held)
+        proved = step(self.tell, "verify")
+        for done, configuration in enumerate(bundle.configurations, start=1):
+            bundle.open(configuration)
+            proved(done, len(bundle.configurations))
+        return {"configurations": len(bundle.configurations)}
+
+    def _exported(
+        self, checkpoint: Path, out: Path, table: ConfigurationBudgetTable,
+        wanted: Sequence[Configuration], held: list[Clip],
+    ) -> Bundle:  # fmt: skip
+        seen = self.training if held else [*self.training, *self.held]
         what = Exporting(
-            table=table, configurations=wanted, calibration=self.training,
-            calibration_clips=CALIBRATION_CLIPS, validation=self.held, cache=self.cache,
+            table=table, configurations=wanted, calibration=seen, calibration_clips=CALIBRATION_CLIPS,
+            validation=held, cache=self.cache,
         )  # fmt: skip
-        out = self.work.out
         bundle: Bundle = export_bundle(
-            self.work.checkpoint, out, what, overwrite=out.exists(), report=self.tell, note=self.note
+            checkpoint, out, what, overwrite=out.exists(), report=self.tell, note=self.note
         )
         return bundle
 
@@ -317,7 +325,8 @@ class _Run:
 
     def _seconds(self) -> dict[str, dict[str, float]]:
         """What the steps took, as far as they were done at one go."""
-        made_from = {"train": self._from_clips(), "export": self._from_table()}
+        clips, table = self._from_clips(), self._from_table()
+        made_from = {"train": clips, "export": table, "train_on_all": clips, "export_final": table}
         found = {name: self.work.state.done(name, digest) for name, digest in made_from.items()}
         return {name: result for name, result in found.items() if result is not None}
 
