@@ -236,7 +236,10 @@ def share(right: np.ndarray) -> str:
 def export(labels: Path, work: Path, cache: str) -> None:
     """Into the work folder first; then it takes the place of the package's."""
     table = ConfigurationBudgetTable.load(RESULTS / "gestures_bundle_table.json")
-    what = Exporting(table=table, calibration=[labels], calibration_clips=CALIBRATION, cache=cache)
+    what = Exporting(
+        table=table, configurations=table.configurations, calibration=[labels],
+        calibration_clips=CALIBRATION, cache=cache,
+    )  # fmt: skip
     export_bundle(work / "final.pth", work / "gestures", what, overwrite=True, note=print)
     PACKAGE.mkdir(exist_ok=True)
     for old in PACKAGE.glob("*.*"):
