@@ -307,8 +307,8 @@ def demo(seconds: int) -> None:
             f"{truth[a]} of {truth[b]}" for a, b in (("scenes_agreed", "scenes"), ("agreed", "of"))
         )
         lines.append(f"| {budget} | {scenes} | {single} |")
-    command = f"a3d-edge run --source demo --bundle gestures --seconds {seconds} --budget …"
-    head = f"`{command}`, from the first scene on."
+    command = f"a3d-edge run --source demo --bundle gestures --seconds {seconds}"
+    head = f"`{command}`, from the first scene on, with each `--budget`."
     (RESULTS / "gestures_bundle_demo.md").write_text("\n".join([head, "", *lines]) + "\n")
     print("\n".join(lines))
 
