@@ -52,8 +52,8 @@ def describe(name: str, classes: int | None = None) -> NetworkDescription:
     return ARCHITECTURES[name].model_copy(update={} if classes is None else {"classes": classes})
 
 
-LAYERS = ("exact", "first_shortcut_norm", "fusion_kernel", "fusion_norm", "stride", "size")
-"""Fields in which networks of one architecture may differ: by age, library, window or size."""
+LAYERS = ("exact", "first_shortcut_norm", "fusion_kernel", "fusion_norm", "stride")
+"""Fields in which networks of one architecture may differ, being older, of another library or window."""
 
 
 def layers_of(other: NetworkDescription, description: NetworkDescription) -> NetworkDescription:

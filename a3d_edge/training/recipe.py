@@ -175,6 +175,7 @@ def adopted(recipe: Recipe, named: Collection[str], other: Checkpoint) -> Recipe
         "input_kind": other.preprocessing.input,
         "aspect": other.preprocessing.aspect,
         "view": other.preprocessing.view,
+        "size": other.origin.get("size"),  # where it was named: that of an import is how it was tested
         "lr": recipe.lr * INIT_LR,
         "awake": False,
     }
