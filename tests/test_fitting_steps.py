@@ -262,9 +262,13 @@ def test_ctrl_c_says_that_the_same_command_goes_on(
         return real(*given, **named)
 
     command = ("fit", clip_list, "--out", tmp_path / "bundle", "--epochs", 1, "--cache", frame_cache.folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(place, name, interrupted)
-        code, out, err = here(*command)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs this may ignore it
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, interrupted)
+            code, out, err = here(*command)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (code, out) == (130, "")
     work = tmp_path / "bundle.fit"
     kept = {"training": f"{work}/net.pth is saved after step 1", "measuring": f"{work} keeps what is done"}
