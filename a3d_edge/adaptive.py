@@ -112,7 +112,7 @@ class AdaptiveWindows:
         if (better := self._rehearsed(first)) is not None:
             if not self._loaded(better.configuration):
                 return False
-            first = self._wanted = self._why = self._decision = better
+            first = self._wanted = self._why = self._decision = self._beginning(first, better)
         self._tell_of_cache()
         # No name for the network here: it would keep the first one in memory to the end of the run.
         self._stream = WindowStream(
@@ -131,12 +131,21 @@ class AdaptiveWindows:
         controller = self._controller
         if not isinstance(controller, BudgetController) or controller.knows_latency:
             return None
-        try:
-            took_ms = rehearsal_ms(self.pool.take(first.configuration))
-        except A3DEdgeError:
-            return None  # it is taken again, and says so
-        controller.rehearsed(first.configuration, took_ms)
+        controller.rehearsed(first.configuration, rehearsal_ms(self.pool.take(first.configuration)))
         return controller.decide()
+
+    def _beginning(self, first: Decision, better: Decision) -> Decision:
+        """The better one if it can be loaded; else the run begins with the first, which is."""
+        try:
+            self.pool.take(better.configuration)
+        except A3DEdgeError as error:
+            self._refuse(better.configuration, first.configuration, error)
+            return first
+        return better
+
+    def _refuse(self, wanted: Configuration, instead: Configuration, error: A3DEdgeError) -> None:
+        self._controller.refuse(wanted)
+        self._audience.warning(f"{wanted} could not be loaded, {instead} runs on: {error}")
 
     def take(self, frame: Frame) -> Iterator[Prediction]:
         """Look at the next frame; where the pace says so, answer what it completes. Raises `UsageError` if it
@@ -216,8 +225,7 @@ class AdaptiveWindows:
         try:
             network = self.pool.take(after)
         except A3DEdgeError as error:
-            self._controller.refuse(after)
-            self._audience.warning(f"{after} could not be loaded, {before} runs on: {error}")
+            self._refuse(after, before, error)
             return False
         self._stream.switch(network)
         self._why = self._wanted

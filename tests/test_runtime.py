@@ -26,9 +26,11 @@ from fixtures_bundle import (
     write_video,
 )
 
+import a3d_edge.control.controller as controller_module
 import a3d_edge.engine.pool as pool_module
-from a3d_edge import Bundle, Configuration, Runtime
+from a3d_edge import Bundle, Configuration, Runtime, adaptive
 from a3d_edge.control.policy import Decision
+from a3d_edge.device.signals import Signals
 from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.engine.stream import WindowStream
 from a3d_edge.errors import BundleError, ResourceError, SourceError, UsageError
@@ -503,6 +505,30 @@ def test_a_configuration_that_does_not_load_is_refused_and_the_run_goes_on(
     assert (runtime.summary.switches, told.switches) == (0, [])
 
 
+def test_a_better_beginning_that_does_not_load_leaves_the_run_where_it_is(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rehearsal says that the largest would do; it is damaged, and the smallest answers instead."""
+    monkeypatch.setattr(controller_module, "DeviceSensors", lambda: Signals)
+    monkeypatch.setattr(adaptive, "rehearsal_ms", lambda network: 1e-3)
+    damaged = Bundle.load(copy_of(bundle.path, tmp_path / "copy"))
+    (damaged.path / "w1.00.clip.onnx").unlink()
+    told = Recorder()
+    Runtime(damaged, ListSource(40, live=True), events=(told,), threads=1, max_predictions=1).run()
+    assert told.predictions[0].configuration.width == 0.5
+    assert "could not be loaded, w0.50-s18-t1 runs on" in told.warnings[0]
+
+
+def test_a_pinned_budget_is_not_rehearsed(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to choose."""
+    monkeypatch.setattr(adaptive, "rehearsal_ms", lambda network: pytest.fail("was rehearsed"))
+    told = Recorder()
+    Runtime(
+        bundle, ListSource(40, live=True), budget=str(SMALLEST), events=(told,), threads=1, max_predictions=1
+    ).run()
+    assert told.predictions[0].configuration == SMALLEST
+
+
 def test_the_real_controller_recovers_from_a_configuration_that_does_not_load(
     bundle: Bundle, tmp_path: Path
 ) -> None:
@@ -521,7 +547,6 @@ class Insistent:
 
     def __init__(self, bundle: Bundle) -> None:
         from a3d_edge import BudgetController
-        from a3d_edge.device.signals import Signals
 
         self._controllers = [
             BudgetController(bundle.table, budget=budget, sensors=Signals) for budget in ("0.001", "1.0")

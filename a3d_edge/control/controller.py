@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from a3d_edge.configuration import Budget, Configuration
+from a3d_edge.configuration import Budget, BudgetKind, Configuration
 from a3d_edge.control import policy
 from a3d_edge.control.policy import Decision, LatencyModel, PolicyState, Settings
 from a3d_edge.device.signals import DeviceSensors, Signals
@@ -74,8 +74,9 @@ class BudgetController:
 
     @property
     def knows_latency(self) -> bool:
-        """Whether any latency is known, or none matters: the source is not paced."""
-        return self._hop_s is None or bool(self._latency.measurements)
+        """Whether any latency is known, or none matters: the source is not paced, the budget is pinned."""
+        pinned = self._budget.kind is BudgetKind.PINNED
+        return self._hop_s is None or pinned or bool(self._latency.measurements)
 
     def rehearsed(self, configuration: Configuration, latency_ms: float) -> None:
         """Tell what a prediction takes before any has run: the choice of what to begin with is made anew.
