@@ -23,7 +23,7 @@ from a3d_edge.video.frame import Frame
 from a3d_edge.video.pictures import Pictures
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.region import Thumbnail, moving_region, thumbnail
-from a3d_edge.video.sampler import Pathway, Sample, Sampling
+from a3d_edge.video.sampler import Pathway, Sample, Sampling, window_instants
 
 __all__ = ["ReadyWindow", "WindowResult", "WindowStream"]
 
@@ -84,16 +84,17 @@ class WindowStream:
         self._inputs.clear()
 
     def add(self, sample: Sample) -> None:
-        """Take a sample; it is encoded now if the current configuration will look at it."""
+        """Take a sample; it is encoded now if the current configuration will look at it, and all of it."""
         if sample.epoch != self._epoch:
             self._begin(sample.epoch)
         self._samples[sample.instant] = sample
         self._latest = sample.instant
-        if self._follows:
-            begun = self._clock()
-            self._thumbnails[sample.instant] = thumbnail(sample.frames[0].image)
-            self._work_s += self._clock() - begun
-        self._encode(sample.instant, self._wanting(sample.instant))
+        if not self._follows:
+            self._encode(sample.instant, self._wanting(sample.instant))
+            return
+        begun = self._clock()  # what is shown of it is known with its window: encoded now, it may be in vain
+        self._thumbnails[sample.instant] = thumbnail(sample.frames[0].image)
+        self._work_s += self._clock() - begun
 
     def next_ready(self) -> ReadyWindow | None:
         """The next window if its last picked frame has arrived."""
@@ -145,10 +146,9 @@ class WindowStream:
     def _follow(self, window: ReadyWindow) -> None:
         """Show where something moves in the window; features of another part are of no use then."""
         begun = self._clock()
-        last = window.start + (self._sampling.samples - 1) * self._sampling.spacing
-        there = [instant for instant in sorted(self._thumbnails) if window.start <= instant <= last]
-        of_window = [i for i in there if (i - window.start) % self._sampling.spacing == 0]
-        if self._pictures.look_at(moving_region([self._thumbnails[instant] for instant in of_window])):
+        looked_at = window_instants(self._sampling, window.start)
+        come = [self._thumbnails[instant] for instant in looked_at if instant in self._thumbnails]
+        if self._pictures.look_at(moving_region(come)):
             self._features.clear()
         self._work_s += self._clock() - begun
 

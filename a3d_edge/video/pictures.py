@@ -19,8 +19,9 @@ def window_pictures(
 ) -> list[Picture]:
     """Pictures ``(T, 3, S, S)`` of one whole window, for every pathway.
 
-    ``image``: the BGR frame of an instant, from 0 on; what lies before the window is its first frame.
-    Raises `UsageError` when a frame is not (H, W, 3) uint8.
+    ``image``: the BGR frame of an instant, from 0 on; what lies before the window is its first frame. For
+    proofs and timing: where the view follows motion, a stream finds it at all instants of its window, and
+    this at those that the pathways look at. Raises `UsageError` when a frame is not (H, W, 3) uint8.
     """
     region = None
     if spec.view == "moving":

@@ -7,6 +7,7 @@ in training and running.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +72,7 @@ def moving_region(thumbnails: Sequence[Thumbnail]) -> Region | None:
     wanted = MARGIN * max(right - left, bottom - top)
     if wanted >= short * LADDER:
         return None
-    steps = np.floor(np.log(short * LADDER / max(wanted, LEAST * short)) / np.log(LADDER))
+    steps = math.floor(math.log(short * LADDER / max(wanted, LEAST * short), LADDER))
     side = short * LADDER / LADDER**steps
     return _placed((left + right) / 2, (top + bottom) / 2, side, width, height)
 
