@@ -165,6 +165,24 @@ def test_what_is_exported_was_trained_on_all_clips_and_measured_by_one_that_was_
     assert int(clips[0]) < int(clips[1])
 
 
+def test_a_folder_of_before_is_gone_on_with(fitted: Callable[..., Fitted], tmp_path: Path) -> None:
+    """When the bundle was the measured network's: its training is kept, and the other one is added."""
+    fitted()
+    work = tmp_path / "bundle.fit"
+    shutil.rmtree(tmp_path / "bundle")
+    shutil.move(work / "measured", tmp_path / "bundle")
+    (work / "final.pth").unlink()
+    record = json.loads((work / "fit.json").read_text())
+    export = record.pop("export_measured")
+    export["files"]["bundle"]["path"] = str(tmp_path / "bundle")
+    for name in ("train_on_all", "train_on_all_begun", "export_final", "report"):
+        del record[name]
+    (work / "fit.json").write_text(json.dumps({**record, "export": export}))
+    trained = (work / "net.pth").stat().st_mtime_ns
+    assert "trained on all" in fitted().table.measured_on
+    assert (work / "net.pth").stat().st_mtime_ns == trained
+
+
 def test_clips_that_are_given_to_choose_on_are_never_trained_on(
     fitted: Callable[..., Fitted], tmp_path: Path, clip_list: Path
 ) -> None:

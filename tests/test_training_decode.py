@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from a3d_edge.demo.rendered import CLASSES
 from a3d_edge.errors import ResourceError, SourceError
 from a3d_edge.training.clips import Clip
-from a3d_edge.training.decode import DecodedClip, FrameCache, _renderer_sources, decode, pictures_at, times_of
+from a3d_edge.training.decode import DecodedClip, FrameCache, decode, pictures_at, times_of
+from a3d_edge.training.films import renderer_sources
 from a3d_edge.video.files import VideoFile
 
 
@@ -222,7 +223,7 @@ def test_every_drawing_module_names_a_rendered_clip_in_the_cache() -> None:
         "    if name.startswith('a3d_edge.') and name != 'a3d_edge.errors': print(sys.modules[name].__file__)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    sources = _renderer_sources()
+    sources = renderer_sources()
     assert sorted(str(source) for source in sources) == sorted(done.stdout.splitlines())
     names = [source.name for source in sources]
     assert names == sorted(names)

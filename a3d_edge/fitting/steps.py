@@ -30,7 +30,7 @@ from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.training.begin import initial
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of
 from a3d_edge.training.data_check import check_clips
-from a3d_edge.training.decode import open_cache
+from a3d_edge.training.decode import PARTS_SIDE, open_cache
 from a3d_edge.training.measure import Accuracies, Measuring, evaluate
 from a3d_edge.training.recipe import Recipe, clips_digest
 from a3d_edge.training.reports import Note, Report, StepReport, step, unheard, unseen
@@ -45,9 +45,8 @@ __all__ = ["Fitted", "fit"]
 VIEWS = 4
 """Windows a clip that accuracy is measured on."""
 CALIBRATION_CLIPS = 160
-"""As `train` calibrates on: what is exported has the statistics that were measured."""
-AGAIN = "the same command"
-"""What goes on after Ctrl-C: there is nothing to add to it."""
+"""As `train` calibrates on."""
+AGAIN = "the same command"  # goes on after Ctrl-C: there is nothing to add to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,8 @@ def _checked(data: Data, state: State, cache: str | Path | None, report: Report,
     made_from = fingerprint(clips_digest(listed), [_mark(clip) for clip in listed])
     known = state.done("check", made_from)
     if known is None:
-        found = check_clips(listed, open_cache(cache, grey=True), progress=step(report, "look"))
+        frames = open_cache(cache, PARTS_SIDE, grey=True)  # as the small recipe looks at them
+        found = check_clips(listed, frames, progress=step(report, "look"))
         for finding in found.findings:
             note(finding.message)
         found.require_trainable()
@@ -255,7 +255,8 @@ class _Run:
         def work() -> Mapping[str, Any]:
             return self._proved(self.work.checkpoint, out, in_precisions(table, ("fp32", "int8")), self.held)
 
-        self._step("export", self._from_table(), work, {"bundle": out})
+        name = "export" if out == self.work.out else "export_measured"
+        self._step(name, self._from_table(), work, {"bundle": out})
 
     def export_final(self) -> None:
         """The bundle of the network that was trained on all clips, with the table of the one that was not."""
@@ -325,8 +326,8 @@ class _Run:
 
     def _seconds(self) -> dict[str, dict[str, float]]:
         """What the steps took, as far as they were done at one go."""
-        clips, table = self._from_clips(), self._from_table()
-        made_from = {"train": clips, "export": table, "train_on_all": clips, "export_final": table}
+        made_from = dict.fromkeys(("train", "train_on_all"), self._from_clips())
+        made_from |= dict.fromkeys(("export", "export_measured", "export_final"), self._from_table())
         found = {name: self.work.state.done(name, digest) for name, digest in made_from.items()}
         return {name: result for name, result in found.items() if result is not None}
 

@@ -18,7 +18,7 @@ import numpy as np
 from a3d_edge.errors import DataWarning, SourceError, UsageError
 from a3d_edge.training.clips import Clip, Data, clips_of
 from a3d_edge.training.data_findings import ClipFacts, Finding, odd_facts, odd_lists, unreadable
-from a3d_edge.training.decode import DecodedClip, FrameCache, open_cache
+from a3d_edge.training.decode import PARTS_SIDE, DecodedClip, FrameCache, open_cache
 from a3d_edge.training.reports import Report, step, unseen
 from a3d_edge.training.windows import frame_rate
 
@@ -115,9 +115,8 @@ def check(
     for other in (one for one in told if one not in ours):
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     said = [str(one.message) for one in ours]
-    return check_clips(
-        clips, open_cache(cache, grey=True), window_s=window_s, said=said, progress=step(report, "look")
-    )
+    frames = open_cache(cache, PARTS_SIDE, grey=True)  # as the small recipe looks at them
+    return check_clips(clips, frames, window_s=window_s, said=said, progress=step(report, "look"))
 
 
 def check_clips(

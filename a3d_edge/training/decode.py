@@ -10,7 +10,6 @@ import hashlib
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from a3d_edge.engine.memory import is_size, parse_memory
 from a3d_edge.errors import DataWarning, ResourceError, SourceError
 from a3d_edge.training.clips import Clip
+from a3d_edge.training.films import film_of, renderer_version
 from a3d_edge.training.frame_store import FrameStore, cache_folder
 from a3d_edge.training.packed import PackedPictures
 from a3d_edge.video.files import VideoFile
@@ -40,24 +40,11 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Film:
-    """What rendered clips of a set are: one of some widths and heights, and rates; how long, in seconds."""
-
-    sizes: tuple[tuple[int, int], ...]
-    rates: tuple[float, ...] = (20.0, 25.0, 30.0)
-    seconds: tuple[float, float] = (2.4, 4.2)
-
-
-FILMS = {
-    "interactions": _Film(((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108))),
-    "gestures": _Film(((320, 240), (320, 240), (426, 240), (240, 240), (384, 216), (216, 240))),
-    "testbed": _Film(((80, 80),), (15.0,), (2.6, 2.6)),
-}
-"""A hand 6 m away takes more pixels than a push; of the testbed thousands are drawn, for small networks."""
-
 _DECODING = "as run, packed"
 """Names what `decode` does; another name when it changes, so that no older cache is read."""
+
+WHOLE_SIDE, PARTS_SIDE = 160, 240
+"""The short side that frames are kept at for networks that look at all of a picture, and at parts of it."""
 
 ROUNDED_UP_S, INSTANT_S = 1.0, 1e-3
 
@@ -224,7 +211,7 @@ def warn_of_unreadable(errors: Sequence[SourceError], clips: int) -> None:
     warnings.warn(f"{len(errors)} of {clips} clips are left out: {named}", DataWarning, stacklevel=3)
 
 
-def open_cache(cache: str | Path | None, short_side: int = 160, *, grey: bool = False) -> FrameCache:
+def open_cache(cache: str | Path | None, short_side: int = WHOLE_SIDE, *, grey: bool = False) -> FrameCache:
     """The cache that a parameter ``cache`` means: a folder, or how much the usual one may hold (``8GB``).
 
     ``grey``: as in `FrameCache`.
@@ -244,7 +231,7 @@ class FrameCache:
     """
 
     def __init__(
-        self, folder: Path, short_side: int = 160, *, limit: int | None = None, grey: bool = False
+        self, folder: Path, short_side: int = WHOLE_SIDE, *, limit: int | None = None, grey: bool = False
     ) -> None:
         self.folder, self.short_side, self._grey = folder, short_side, grey
         self._make_folder()
@@ -269,7 +256,7 @@ class FrameCache:
         found = self._store.find(key)
         if found is None:
             self._make_folder()
-            frames = _drawn(clip) if clip.path is None else _read(clip.path)
+            frames = film_of(clip) if clip.path is None else _read(clip.path)
             found = self._store.write(key, ((self._kept(f.image), f.time_s, f.take) for f in frames))
             self._warn_if_large(clip, found.pictures.bytes)
         return DecodedClip(found.pictures, found.times, found.takes)
@@ -306,7 +293,7 @@ class FrameCache:
 
     def _key(self, clip: Clip) -> str:
         if clip.path is None:
-            drawn = f"rendered:{clip.drawn}:{clip.label}:{clip.seed}:{_renderer_version()}"
+            drawn = f"rendered:{clip.drawn}:{clip.label}:{clip.seed}:{renderer_version()}"
             name = f"{drawn}:{self.short_side}:{_DECODING}"
         else:
             try:
@@ -318,31 +305,3 @@ class FrameCache:
             )
         name += ":grey" if self._grey else ""
         return hashlib.sha256(name.encode()).hexdigest()[:24]
-
-
-def _drawn(clip: Clip) -> Iterator[Frame]:
-    """A rendered clip; its seed also chooses its shape, rate and length."""
-    from a3d_edge.demo.rendered import render_clip
-
-    rng = np.random.default_rng([clip.seed, 77])
-    film = FILMS[clip.drawn]
-    width, height = film.sizes[rng.integers(len(film.sizes))]
-    rate, seconds = float(rng.choice(film.rates)), rng.uniform(*film.seconds)
-    count = round(seconds * rate)
-    images = render_clip(
-        clip.label, clip.seed, frames=count, width=width, height=height, rate=rate, of=clip.drawn
-    )
-    return (Frame(place, place / rate, image, 0.0) for place, image in enumerate(images))
-
-
-@cache
-def _renderer_version() -> str:
-    """Changes with the renderer's source, so that a redrawn figure is not read from an old cache."""
-    return hashlib.sha256(b"".join(source.read_bytes() for source in _renderer_sources())).hexdigest()[:12]
-
-
-def _renderer_sources() -> list[Path]:
-    """Every module that draws, always in the same order."""
-    from a3d_edge import demo
-
-    return sorted(Path(demo.__file__).parent.glob("*.py"), key=lambda source: source.name)

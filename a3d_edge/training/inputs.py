@@ -7,7 +7,7 @@ from pathlib import Path
 
 from a3d_edge.models.checkpoint import Checkpoint
 from a3d_edge.training.clips import Clip, check_labels
-from a3d_edge.training.decode import FrameCache, open_cache, readable
+from a3d_edge.training.decode import PARTS_SIDE, WHOLE_SIDE, FrameCache, open_cache, readable
 from a3d_edge.training.evaluation import WindowSet
 
 __all__ = ["frame_cache", "unlabelled_set", "window_set"]
@@ -36,6 +36,6 @@ def _set(checkpoint: Checkpoint, clips: Sequence[Clip], cache: str | Path | None
 def frame_cache(checkpoint: Checkpoint, cache: str | Path | None) -> FrameCache:
     """Decoded frames as large as any configuration of the network looks at; larger if at parts of them."""
     sides = [c.size for c in checkpoint.grid()]
-    least = 160 if checkpoint.preprocessing.view == "whole" else 240
+    least = WHOLE_SIDE if checkpoint.preprocessing.view == "whole" else PARTS_SIDE
     side = max(least, checkpoint.description.sampling.fast_size, *sides)
     return open_cache(cache, side, grey=checkpoint.preprocessing.input != "rgb")
