@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -55,8 +54,6 @@ REAL = {
 """Then 500 steps of mutual training, three quarters of them on people. The rest is the small recipe."""
 VIEWS = 4
 ROOMS = 20
-WORKERS = int(os.environ.get("WORKERS", "0"))
-"""Processes that make batches beside each training."""
 CALIBRATION = 200
 
 
@@ -110,7 +107,7 @@ def trained(out: Path, lists: list[Path], changes: dict, cache: str, init: Path 
     resume = out.exists()
     train(
         lists, out, "small", changes={} if resume else changes, init=None if resume else init, resume=resume,
-        cache=cache, workers=WORKERS, calibration_clips=0, note=print, on_step=told(out.stem),
+        cache=cache, calibration_clips=0, note=print, on_step=told(out.stem),
     )  # fmt: skip
     done.write_text(json.dumps([round(time.monotonic() - begun), round(time.process_time() - cpu)]))
 
