@@ -36,7 +36,7 @@ def marked(image: NDArray[np.uint8], take: int) -> int:
 
 
 def takes_of(kept: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The takes ``(N,)`` of `marked` ones: `BLANK` at the ends, as they were between, and where all are blank."""
+    """The takes ``(N,)`` of `marked` ones: `BLANK` at the ends, if anything is lit; else as they were."""
     lit = np.flatnonzero(kept >= 0)
     takes = np.where(kept >= 0, kept, BLANK - kept)
     if len(lit):
