@@ -48,6 +48,7 @@ if not HAS_TORCH:  # what is left is the runtime's; bundles to run come from els
         "test_training_begin.py",
         "test_training_start.py",
         "test_training_tabulate.py",
+        "test_training_threads.py",
         "test_training_calibrate.py",
         "test_training_distillation.py",
         "test_training_evaluation.py",
