@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ import typer
 
 from a3d_edge.cli.common import BUNDLE_HELP, load_bundle
 from a3d_edge.cli.notices import say
-from a3d_edge.errors import UsageError
+from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.outputs import claim
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def run(
     if seconds is not None and not seconds > 0:
         raise UsageError(f"--seconds {seconds} is not above 0")
     if save is not None:
-        claim(save, name="save", inputs=[_file_of(source)], overwrite=overwrite)
+        with suppress(ResourceError):  # no room: the recording says so itself, and the run does without it
+            claim(save, name="save", inputs=[_file_of(source)], overwrite=overwrite)
     from a3d_edge.configuration import Budget
     from a3d_edge.device.cores import checked_threads
     from a3d_edge.engine.cache.prepared import cache_of

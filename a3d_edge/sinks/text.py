@@ -52,6 +52,8 @@ class TextEvents(Events):
         )
         skipped = f", {s.windows_skipped} windows skipped" if s.windows_skipped else ""
         self._say(f"{s.predictions} predictions, {s.switches} switches{skipped}{latency}, {s.seconds:.1f} s")
+        if s.recording is not None and s.recording["missed"]:
+            self._say(f"{s.recording['frames']} frames recorded, {s.recording['missed']} not")
         for message, before in self._warnings.items():
             if self._lines - before > FAR:
                 self._say(f"warned of: {message}")
