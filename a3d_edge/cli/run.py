@@ -14,6 +14,7 @@ import typer
 
 from a3d_edge.cli.common import BUNDLE_HELP, load_bundle
 from a3d_edge.cli.notices import say
+from a3d_edge.cli.signals import Terminated, came, let_go_soon
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.outputs import claim
 
@@ -139,11 +140,15 @@ def _stopping_on_signals(runtime: Runtime) -> Iterator[list[int]]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         if caught:
-            raise KeyboardInterrupt
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
         caught.append(number)
+        let_go_soon()
         runtime.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    if came() is not None:  # while it was set up, and something has swallowed it
+        caught.append(came() or 0)
+        runtime.stop()
     try:
         yield caught
     finally:
