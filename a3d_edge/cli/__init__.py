@@ -30,7 +30,7 @@ from a3d_edge.cli import (
 from a3d_edge.cli import eval as eval_command
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.cli.help import Command
-from a3d_edge.cli.notices import warnings_as_lines
+from a3d_edge.cli.notices import also_to, tell_others, warnings_as_lines
 from a3d_edge.cli.signals import Terminated, came, interrupting
 from a3d_edge.cli.streams import drop_unwritten, prepare_streams
 from a3d_edge.errors import A3DEdgeError
@@ -89,6 +89,7 @@ def _root(
 def main() -> None:
     """Entry point of ``a3d-edge``: typed errors become one line on stderr and their exit code."""
     prepare_streams()
+    also_to(None)
     with interrupting():
         try:
             with warnings_as_lines():
@@ -175,5 +176,7 @@ def _interrupted(number: int | None) -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    print(" ".join(message.split("\n")), file=sys.stderr)  # noqa: T201 - the command line is what prints
+    line = " ".join(message.split("\n"))
+    tell_others(line)
+    print(line, file=sys.stderr)  # noqa: T201 - the command line is what prints
     return code

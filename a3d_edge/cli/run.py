@@ -14,6 +14,7 @@ import typer
 
 from a3d_edge.cli.common import BUNDLE_HELP, load_bundle
 from a3d_edge.cli.notices import say
+from a3d_edge.cli.operating import logs, operating
 from a3d_edge.cli.signals import Terminated, came, let_go_soon
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.outputs import claim
@@ -60,6 +61,13 @@ def run(
     profile: str = typer.Option(
         "auto", "--profile", help="Device profile: auto (as 'bench --save-profile' kept it), none, or a file."
     ),
+    metrics: str = typer.Option(
+        None, "--metrics", help="Serve Prometheus metrics, /healthz and /readyz: PORT, or ADDRESS:PORT."
+    ),
+    log: list[Path] = typer.Option(
+        [], "--log", help="Append messages to a file; of .jsonl what --json prints. May be given again."
+    ),
+    log_size: str = typer.Option("10MB", "--log-size", help="A log of that size is renamed; 5 are kept."),
 ) -> None:
     """Recognise actions in a source, one prediction a hop, the configuration switched live to the budget."""
     if (camera is None) == (source is None):
@@ -71,6 +79,7 @@ def run(
     if save is not None:
         with suppress(ResourceError):  # no room: the recording says so itself, and the run does without it
             claim(save, name="save", inputs=[_file_of(source)], overwrite=overwrite)
+    logged = logs(log, log_size, [_file_of(source)]) if log else []
     from a3d_edge.configuration import Budget
     from a3d_edge.device.cores import checked_threads
     from a3d_edge.engine.cache.prepared import cache_of
@@ -90,7 +99,8 @@ def run(
     known = _latencies(profile, loaded, engine, threads, hop) if chosen_live else None
     opened = open_source(camera if source is None else source, realtime=realtime, classes=loaded.classes)
     try:
-        events = _events(json_lines, save, show, opened.frame_rate)
+        events = [*_events(json_lines, save, show, opened.frame_rate), *logged]
+        events += operating(opened, budget, metrics, events)
         runtime = Runtime(
             loaded, opened, budget=parsed, hop=hop, controller=controller, events=events,
             max_predictions=max_predictions, seconds=seconds, threads=threads, engine=found, latencies=known,
