@@ -36,18 +36,19 @@ RESERVE_BYTES = 2**20
 
 class VideoSink:
     """Writes frames to a file next to ``path``, renamed to it by `close`, at their own times; ``rate`` frames
-    a second where they have none.
+    a second where they have none. ``faststart``: an .mp4 that plays while it is still being fetched.
 
     The first frame fixes the size; others are resized to it. On failure nothing is left behind and an older
     file of that name stays as it was; a recording without a frame leaves none. Raises `UsageError` for a name
     or rate that cannot be meant, `ResourceError` when the disk is full or the recording cannot be read back.
     """
 
-    def __init__(self, path: Path | str, rate: float) -> None:
+    def __init__(self, path: Path | str, rate: float, *, faststart: bool = False) -> None:
         self.path = Path(path)
         self.frames = 0
         _check(self.path, rate)
         self._rate = rate
+        self._options = {"movflags": "+faststart"} if faststart and self.path.suffix.lower() == ".mp4" else {}
         self._container: Any = None
         self._stream: Any = None
         self._size = (0, 0)
@@ -146,7 +147,7 @@ class VideoSink:
         encoder, pixels, options = next(one for one in ENCODERS[kind] if one[0] in av.codecs_available)
         self._tick = TICK if kind == ".mp4" else 1 / Fraction(self._rate).limit_denominator(1001)
         try:
-            self._container = av.open(str(self._partial.absolute()), "w")
+            self._container = av.open(str(self._partial.absolute()), "w", options=self._options)
             self._stream = self._container.add_stream(
                 encoder, rate=Fraction(self._rate).limit_denominator(1001), options=dict(options)
             )
