@@ -60,7 +60,7 @@ class Audience:
     def stream_over(self) -> None:
         """What comes next is another stream."""
         if self._alerts is not None:
-            self._tell_alerts(self._alerts.end())
+            self._tell_alerts(self._alerts.stream_over())
 
     def switch(self, switch: Switch) -> None:
         self._tell("switch", switch)

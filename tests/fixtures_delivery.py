@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
         content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append((self.command, self.path, dict(self.headers), content))
         time.sleep(self.server.wait_s)
-        self.send_response(self.server.status)
-        self.end_headers()
-        self.wfile.write(json.dumps(self.server.body).encode())
+        with suppress(OSError):  # whoever asked may have left
+            self.send_response(self.server.status)
+            self.end_headers()
+            self.wfile.write(json.dumps(self.server.body).encode())
 
     do_PUT = do_POST  # noqa: N815
 
@@ -182,6 +183,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MB, as only root may make one."""
     with disk_of(tmp_path / "small", "1m") as folder:
         yield folder
+
+
+def fill(folder: Path) -> Path:
+    """A file that takes all that its disk has left."""
+    path = folder / "filler"
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 4096):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+    return path
 
 
 @contextmanager

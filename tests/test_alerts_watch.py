@@ -66,7 +66,7 @@ def test_an_alert_says_when_where_and_how_sure() -> None:
 
 @pytest.mark.parametrize(
     ("following", "reason"),
-    [(at(30.0), "gap"), (at(3.25, take=1), "cut"), (at(1.0), "cut")],
+    [(at(30.0), "gap"), (at(3.25, take=1), "cut"), (at(-20.0), "cut")],
 )
 def test_a_break_of_the_stream_ends_what_goes_on(following: Prediction, reason: str) -> None:
     """A pause of 10 s, a camera that was away or a cut, a time that begins anew: another event begins."""
@@ -76,6 +76,16 @@ def test_a_break_of_the_stream_ends_what_goes_on(following: Prediction, reason: 
     assert (ended.state, ended.reason, started.state) == ("ended", reason, "started")
     assert ended.id != started.id
     assert watching.counts == {"started": 2, "ended": 1}
+
+
+def test_a_window_that_ends_a_little_earlier_breaks_nothing() -> None:
+    """As after a switch to a configuration that picks fewer frames."""
+    watching = watch()
+    watching.see(at(3.0))
+    assert watching.see(at(2.5)) == []
+    [ended] = watching.stream_over()
+    assert ended.end_s == ended.start_s + ended.duration_s >= ended.start_s
+    assert [one.state for one in watching.see(at(0.5))] == ["started"]
 
 
 def test_silence_ends_what_goes_on_by_the_clock() -> None:
@@ -131,7 +141,7 @@ def test_thresholds_come_from_the_table_a_configuration(bundle: Bundle) -> None:
 def test_a_run_with_a_switch_every_window_tells_of_one_event(bundle: Bundle) -> None:
     """A real one through all configurations: the switches are told of as updates, and end nothing."""
     told = Told()
-    alerts = [AlertRule(label=name, threshold=1e-30, update_s=0.0) for name in bundle.classes]
+    alerts = [AlertRule(label=name, threshold=1e-30, release_s=60.0, update_s=0.0) for name in bundle.classes]
     Runtime(
         bundle, ListSource(60), controller=Cycle(bundle.configurations, 2), events=[told], alerts=alerts
     ).run()

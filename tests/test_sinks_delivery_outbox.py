@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-from fixtures_delivery import fields, small_disk
+from fixtures_delivery import fields, fill, small_disk
 
 from a3d_edge.errors import ResourceError
 from a3d_edge.sinks.delivery.outbox import Outbox
@@ -95,19 +94,13 @@ def test_on_a_full_disk_alerts_wait_in_memory(small_disk: Path) -> None:
     """Said once, with the bytes; once there is room they are written again."""
     said: list[str] = []
     box = Outbox(small_disk / "q", said.append)
-    with (small_disk / "filler").open("wb") as file:
-        while True:
-            try:
-                os.write(file.fileno(), bytes(65536))
-            except OSError:
-                break
-    os.truncate(small_disk / "filler", (small_disk / "filler").stat().st_size // 4096 * 4096)
+    filler = fill(small_disk)
     for number in (1, 2, 3):
         box.put(fields("started", number))
     assert len(box) == 3
     [line] = said
     assert line.startswith(f"{small_disk / 'q'}: needs ")
     assert line.endswith("bytes, 0 are free; alerts wait in memory only")
-    (small_disk / "filler").unlink()
+    filler.unlink()
     box.put(fields("started", 4))
     assert [number for number, _ in emptied(box)] == ["1", "2", "3", "4"]

@@ -69,7 +69,8 @@ class AlertWatch:
         self._ones = [_One(rule, thresholds) for rule, thresholds in rules]
         self._gap_s = max(GAP_S, HOPS * hop_s)
         self._clock, self._token = clock, secrets.token_hex(2) if token is None else token
-        self._time_s, self._take = -math.inf, 0  # of the latest prediction
+        self._time_s = self._middle_s = -math.inf  # of the latest prediction
+        self._take = 0
         self._source: str | None = None
         self._quiet_since: float | None = None
         self.counts = {"started": 0, "ended": 0}
@@ -78,17 +79,19 @@ class AlertWatch:
         """What a prediction changes. One that does not go on from the last ends first what went on."""
         told = self._between(answer)
         scores = dict(answer.top)
-        middle_s = (answer.window_start_s + answer.stream_time_s) / 2
+        # After a switch to fewer frames a window may end a little before the one that was answered last.
+        middle_s = max(self._middle_s, (answer.window_start_s + answer.stream_time_s) / 2)
         clock_s = self._clock() if answer.captured_at is None else answer.captured_at
         clock_s -= answer.stream_time_s - middle_s
-        self._time_s, self._take, self._source = answer.stream_time_s, answer.take, answer.source
+        self._time_s, self._middle_s = max(self._time_s, answer.stream_time_s), middle_s
+        self._take, self._source = answer.take, answer.source
         self._quiet_since = None
         for one in self._ones:
             threshold = one.thresholds.get(answer.configuration)
             if threshold is None:  # not of this bundle
                 continue
             reading = Reading(
-                answer.stream_time_s, middle_s, scores.get(one.rule.label, 0.0), threshold,
+                self._time_s, middle_s, scores.get(one.rule.label, 0.0), threshold,
                 str(answer.configuration), clock_s,
             )  # fmt: skip
             one.now, change = step(one.rule, one.now, reading)
@@ -101,6 +104,12 @@ class AlertWatch:
             self._quiet_since = now_s
         return self.end("silence") if now_s - self._quiet_since > self._gap_s else []
 
+    def stream_over(self) -> list[Alert]:
+        """End all that goes on; what comes next is another stream, with a time of its own."""
+        told = self.end()
+        self._forget()
+        return told
+
     def end(self, reason: Reason = "end") -> list[Alert]:
         """End all that goes on."""
         told = []
@@ -112,13 +121,17 @@ class AlertWatch:
     def _between(self, answer: Answer) -> list[Alert]:
         """The stream's own breaks: another take, a pause, a time that began anew."""
         away_s = answer.stream_time_s - self._time_s
-        if self._time_s == -math.inf or (answer.take == self._take and 0.0 <= away_s <= self._gap_s):
+        if self._time_s == -math.inf or (answer.take == self._take and abs(away_s) <= self._gap_s):
             return []
         told = self.end("gap" if away_s > self._gap_s else "cut")
-        if away_s < 0.0:
-            for one in self._ones:
-                one.now = Watching()
+        if away_s < -self._gap_s:
+            self._forget()
         return told
+
+    def _forget(self) -> None:
+        self._time_s = self._middle_s = -math.inf
+        for one in self._ones:
+            one.now = Watching()
 
     def _told(self, one: _One, change: Change | None) -> list[Alert]:
         if change is None:

@@ -100,6 +100,8 @@ class AlertEvents(Events):
             return
         self._finished = True
         until = time.monotonic() + ENDING_S
+        for sender in self._senders:
+            sender.outbox.hurried = True
         if self._recorder is not None:
             self._recorder.stop()
             self._recorder.join(until - time.monotonic())

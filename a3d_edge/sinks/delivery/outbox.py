@@ -55,6 +55,7 @@ class Outbox:
         self._say, self._limit, self._said = say, limit, False
         self._guard = threading.Lock()
         self.dropped = 0
+        self.hurried = False  # no time to wait for the disk: the end of a process
         self._waiting: deque[Message] = deque(self._left())
         self._next = self._waiting[-1].number + 1 if self._waiting else 1
         for path in sorted(self.folder.glob("*.open")):
@@ -73,12 +74,12 @@ class Outbox:
             if len(self._waiting) >= self._limit:
                 self._make_room()
             self._waiting.append(message)
-            self._write(self._path(message), alert)
+            self._write(self._path(message), alert, flush=not self.hurried)
             opened = self.folder / f"{alert['id']}.open"
             if alert["state"] == "ended":
                 opened.unlink(missing_ok=True)
             else:
-                self._write(opened, alert)
+                self._write(opened, alert, flush=False)
 
     def oldest(self) -> Message | None:
         """The next to deliver."""
@@ -99,10 +100,10 @@ class Outbox:
     def _path(self, message: Message) -> Path:
         return self.folder / f"{message.number:012}.json"
 
-    def _write(self, path: Path, alert: dict[str, Any]) -> None:
+    def _write(self, path: Path, alert: dict[str, Any], *, flush: bool) -> None:
         text = json_text(alert)
         try:
-            write_atomically(path, lambda temporary: _put(temporary, text))
+            write_atomically(path, lambda temporary: _put(temporary, text), flush=flush)
         except ResourceError as error:
             if not self._said:
                 self._said = True
