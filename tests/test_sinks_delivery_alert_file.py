@@ -182,3 +182,16 @@ def test_addresses_that_cannot_be_are_refused_before_the_run(tmp_path: Path) -> 
         assert str(caught.value).startswith(where)
         assert CANARY not in str(caught.value)
     assert alert_events(AlertFile.read(write(tmp_path, ""), CLASSES, {}), tmp_path, (), print) is None
+
+
+def test_the_guides_files_can_be_read(tmp_path: Path) -> None:
+    """Each block alone, and all of them as one."""
+    from test_docs import DOCS, blocks
+
+    found = blocks(DOCS / "guides/alerts.md", "toml")
+    assert len(found) == 4
+    environment = {"HOOK_PASSWORD": "a", "MQTT_PASSWORD": "b"}
+    (tmp_path / "token").write_text("t")
+    for text in (*found, "\n".join(found)):
+        path = write(tmp_path, text.replace("/run/secrets/token", str(tmp_path / "token")))
+        AlertFile.read(path, ("push", "punch"), environment)
