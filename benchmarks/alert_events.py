@@ -1,7 +1,8 @@
 """How well do events agree with what happens? Precision and recall on films joined of real clips.
 
     python benchmarks/alert_events.py --clips LIST --clips NONE --bundle 'FOLDER/fold{}' --work FOLDER
-        [--folds 0,1,2,3] [--largest w1.00-s96-t8] [--name ut_interaction] [--out docs/results/events.md]
+        [--folds 0,1,2,3] [--actions 100]
+        [--largest w1.00-s96-t8] [--name ut_interaction] [--out docs/results/events.md]
 
 A film of each fold: its clips of actions in an order drawn from a seed, a clip of `none` (or random, static)
 before each of them, letterboxed to one shape, without a sign of where one ends. It is run twice by the bundle
@@ -114,8 +115,8 @@ class Film:
         return out
 
 
-def clips_of(lists: Sequence[Path], fold: int) -> list[tuple[Path, str]]:
-    """Actions and what is none in turn, drawn from a seed."""
+def clips_of(lists: Sequence[Path], fold: int, most: int) -> list[tuple[Path, str]]:
+    """Actions, ``most`` of them, and what is none in turn, drawn from a seed."""
     rows = [(path, row) for path in lists for row in csv.DictReader(path.open(encoding="utf-8"))]
     folds = {row["group"]: row["fold"] for _, row in rows if row.get("fold")}
     mine = [(p.parent / r["path"], r["label"]) for p, r in rows if folds.get(r["group"]) == str(fold)]
@@ -125,17 +126,26 @@ def clips_of(lists: Sequence[Path], fold: int) -> list[tuple[Path, str]]:
     draw.shuffle(acted)
     draw.shuffle(idle)
     return [
-        clip for one, between in zip(acted, itertools.cycle(idle), strict=False) for clip in (between, one)
+        clip
+        for one, between in zip(acted[:most], itertools.cycle(idle), strict=False)
+        for clip in (between, one)
     ]
 
 
 def answers(
-    lists: Sequence[Path], fold: int, bundle: Bundle, largest: Configuration, *, switching: bool, work: Path
+    lists: Sequence[Path],
+    fold: int,
+    most: int,
+    bundle: Bundle,
+    largest: Configuration,
+    *,
+    switching: bool,
+    work: Path,
 ) -> tuple[list[Answer], list[Span]]:
     """What the network says of a fold's film, and what happens in it; run once, then read."""
-    file = work / f"{fold}-{'switching' if switching else largest}.json"
+    file = work / f"{fold}-{most}-{'switching' if switching else largest}.json"
     if not file.exists():
-        film = Film(clips_of(lists, fold), bundle.preprocessing.aspect)
+        film = Film(clips_of(lists, fold, most), bundle.preprocessing.aspect)
         options: dict[str, Any] = {"budget": str(largest)}
         if switching:
             options = {"controller": Cycle(bundle.configurations, 2)}
@@ -231,16 +241,23 @@ def broken(events: Sequence[Span], spans: Sequence[Span]) -> int:
     return sum(sum(event.overlap(span) > 0.0 for event in events) > 1 for span in spans)
 
 
-def page(
-    name: str, lists: Sequence[Path], pattern: str, folds: Sequence[int], largest: str, work: Path
-) -> list[str]:
+def page(args: Any) -> list[str]:
     """The lines of a set's section."""
+    folds = [int(word) for word in args.folds.split(",")]
     first, *others = folds
-    bundles = {fold: Bundle.load(pattern.format(fold)) for fold in folds}
-    pinned = Configuration.parse(largest)
+    bundles = {fold: Bundle.load(args.bundle.format(fold)) for fold in folds}
+    pinned = Configuration.parse(args.largest)
 
     def run(fold: int, switching: bool) -> tuple[list[Answer], list[Span]]:
-        return answers(lists, fold, bundles[fold], pinned, switching=switching, work=work / name)
+        return answers(
+            args.clips,
+            fold,
+            args.actions,
+            bundles[fold],
+            pinned,
+            switching=switching,
+            work=args.work / args.name,
+        )
 
     rule = chosen(*run(first, False), bundles[first])
     scores = {key: Score() for key in ("raw", "events", "raw, switching", "events, switching")}
@@ -257,13 +274,13 @@ def page(
             within += switches_within(said, alerts)
     words = ", ".join(f"{key} {value}" for key, value in rule.items())
     rows = [
-        scores["raw"].row(f"raw predictions, {largest}"),
-        scores["events"].row(f"events, {largest}"),
+        scores["raw"].row(f"raw predictions, {args.largest}"),
+        scores["events"].row(f"events, {args.largest}"),
         scores["raw, switching"].row("raw predictions, a switch every second window"),
         scores["events, switching"].row("events, a switch every second window"),
     ]
     return [
-        f"## {name}\n",
+        f"## {args.name}\n",
         f"Rule, chosen on fold {first}: {words}. Folds {', '.join(map(str, others))}:\n",
         "| | right of told | precision | right of happened | recall | F1 |",
         "|---|---|---|---|---|---|",
@@ -278,14 +295,14 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--clips", type=Path, action="append", required=True)
     parser.add_argument("--bundle", required=True)
+    parser.add_argument("--actions", type=int, default=100)
     parser.add_argument("--folds", default="0,1,2,3")
     parser.add_argument("--largest", default="w1.00-s96-t8")
     parser.add_argument("--name", default="ut_interaction")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    folds = [int(word) for word in args.folds.split(",")]
-    lines = page(args.name, args.clips, args.bundle, folds, args.largest, args.work)
+    lines = page(args)
     lines.append(f"On {processor_name()}.\n")
     text = "\n".join(lines)
     print(text)
