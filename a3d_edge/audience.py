@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from a3d_edge.alerts import Alert, AlertWatch
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.events import Events, Prediction, ReaderLeftError, SinkLostError, Stoppable, Summary, Switch
 from a3d_edge.video.frame import Frame
@@ -26,11 +27,12 @@ class Audience:
 
     One that fails is reported once, by the others' `warning` (by logging, if none has it), and is told on:
     what failed for one label, or while a network was away, may work the next time. How often it failed is
-    reported at the end.
+    reported at the end. ``alerts``: which events they are told of, too.
     """
 
-    def __init__(self, sinks: Iterable[Any]) -> None:
+    def __init__(self, sinks: Iterable[Any], alerts: AlertWatch | None = None) -> None:
         self._sinks = list(sinks)
+        self._alerts = alerts
         self._failures: Counter[int] = Counter()  # by the sink's id
 
     @property
@@ -47,6 +49,18 @@ class Audience:
 
     def prediction(self, prediction: Prediction) -> None:
         self._tell("prediction", prediction)
+        if self._alerts is not None:
+            self._tell_alerts(self._alerts.see(prediction))
+
+    def waited(self, now_s: float) -> None:
+        """Nothing has come, at ``now_s`` of a steady clock: see `AlertWatch.waited`."""
+        if self._alerts is not None:
+            self._tell_alerts(self._alerts.waited(now_s))
+
+    def stream_over(self) -> None:
+        """What comes next is another stream."""
+        if self._alerts is not None:
+            self._tell_alerts(self._alerts.stream_over())
 
     def switch(self, switch: Switch) -> None:
         self._tell("switch", switch)
@@ -57,11 +71,15 @@ class Audience:
     def close(self, summary: Summary | None = None) -> None:
         """Tell each the summary, if there is one, and close it, the last first, whatever one of them raises.
 
-        So the first, which reports, has heard how closing the others went before it sums up.
+        So the first, which reports, has heard how closing the others went before it sums up. Before all of
+        it, events that go on are ended.
         """
         with ExitStack() as closing:
             for sink in self._sinks:
                 closing.callback(self._close, sink, summary)
+            self.stream_over()
+            if self._alerts is not None and summary is not None:
+                summary.alerts.update(self._alerts.counts)
             for sink in self._sinks:
                 if (count := self._failures[id(sink)]) > 1:
                     self._warn_others(sink, f"{_name(sink)} failed {count} times in this run")
@@ -73,6 +91,10 @@ class Audience:
                 self._tell_one(sink, "summary", summary)
         finally:
             self._tell_one(sink, "close")
+
+    def _tell_alerts(self, alerts: Iterable[Alert]) -> None:
+        for alert in alerts:
+            self._tell("alert", alert)
 
     def _tell(self, what: str, *given: Any) -> None:
         for sink in self._sinks:

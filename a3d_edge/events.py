@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any, Protocol, overload
 
 from numpy.typing import NDArray
 
+from a3d_edge.alerts.alert import Alert, utc
 from a3d_edge.configuration import Configuration
 from a3d_edge.video.frame import Frame
 
@@ -27,11 +27,6 @@ __all__ = [
 TOP = 10
 LATENCIES_KEPT = 4096
 """Percentiles are of the latest so many predictions: a run of weeks must not grow."""
-
-
-def utc(seconds: float) -> str:
-    """Seconds since 1970 as ISO 8601 in UTC, to the millisecond: ``2026-01-31T12:00:00.000Z``."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 class Ranking(Sequence[tuple[str, float]]):
@@ -198,6 +193,9 @@ class Events:
     def switch(self, switch: Switch) -> None:
         """The configuration has changed."""
 
+    def alert(self, alert: Alert) -> None:
+        """An event has started, goes on, or has ended (the run's ``alerts`` say which there are)."""
+
     def warning(self, message: str) -> None:
         """Something went wrong that the run survives."""
 
@@ -240,6 +238,7 @@ class Summary:
     scenes_agreed: int = 0
     scene: Scene | None = None  # the one going on
     recording: dict[str, Any] | None = None  # what became of it: frames, missed, and why it ended early
+    alerts: dict[str, Any] = field(default_factory=dict)  # counts, and what each sink of them did
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
 
     def count(self, prediction: Prediction) -> None:
@@ -293,4 +292,6 @@ class Summary:
                 "scenes_agreed": self.scenes_agreed,
                 "scenes": self.scenes,
             }
+        if self.alerts:
+            found["alerts"] = self.alerts
         return found

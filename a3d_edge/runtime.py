@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict
 
 from a3d_edge.adaptive import AdaptiveWindows, Controller
+from a3d_edge.alerts import AlertRule, watch_for
 from a3d_edge.audience import Audience
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Budget, Configuration
@@ -74,9 +75,10 @@ class Runtime:
         latencies: Mapping[Configuration, float] | None = None,
         memory: int | None = None,
         cache: PreparedNetworks | None = None,
+        alerts: Sequence[AlertRule | str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._audience = Audience(events)
+        self._audience = Audience(events, watch_for(alerts, bundle, hop))
         self._seconds, self._clock = seconds, clock
         self._stop = threading.Event()
         self._once = threading.Lock()  # taken for good by the one run
@@ -170,6 +172,8 @@ class Runtime:
             if frame is not None:
                 yield from self._windows.take(frame)
                 yield from self._catch_up(reader)
+            else:
+                self._audience.waited(self._clock())
             yield from self._windows.answer()
             self._windows.look_ahead()
 
@@ -248,6 +252,7 @@ class RunOptions(TypedDict, total=False):
     latencies: Mapping[Configuration, float] | None
     memory: int | None
     cache: PreparedNetworks | None
+    alerts: Sequence[AlertRule | str]
     clock: Callable[[], float]
 
 

@@ -36,6 +36,7 @@ GROUPS = {
     "Device": "--engine --threads --memory --device --workers --cache",
     "Picture": "--x --deadline --title --pareto --label --start",
     "Ending": "--max-predictions --seconds",
+    "Events": "--alert --alerts",
     "Output": "--out --json --save --save-profile --save-profile-as --scores --overwrite --show "
     "--all-rows --names --metrics --log --log-size --verbose --quiet",
 }

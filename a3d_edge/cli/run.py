@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from a3d_edge.cli.alerts import ALERT, ALERTS, alerting
 from a3d_edge.cli.common import BUNDLE_HELP, load_bundle
 from a3d_edge.cli.notices import say
 from a3d_edge.cli.operating import logs, operating
@@ -61,6 +62,8 @@ def run(
     profile: str = typer.Option(
         "auto", "--profile", help="Device profile: auto (as 'bench --save-profile' kept it), none, or a file."
     ),
+    alert: list[str] = ALERT,
+    alerts: Path = ALERTS,
     metrics: str = typer.Option(
         None, "--metrics", help="Serve Prometheus metrics, /healthz and /readyz: PORT, or ADDRESS:PORT."
     ),
@@ -96,15 +99,17 @@ def run(
         loaded.table.row(parsed.configuration)
     controller = None if switch_every is None else Cycle(loaded.configurations, switch_every)
     chosen_live = parsed.configuration is None and not isinstance(controller, Cycle)
+    watched = alerting(alert, alerts, loaded)
     known = _latencies(profile, loaded, engine, threads, hop) if chosen_live else None
     opened = open_source(camera if source is None else source, realtime=realtime, classes=loaded.classes)
     try:
         events = [*_events(json_lines, save, show, opened.frame_rate), *logged]
+        events += watched.events(patient=not opened.live)
         events += operating(opened, budget, metrics, events)
         runtime = Runtime(
             loaded, opened, budget=parsed, hop=hop, controller=controller, events=events,
             max_predictions=max_predictions, seconds=seconds, threads=threads, engine=found, latencies=known,
-            memory=allowed, cache=kept,
+            memory=allowed, cache=kept, alerts=watched.rules,
         )  # fmt: skip
     except BaseException:
         opened.close()

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from a3d_edge.alerts import Alert
 from a3d_edge.events import Events, Prediction, Summary, Switch
 from a3d_edge.json_lines import SCHEMA_VERSION, JsonLines
 
@@ -59,6 +60,9 @@ class JsonEvents(Events):
 
     def switch(self, switch: Switch) -> None:
         self._lines.write("switch", plain(switch.fields()))
+
+    def alert(self, alert: Alert) -> None:
+        self._lines.write("alert", plain(alert.fields()))
 
     def warning(self, message: str) -> None:
         self._err.write(f"warning: {message}\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Any, TextIO
 
+from a3d_edge.alerts import Alert
 from a3d_edge.errors import ResourceError
 from a3d_edge.events import Events, Prediction, ReaderLeftError, Summary, Switch
 
@@ -33,6 +35,15 @@ class TextEvents(Events):
     def switch(self, switch: Switch) -> None:
         self._say(f"switch {switch.before} -> {switch.after}: {switch.reason} [{switch.limiting_signal}]")
 
+    def alert(self, alert: Alert) -> None:
+        """A line on stdout when an event begins and when it ends."""
+        if alert.state == "started":
+            told = f"since {alert.start_s:.2f} s, peak {alert.peak:.0%}"
+        else:
+            told = f"{alert.start_s:.2f} to {alert.end_s:.2f} s, peak {alert.peak:.0%}, mean {alert.mean:.0%}"
+        if alert.state != "updated":
+            self._write(f"{alert.stream_time_s:9.2f} s  {alert.name} has {alert.state}: {told}")
+
     def warning(self, message: str) -> None:
         if len(self._warnings) < KEPT:
             self._warnings.setdefault(message, self._lines)
@@ -54,6 +65,8 @@ class TextEvents(Events):
         self._say(f"{s.predictions} predictions, {s.switches} switches{skipped}{latency}, {s.seconds:.1f} s")
         if s.recording is not None and s.recording["missed"]:
             self._say(f"{s.recording['frames']} frames recorded, {s.recording['missed']} not")
+        if s.alerts:
+            self._say(f"alerts: {counted(s.alerts)}")
         for message, before in self._warnings.items():
             if self._lines - before > FAR:
                 self._say(f"warned of: {message}")
@@ -74,3 +87,12 @@ class TextEvents(Events):
 
     def _say(self, line: str) -> None:
         print(line, file=self._err, flush=True)
+
+
+def counted(alerts: Mapping[str, Any], name: str = "") -> str:
+    """``2 started, 2 ended; mqtt://host:1883: 4 delivered``: what is not 0."""
+    here = [f"{v} {k.replace('_', ' ')}" for k, v in alerts.items() if isinstance(v, int) and (v or not name)]
+    inner = [counted(v, k) for k, v in alerts.items() if isinstance(v, dict) and k != "sinks"]
+    inner += [counted(v, k) for k, v in alerts.get("sinks", {}).items()]
+    own = f"{name}: {', '.join(here) or 'nothing'}" if name else ", ".join(here)
+    return "; ".join([own, *inner])
