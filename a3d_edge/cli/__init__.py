@@ -167,7 +167,10 @@ def _ended(cause: BaseException | None) -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    print(" ".join(message.split("\n")), file=sys.stderr)  # noqa: T201 - the command line is what prints
+    from a3d_edge.video.addresses import scrubbed
+
+    line = scrubbed(" ".join(message.split("\n")))  # whatever option a URL was given to
+    print(line, file=sys.stderr)  # noqa: T201 - the command line is what prints
     return code
 
 

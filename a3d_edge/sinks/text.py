@@ -6,6 +6,7 @@ from typing import TextIO
 
 from a3d_edge.errors import ResourceError
 from a3d_edge.events import Events, Prediction, ReaderLeftError, Summary, Switch
+from a3d_edge.video.health import Health
 
 __all__ = ["TextEvents"]
 
@@ -32,6 +33,10 @@ class TextEvents(Events):
 
     def switch(self, switch: Switch) -> None:
         self._say(f"switch {switch.before} -> {switch.after}: {switch.reason} [{switch.limiting_signal}]")
+
+    def health(self, health: Health) -> None:
+        if health.is_told:
+            self._say(health.line)
 
     def warning(self, message: str) -> None:
         if len(self._warnings) < KEPT:

@@ -18,12 +18,13 @@ import av.error
 import numpy as np
 from av.filter import Graph
 
-from a3d_edge.video.opencv import Image, cv2
 from a3d_edge.video.timeline import Stamps
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.video.stream import VideoStream
+
+    from a3d_edge.video.opencv import Image
 
 __all__ = ["Pixels"]
 
@@ -134,6 +135,8 @@ def _square(image: Image, pixel: Fraction | None, *, on_its_side: bool) -> Image
     aspect = float(pixel or 1)
     if aspect == 1.0 or not 1 / WIDEST_PIXEL < aspect < WIDEST_PIXEL:
         return image
+    from a3d_edge.video.opencv import cv2  # 15 MB that a capture process seldom needs
+
     height, width = image.shape[:2]
     size = (width, max(1, round(height * aspect))) if on_its_side else (max(1, round(width * aspect)), height)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
