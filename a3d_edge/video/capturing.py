@@ -1,8 +1,8 @@
 """The capture process: opens what its parent names, and lays each picture where the parent sees it.
 
-It loads little (no OpenCV but for cameras by number), lives in a session of its own, so that Ctrl-C does not
-reach it, dies with its parent, leaves no core, and is the first to go where memory is short. The parent ends
-it whenever it likes: a read that blocks in FFmpeg or a driver cannot be ended otherwise.
+It loads little (neither NumPy nor OpenCV, but for cameras by number), lives in a session of its own, so that
+Ctrl-C does not reach it, dies with its parent, leaves no core, and is the first to go where memory is short.
+The parent ends it whenever it likes: a read that blocks in FFmpeg or a driver cannot be ended otherwise.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ import resource
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.video.causes import WORDS, Cause
 from a3d_edge.video.exchange import MESSAGE, PictureNote, Release, Slots, make_slots, said
-
-if TYPE_CHECKING:
-    from a3d_edge.video.opencv import Image
 
 __all__ = ["main"]
 
@@ -36,7 +33,7 @@ pictures."""
 class Reading(Protocol):
     """What pictures come from here: `Decoder`, or an OpenCV `Capture`."""
 
-    def read(self) -> tuple[Image, float | None] | None: ...
+    def read(self) -> tuple[Any, float | None] | None: ...
     def close(self) -> None: ...
 
 
@@ -140,7 +137,8 @@ class _Server:
             image, position = found
             count += 1
             arrived = getattr(reading, "arrived_s", None) or time.monotonic()
-            slots = self._room(image.nbytes)
+            height, width = _size(image)
+            slots = self._room(height * width * 3)
             slot = self._slot(wait=not live)
             if slot is None:
                 self._missed += 1
@@ -149,7 +147,7 @@ class _Server:
             quick = getattr(reading, "too_quick", 0)
             self._connection.send(
                 PictureNote(
-                    slots.number, slot, image.shape[0], image.shape[1],
+                    slots.number, slot, height, width,
                     float("nan") if position is None else position, arrived,
                     count + quick, self._missed + quick, getattr(reading, "unreadable", 0),
                 ).packed()
@@ -178,11 +176,26 @@ class _Server:
         self._connection.send(json.dumps({what: values}).encode())
 
 
-def _lay(image: Image, slots: Slots, slot: int) -> None:
-    import numpy as np
+def _size(image: Any) -> tuple[int, int]:
+    """Height and width of an array, or of FFmpeg's frame."""
+    return (image.height, image.width) if hasattr(image, "planes") else image.shape[:2]
 
-    place = np.frombuffer(slots.memory, np.uint8, image.nbytes, slots.at(slot))
-    np.copyto(place.reshape(image.shape), image)
+
+def _lay(image: Any, slots: Slots, slot: int) -> None:
+    """Copy a picture to where the parent sees it, row by row if its rows are padded."""
+    height, width = _size(image)
+    row, at = width * 3, slots.at(slot)
+    if not hasattr(image, "planes"):
+        slots.memory[at : at + height * row] = image.tobytes()
+        return
+    with memoryview(image.planes[0]) as source, memoryview(slots.memory) as target:
+        line = image.planes[0].line_size
+        if line == row:
+            target[at : at + height * row] = source[: height * row]
+            return
+        for number in range(height):
+            place, begin = at + number * row, number * line
+            target[place : place + row] = source[begin : begin + row]
 
 
 def _is_unknown(url: str) -> bool:

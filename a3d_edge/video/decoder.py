@@ -20,7 +20,8 @@ class Decoder(Guarded[Picture]):
     at the end of a recording that was cut off. ``live``, ``in_bursts``: as in `Opened`. ``rate``: pictures a
     second as announced, None if not. ``pooled``: see `a3d_edge.video.pixels.Pixels`. Raises `SourceError`
     when it cannot be opened, and from `read` when a network stream breaks off. ``redirects``: see
-    `a3d_edge.video.opening.open_video`. ``arrived_s``, ``too_quick``: see `Playback`.
+    `a3d_edge.video.opening.open_video`; ``raw``: see `Pixels` (of a URL alone). ``arrived_s``, ``too_quick``:
+    see `Playback`.
     """
 
     def __init__(
@@ -31,11 +32,12 @@ class Decoder(Guarded[Picture]):
         network: bool = False,
         pooled: int = POOLED,
         redirects: bool = False,
+        raw: bool = False,
     ) -> None:
         super().__init__()
         self._location, self._name, self._pooled, self._redirects = location, name, pooled, redirects
         self._playback = Playback(
-            location, name, network=network, careful=network, pooled=pooled, redirects=redirects
+            location, name, network=network, careful=network, pooled=pooled, redirects=redirects, raw=raw
         )
         self.live, self.in_bursts = self._playback.opened.live, self._playback.opened.in_bursts
         self.rate = self._playback.rate

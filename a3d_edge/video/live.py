@@ -32,7 +32,7 @@ __all__ = ["OPEN_S", "PATIENT_S", "STALL_S", "Connection", "LiveSource", "Patien
 
 STALL_S = 5.0
 """A stream without a picture for so long has stalled."""
-OPEN_S = 7.0
+OPEN_S = 10.0
 """To start the process, reach the server and decode the first picture; FFmpeg's own limits are shorter."""
 PATIENT_S = 35.0
 """The same for a playlist, whose next segment may take its whole length, and for a recording on a slow

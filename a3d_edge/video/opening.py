@@ -9,6 +9,7 @@ both), and no picture is larger than `a3d_edge.video.limits.MAX_PIXELS`.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ import av.error
 
 from a3d_edge.errors import ResourceError, SourceError
 from a3d_edge.video.addresses import RECORDINGS
-from a3d_edge.video.causes import Cause, cause, kind
+from a3d_edge.video.causes import WORDS, Cause, cause, kind
 from a3d_edge.video.limits import MAX_PIXELS, too_large
 
 if TYPE_CHECKING:
@@ -62,9 +63,11 @@ order."""
 LENIENT = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 """A title whose bytes are no text is no reason to refuse a film; PyAV sees to that itself from 19 on."""
 
-OPEN_S = 5.0
-READ_S = 5.0
-"""A stream that gives nothing for so long has stalled."""
+OPEN_S = 8.0
+READ_S = 120.0
+"""The watchdog of who reads is quicker, and ends the process: FFmpeg, when it gives up a silent camera, would
+hand out what it had left as if it were new."""
+ENDED_AFTER = 0.9
 PATIENT_S = 30.0
 """The same of a playlist, whose next segment may take its whole length, and of a recording on a slow
 server."""
@@ -112,12 +115,14 @@ def open_video(location: str, name: str, *, network: bool = False, redirects: bo
 
 
 def _container(location: str, name: str, *, network: bool, redirects: bool) -> InputContainer:
-    scheme = urlsplit(location).scheme.lower() if network else ""
+    scheme, begun = urlsplit(location).scheme.lower() if network else "", time.monotonic()
     try:
         return _opened(location, scheme, redirects=redirects)
     except av.error.FFmpegError as error:
         advice = "check the address and that it is on" if network else "give a complete video file"
         words, why = cause(error), kind(error)
+        if network and why is Cause.CODEC and time.monotonic() - begun > ENDED_AFTER * OPEN_S:
+            words, why = WORDS[Cause.TIMEOUT], Cause.TIMEOUT  # of a silent RTSP server FFmpeg says otherwise
     except (UnicodeError, ValueError) as error:
         reason = "it is no text that can be sent" if network else str(error)
         raise SourceError(f"{name}: FFmpeg cannot take this name ({reason}); rename it") from None

@@ -52,8 +52,9 @@ class Playback:
 
     ``careful``: damage is passed over and counted, and the pictures after it are the same every time; else it
     raises `DamagedError` from `pictures`. Live streams are always read so. ``pooled``: see `Pixels`.
-    ``redirects``: see `open_video`. Of a live stream ``arrived_s`` is when the latest picture's data had
-    come, by ``time.monotonic``, and ``too_quick`` counts pictures beyond `MAX_RATE`, which are let go.
+    ``redirects``: see `open_video`; ``raw``: see `Pixels`. Of a live stream ``arrived_s`` is when the latest
+    picture's data had come, by ``time.monotonic``, and ``too_quick`` counts pictures beyond `MAX_RATE`, which
+    are let go.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Playback:
         careful: bool,
         pooled: int = POOLED,
         redirects: bool = False,
+        raw: bool = False,
     ) -> None:
         self.unreadable = self.too_quick = 0
         self.arrived_s: float | None = None
@@ -80,7 +82,7 @@ class Playback:
         codec.thread_count = min(MOST_THREADS, _cores())
         if codec.name == "mjpeg":  # half a picture is none, as in a folder of them; FFmpeg would fill it up
             codec.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
-        self._pixels = Pixels(opened.stream, FEW_POOLED if opened.live else pooled)
+        self._pixels = Pixels(opened.stream, FEW_POOLED if opened.live else pooled, raw=raw)
         self._ends: dict[int, int] = {}  # of the streams, in their own units
 
     def close(self) -> None:

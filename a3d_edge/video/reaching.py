@@ -20,11 +20,11 @@ PORTS = {"http": 80, "https": 443}
 
 
 def reach(url: str, name: str, *, redirects: bool) -> Decoder:
-    """What is behind the URL, opened. Raises `SourceError`, its cause `Cause.REDIRECT` where it leads
+    """What is behind the URL, opened ``raw``. Raises `SourceError`, its cause `Cause.REDIRECT` where it leads
     elsewhere."""
     for _ in range(HOPS):
         try:
-            return Decoder(url, name, network=True, redirects=redirects)
+            return Decoder(url, name, network=True, redirects=redirects, raw=True)
         except SourceError as error:
             status, onward = (0, None) if error.cause != Cause.OTHER else _answer(url)
             if status == OK:

@@ -32,7 +32,7 @@ __all__ = [
 FIRST_DELAY_S, LONGEST_DELAY_S, REFUSED_DELAY_S = 0.25, 2.0, 5.0
 """Pauses double from the first to the longest: a camera that is back is seen soon. Who was refused by name,
 password or path asks less often."""
-ASKS_SELDOM = frozenset({Cause.AUTHENTICATION, Cause.NOT_FOUND, Cause.REDIRECT, Cause.CODEC})
+ASKS_SELDOM = frozenset({Cause.AUTHENTICATION, Cause.NOT_FOUND, Cause.REDIRECT})
 JITTER = 0.5
 """The share of a pause that is left to chance, so that devices which lost one server do not return at
 once."""
