@@ -13,6 +13,7 @@ from a3d_edge.alerts import Alert, AlertWatch
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.events import Events, Prediction, ReaderLeftError, SinkLostError, Stoppable, Summary, Switch
 from a3d_edge.video.frame import Frame
+from a3d_edge.video.health import Health
 
 __all__ = ["Audience"]
 
@@ -64,6 +65,9 @@ class Audience:
 
     def switch(self, switch: Switch) -> None:
         self._tell("switch", switch)
+
+    def health(self, health: Health) -> None:
+        self._tell("health", health)
 
     def warning(self, message: str) -> None:
         self._tell("warning", message)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from a3d_edge.alerts.alert import Alert, utc
 from a3d_edge.configuration import Configuration
 from a3d_edge.video.frame import Frame
+from a3d_edge.video.health import Health
 
 __all__ = [
     "Events",
@@ -198,6 +199,9 @@ class Events:
 
     def warning(self, message: str) -> None:
         """Something went wrong that the run survives."""
+
+    def health(self, health: Health) -> None:
+        """Something about the source has changed: its connection, or what its pictures show."""
 
     def summary(self, summary: Summary) -> None:
         """What the run did, however it ended, just before `close`."""

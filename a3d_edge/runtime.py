@@ -166,6 +166,7 @@ class Runtime:
         while not self._is_over(begun):
             self.turned_at = time.monotonic()
             frame = reader.get(self._patience(begun), self._calm())
+            self._tell_health(reader)
             if frame is None and reader.ended:
                 yield from self._end_of_source()
                 return
@@ -176,6 +177,10 @@ class Runtime:
                 self._audience.waited(self._clock())
             yield from self._windows.answer()
             self._windows.look_ahead()
+
+    def _tell_health(self, reader: Reader) -> None:
+        for health in reader.health():
+            self._audience.health(health)
 
     def _end_of_source(self) -> Iterator[Prediction]:
         yield from self._windows.end()
@@ -209,6 +214,7 @@ class Runtime:
             ending.callback(self._audience.close, self.summary)
             ending.callback(self._pool.close)
             if reader is not None:
+                ending.callback(self._tell_health, reader)
                 reader.close()
                 self._account(reader)
             else:

@@ -176,7 +176,9 @@ def _interrupted(number: int | None) -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    line = " ".join(message.split("\n"))
+    from a3d_edge.video.addresses import scrubbed
+
+    line = scrubbed(" ".join(message.split("\n")))  # whatever option a URL was given to
     tell_others(line)
     print(line, file=sys.stderr)  # noqa: T201 - the command line is what prints
     return code

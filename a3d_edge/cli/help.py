@@ -21,7 +21,7 @@ from a3d_edge.errors import UsageError
 __all__ = ["EXAMPLES", "Command", "loudness"]
 
 GROUPS = {
-    "Source": "--camera --source --realtime",
+    "Source": "--camera --source --realtime --stall --give-up --allow-redirect",
     "Data": "--data --val --share --fold --classes --rendered --rendered-share --balanced --draw --mirror "
     "--validation --views --protocol",
     "Network": "--bundle --checkpoint --arch --init --key --input --aspect --view --window --range --table "

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 def run(
     camera: int = typer.Option(None, "--camera", help="Camera number.", min=0),
-    source: str = typer.Option(None, "--source", help="Video file, folder of images, URL, or 'demo'."),
+    source: str = typer.Option(
+        None,
+        "--source",
+        help="Video file, folder of images, URL, env:NAME or secret:FILE that hold one, or 'demo'.",
+    ),
     bundle: str = typer.Option(None, "--bundle", help=BUNDLE_HELP),
     budget: str = typer.Option("auto", "--budget", help="auto, 0.25, 5GFLOPs, 80ms, or w0.50-s112-t4."),
     hop: int = typer.Option(
@@ -42,6 +46,13 @@ def run(
     max_predictions: int = typer.Option(None, "--max-predictions", help="Stop after so many.", min=1),
     seconds: float = typer.Option(None, "--seconds", help="Stop after so many seconds."),
     realtime: bool = typer.Option(False, "--realtime", help="Pace a file like a camera."),
+    stall: float = typer.Option(5.0, "--stall", help="Seconds without a picture after which to reconnect."),
+    give_up: float = typer.Option(
+        None, "--give-up", help="End when a source is away for so many seconds (default: never)."
+    ),
+    allow_redirect: bool = typer.Option(
+        False, "--allow-redirect", help="Let a URL or playlist lead to other servers or files."
+    ),
     engine: str = typer.Option("ort:CPU", "--engine", help="ort:CPU, ort:<execution provider>, or openvino."),
     switch_every: int = typer.Option(
         None, "--switch-every", help="Soak test: go through all configurations."
@@ -101,7 +112,10 @@ def run(
     chosen_live = parsed.configuration is None and not isinstance(controller, Cycle)
     watched = alerting(alert, alerts, loaded)
     known = _latencies(profile, loaded, engine, threads, hop) if chosen_live else None
-    opened = open_source(camera if source is None else source, realtime=realtime, classes=loaded.classes)
+    opened = open_source(
+        camera if source is None else source, realtime=realtime, classes=loaded.classes,
+        stall_s=stall, give_up_s=give_up, allow_redirect=allow_redirect,
+    )  # fmt: skip
     try:
         events = [*_events(json_lines, save, show, opened.frame_rate), *logged]
         events += watched.events(patient=not opened.live)

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 from a3d_edge.alerts import Alert
 from a3d_edge.errors import ResourceError
 from a3d_edge.events import Events, Prediction, ReaderLeftError, Summary, Switch
+from a3d_edge.video.health import Health
 
 __all__ = ["TextEvents"]
 
@@ -43,6 +44,10 @@ class TextEvents(Events):
             told = f"{alert.start_s:.2f} to {alert.end_s:.2f} s, peak {alert.peak:.0%}, mean {alert.mean:.0%}"
         if alert.state != "updated":
             self._write(f"{alert.stream_time_s:9.2f} s  {alert.name} has {alert.state}: {told}")
+
+    def health(self, health: Health) -> None:
+        if health.is_told:
+            self._say(health.line)
 
     def warning(self, message: str) -> None:
         if len(self._warnings) < KEPT:
