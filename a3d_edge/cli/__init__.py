@@ -34,6 +34,7 @@ from a3d_edge.cli.help import Command
 from a3d_edge.cli.notices import warnings_as_lines
 from a3d_edge.cli.streams import drop_unwritten, prepare_streams
 from a3d_edge.errors import A3DEdgeError
+from a3d_edge.shown import shown
 
 __all__ = ["app", "main"]
 
@@ -167,7 +168,7 @@ def _ended(cause: BaseException | None) -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    print(" ".join(message.split("\n")), file=sys.stderr)  # noqa: T201 - the command line is what prints
+    print(shown(" ".join(message.split("\n"))), file=sys.stderr)  # noqa: T201 - the command line is what prints
     return code
 
 

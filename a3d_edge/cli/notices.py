@@ -10,8 +10,14 @@ from typing import TextIO
 
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.errors import DataWarning
+from a3d_edge.shown import shown
 
-__all__ = ["detail", "say", "told_in_detail", "warnings_as_lines"]
+__all__ = ["detail", "say", "tell", "told_in_detail", "warnings_as_lines"]
+
+
+def tell(line: str) -> None:
+    """One line on stdout, for people; what came from a file in it does nothing but show. Raises `OSError`."""
+    print(shown(line), flush=True)  # noqa: T201 - prints for the commands
 
 
 def say(line: str) -> None:
@@ -19,7 +25,7 @@ def say(line: str) -> None:
     if sys.stderr is None:
         return
     try:
-        print(" ".join(as_flags(line).split("\n")), file=sys.stderr, flush=True)  # noqa: T201 - prints for the commands
+        print(shown(" ".join(as_flags(line).split("\n"))), file=sys.stderr, flush=True)  # noqa: T201 - prints for the commands
     except OSError:  # its reader has left, or its disk is full
         return
 
@@ -33,7 +39,9 @@ def told_in_detail() -> bool:
 def detail(line: str, *values: object) -> None:
     """A debug line of ``logging``, with ``values`` put in; see ``--verbose``."""
     if told_in_detail():
-        sys.modules["logging"].getLogger("a3d_edge").debug(line, *values)
+        sys.modules["logging"].getLogger("a3d_edge").debug(
+            line, *(shown(one) if isinstance(one, str) else one for one in values)
+        )
 
 
 @contextmanager

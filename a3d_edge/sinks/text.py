@@ -6,6 +6,7 @@ from typing import TextIO
 
 from a3d_edge.errors import ResourceError
 from a3d_edge.events import Events, Prediction, ReaderLeftError, Summary, Switch
+from a3d_edge.shown import shown
 
 __all__ = ["TextEvents"]
 
@@ -64,11 +65,11 @@ class TextEvents(Events):
     def _write(self, line: str) -> None:
         self._lines += 1
         try:
-            print(line, file=self._out, flush=True)
+            print(shown(line), file=self._out, flush=True)
         except BrokenPipeError as error:
             raise ReaderLeftError(*error.args) from error
         except OSError as error:
             raise ResourceError(f"cannot write the output ({error.strerror}); is the disk full?") from error
 
     def _say(self, line: str) -> None:
-        print(line, file=self._err, flush=True)
+        print(shown(line), file=self._err, flush=True)
