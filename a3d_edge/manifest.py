@@ -288,7 +288,7 @@ def _check_sum(file: Path, entry: FileEntry) -> None:
         )
 
 
-def digest(path: Path, most: int = FILE_BYTES) -> str:
+def digest(path: Path, most: int = 1 << 40) -> str:
     """SHA-256 of a regular file of at most so many bytes, hexadecimal. Raises `OSError`."""
     sha, left = hashlib.sha256(), most
     with open_regular(path, most) as file:

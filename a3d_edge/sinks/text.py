@@ -40,8 +40,10 @@ class TextEvents(Events):
         self._say(f"warning: {message}")
 
     def summary(self, summary: Summary) -> None:
-        """The run in a few lines."""
+        """The run in a few lines; none of one that did not come to its first frame: why is said elsewhere."""
         s = summary
+        if not s.frames_captured:
+            return
         dropped = ", ".join(
             f"{count} {reason.replace('_', ' ')}" for reason, count in s.dropped.items() if count
         )
