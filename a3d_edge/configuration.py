@@ -20,6 +20,8 @@ Precision = Literal["fp32", "int8"]
 _NAME = re.compile(
     r"w(?P<width>\d\.\d{1,4})-s(?P<size>\d{1,4})-t(?P<frames>\d{1,3})(?:-(?P<precision>int8))?"
 )
+LARGEST = 1e9
+"""Of a budget's amount."""
 _AMOUNT = re.compile(r"(?P<amount>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[a-z]*)", re.IGNORECASE)
 
 
@@ -55,7 +57,7 @@ class Configuration:
         match = _NAME.fullmatch(text.strip())
         if match is None:
             raise UsageError(
-                f"'{text}' is not a configuration; write width, size and frames as w0.50-s224-t4"
+                f"'{text:.60}' is not a configuration; write width, size and frames as w0.50-s224-t4"
             )
         precision: Precision = "int8" if match["precision"] else "fp32"
         return cls(float(match["width"]), int(match["size"]), int(match["frames"]), precision)
@@ -144,13 +146,14 @@ class Budget:
         kind = _UNITS.get(match["unit"].lower()) if match else None
         if match is None or kind is None:
             raise UsageError(
-                f"unknown budget '{text}'; write auto, a fraction such as 0.25, 5GFLOPs, 80ms, "
+                f"unknown budget '{text:.60}'; write auto, a fraction such as 0.25, 5GFLOPs, 80ms, "
                 "or a configuration such as w0.50-s224-t4"
             )
         amount = float(match["amount"]) * (1000.0 if match["unit"].lower() == "s" else 1.0)
-        if amount <= 0 or (kind is BudgetKind.FRACTION and amount > 1):
+        if not 0 < amount <= LARGEST or (kind is BudgetKind.FRACTION and amount > 1):
             raise UsageError(
-                f"budget '{text}' is out of range; a fraction lies in (0, 1], other amounts above 0"
+                f"budget '{text:.40}' is out of range; a fraction lies in (0, 1], other amounts above 0 and "
+                f"below {LARGEST:g}"
             )
         return cls(kind, amount)
 

@@ -34,6 +34,7 @@ from a3d_edge.cli.notices import also_to, tell_others, warnings_as_lines
 from a3d_edge.cli.signals import Terminated, came, interrupting
 from a3d_edge.cli.streams import drop_unwritten, prepare_streams
 from a3d_edge.errors import A3DEdgeError
+from a3d_edge.shown import shown
 
 __all__ = ["app", "main"]
 
@@ -178,7 +179,7 @@ def _interrupted(number: int | None) -> int:
 def _failed(message: str, code: int) -> int:
     from a3d_edge.video.addresses import scrubbed
 
-    line = scrubbed(" ".join(message.split("\n")))  # whatever option a URL was given to
+    line = shown(scrubbed(" ".join(message.split("\n"))))  # whatever option a URL was given to
     tell_others(line)
     print(line, file=sys.stderr)  # noqa: T201 - the command line is what prints
     return code

@@ -10,8 +10,9 @@ from typing import TextIO
 
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.errors import DataWarning
+from a3d_edge.shown import shown
 
-__all__ = ["also_to", "detail", "say", "tell_others", "told_in_detail", "warnings_as_lines"]
+__all__ = ["also_to", "detail", "say", "tell", "tell_others", "told_in_detail", "warnings_as_lines"]
 
 _others: list[Callable[[str], None]] = []
 
@@ -27,9 +28,14 @@ def tell_others(line: str) -> None:
         write(line)
 
 
+def tell(line: str) -> None:
+    """One line on stdout, for people; what came from a file in it does nothing but show. Raises `OSError`."""
+    print(shown(line), flush=True)  # noqa: T201 - prints for the commands
+
+
 def say(line: str) -> None:
     """One line on stderr, if it can be written; parameters that it names are shown as options."""
-    text = " ".join(as_flags(line).split("\n"))
+    text = shown(" ".join(as_flags(line).split("\n")))
     tell_others(text)
     if sys.stderr is None:
         return
@@ -48,7 +54,9 @@ def told_in_detail() -> bool:
 def detail(line: str, *values: object) -> None:
     """A debug line of ``logging``, with ``values`` put in; see ``--verbose``."""
     if told_in_detail():
-        sys.modules["logging"].getLogger("a3d_edge").debug(line, *values)
+        sys.modules["logging"].getLogger("a3d_edge").debug(
+            line, *(shown(one) if isinstance(one, str) else one for one in values)
+        )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 from a3d_edge.alerts import Alert
 from a3d_edge.errors import ResourceError
 from a3d_edge.events import Events, Prediction, ReaderLeftError, Summary, Switch
+from a3d_edge.shown import shown
 from a3d_edge.video.health import Health
 
 __all__ = ["TextEvents"]
@@ -55,8 +56,10 @@ class TextEvents(Events):
         self._say(f"warning: {message}")
 
     def summary(self, summary: Summary) -> None:
-        """The run in a few lines."""
+        """The run in a few lines; none of one that did not come to its first frame: why is said elsewhere."""
         s = summary
+        if not s.frames_captured:
+            return
         dropped = ", ".join(
             f"{count} {reason.replace('_', ' ')}" for reason, count in s.dropped.items() if count
         )
@@ -84,14 +87,14 @@ class TextEvents(Events):
     def _write(self, line: str) -> None:
         self._lines += 1
         try:
-            print(line, file=self._out, flush=True)
+            print(shown(line), file=self._out, flush=True)
         except BrokenPipeError as error:
             raise ReaderLeftError(*error.args) from error
         except OSError as error:
             raise ResourceError(f"cannot write the output ({error.strerror}); is the disk full?") from error
 
     def _say(self, line: str) -> None:
-        print(line, file=self._err, flush=True)
+        print(shown(line), file=self._err, flush=True)
 
 
 def counted(alerts: Mapping[str, Any], name: str = "") -> str:
