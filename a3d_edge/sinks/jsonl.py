@@ -10,7 +10,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from a3d_edge.alerts import Alert
-from a3d_edge.events import Events, Prediction, Summary, Switch, utc
+from a3d_edge.alerts.alert import utc
+from a3d_edge.events import Events, Prediction, Summary, Switch
 from a3d_edge.json_lines import SCHEMA_VERSION, JsonLines
 from a3d_edge.video.health import Health
 

@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, cast
 
+from a3d_edge.alerts.alert import utc
 from a3d_edge.disk import why
-from a3d_edge.events import Events, Prediction, SinkLostError, Summary, Switch, utc
+from a3d_edge.events import Events, Prediction, SinkLostError, Summary, Switch
 from a3d_edge.json_lines import JsonLines
 from a3d_edge.sinks.jsonl import JsonEvents
 from a3d_edge.sinks.text import TextEvents

@@ -33,7 +33,7 @@ LONG_S = 5.0
 
 def quickest(step: Callable[[], None], most: int, clock: Callable[[], float] = time.perf_counter) -> int:
     """The number of threads up to ``most`` on which ``step`` is quickest; PyTorch's is left as it was."""
-    before = torch.get_num_threads()
+    before: int = torch.get_num_threads()
     counts = sorted({most, *(2**power for power in range(most.bit_length()))})
     took: dict[int, list[float]] = {count: [] for count in counts}
     try:
@@ -47,7 +47,7 @@ def quickest(step: Callable[[], None], most: int, clock: Callable[[], float] = t
                     return most
     finally:
         torch.set_num_threads(before)
-    best = counts[0]
+    best = 1
     for count in counts[1:]:
         if median(took[count]) <= WORTH * median(took[best]):
             best = count
