@@ -11,7 +11,7 @@ from typing import Any
 
 from a3d_edge.alerts import Alert, AlertWatch
 from a3d_edge.errors import A3DEdgeError
-from a3d_edge.events import Events, Prediction, ReaderLeftError, Stoppable, Summary, Switch
+from a3d_edge.events import Events, Prediction, ReaderLeftError, SinkLostError, Stoppable, Summary, Switch
 from a3d_edge.video.frame import Frame
 
 __all__ = ["Audience"]
@@ -109,6 +109,9 @@ class Audience:
             method(*given)
         except ENDINGS:
             raise
+        except SinkLostError as error:
+            self._warn_others(sink, str(error))
+            return False
         except Exception as error:
             self._failed(sink, what, error)
             return False

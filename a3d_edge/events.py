@@ -13,7 +13,16 @@ from a3d_edge.alerts.alert import Alert, utc
 from a3d_edge.configuration import Configuration
 from a3d_edge.video.frame import Frame
 
-__all__ = ["Events", "Prediction", "Ranking", "ReaderLeftError", "Stoppable", "Summary", "Switch"]
+__all__ = [
+    "Events",
+    "Prediction",
+    "Ranking",
+    "ReaderLeftError",
+    "SinkLostError",
+    "Stoppable",
+    "Summary",
+    "Switch",
+]
 
 TOP = 10
 LATENCIES_KEPT = 4096
@@ -143,6 +152,10 @@ class ReaderLeftError(BrokenPipeError):
     """The reader of our output has left: the run has nobody to run for, and ends without a failure."""
 
 
+class SinkLostError(Exception):
+    """A sink can do its work no more, and the run goes on without it: the others warn with the message."""
+
+
 class Stoppable(Protocol):
     """A run that can be ended early; a `Runtime` is one."""
 
@@ -156,9 +169,10 @@ class Events:
     Called from the run's thread, in order. Any object with some of these methods will do as well.
 
     To end the run, a sink raises an `A3DEdgeError` (a full disk: `ResourceError`) or `ReaderLeftError`, and
-    Ctrl-C and `SystemExit` end it as anywhere. Any other exception is reported once through the `warning` of
-    the other sinks, or by ``logging`` (``a3d_edge``) when none has one; the run goes on, the sink is told on,
-    and how often it failed is reported at the end. All sinks are closed, the last first.
+    Ctrl-C and `SystemExit` end it as anywhere. A `SinkLostError` is told as it is, and the run goes on. Any
+    other exception is reported once through the `warning` of the other sinks, or by ``logging``
+    (``a3d_edge``) when none has one; the run goes on, the sink is told on, and how often it failed is
+    reported at the end. All sinks are closed, the last first.
 
     With ``every_frame = False``, or without a `frame` of its own, a sink does not care for every frame:
     unless others do, the loop then sleeps while a live source's frames pass that no window looks at, and is
@@ -223,6 +237,7 @@ class Summary:
     scenes: int = 0
     scenes_agreed: int = 0
     scene: Scene | None = None  # the one going on
+    recording: dict[str, Any] | None = None  # what became of it: frames, missed, and why it ended early
     alerts: dict[str, Any] = field(default_factory=dict)  # counts, and what each sink of them did
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
 
@@ -268,6 +283,8 @@ class Summary:
             "configurations": dict(self.by_configuration),
             "seconds": self.seconds,
         }
+        if self.recording is not None:
+            found["recording"] = self.recording
         if self.with_truth:
             found["truth"] = {
                 "agreed": self.agreed,

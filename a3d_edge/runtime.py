@@ -20,6 +20,7 @@ from a3d_edge.audience import Audience
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.cycle import Cycle
+from a3d_edge.device.signals import Signals
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
 from a3d_edge.errors import UsageError
@@ -92,6 +93,8 @@ class Runtime:
             )  # fmt: skip
             self._pool = self._windows.pool
             self.summary = self._windows.summary
+            self._reader: Reader | None = None
+            self.turned_at: float | None = None  # when the loop last did, by ``time.monotonic()``
             self._every_frame = self._audience.wants_every_frame
             self._audience.bind(self)
             failing.pop_all()
@@ -99,6 +102,17 @@ class Runtime:
     def stop(self) -> None:
         """End the run soon, with its summary; may be called from a signal handler or another thread."""
         self._stop.set()
+
+    @property
+    def signals(self) -> Signals | None:
+        """The latest reading of the sensors, of a controller that has one."""
+        return self._windows.signals
+
+    def account(self) -> Summary:
+        """The summary with the frames so far; may be asked from any thread."""
+        if self._reader is not None:
+            self._account(self._reader)
+        return self.summary
 
     def run(self) -> Summary:
         """Run to the end, and the summary. Raises `UsageError` when it is called a second time."""
@@ -143,13 +157,14 @@ class Runtime:
         reader: Reader | None = None
         try:
             if self._windows.open():
-                reader = Reader(self._source)
+                self._reader = reader = Reader(self._source)
                 yield from self._loop(reader, begun)
         finally:
             self._finish(reader, begun)
 
     def _loop(self, reader: Reader, begun: float) -> Iterator[Prediction]:
         while not self._is_over(begun):
+            self.turned_at = time.monotonic()
             frame = reader.get(self._patience(begun), self._calm())
             if frame is None and reader.ended:
                 yield from self._end_of_source()
@@ -207,7 +222,7 @@ class Runtime:
         summary.frames_captured = reader.frames_captured + reader.unreadable
         summary.frames_used = used
         summary.dropped = {
-            "not_sampled": reader.frames_captured - sum(dropped.values()) - used,
+            "not_sampled": reader.frames_captured - sum(dropped.values()) - used - reader.waiting,
             "overrun": dropped["overrun"],
             "unread": dropped["closed"],
             "unreadable": reader.unreadable,

@@ -139,7 +139,7 @@ def test_the_wheel_runs(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
         (points,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
-        assert "a3d-edge = a3d_edge.cli:main" in archive.read(points).decode()
+        assert "a3d-edge = a3d_edge.entry:main" in archive.read(points).decode()
     environment = {**os.environ, "PYTHONPATH": str(site)}
     for code, said in ((LAYOUT, str(site / "a3d_edge" / "__init__.py")), ("", "0.1.0")):
         code = (

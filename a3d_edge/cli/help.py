@@ -38,7 +38,7 @@ GROUPS = {
     "Ending": "--max-predictions --seconds",
     "Events": "--alert --alerts",
     "Output": "--out --json --save --save-profile --save-profile-as --scores --overwrite --show "
-    "--all-rows --names --verbose --quiet",
+    "--all-rows --names --metrics --log --log-size --verbose --quiet",
 }
 """In the order in which they are shown; what is in none comes last. An option has one group everywhere."""
 

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.errors import DataWarning
 
-__all__ = ["detail", "say", "told_in_detail", "warnings_as_lines"]
+__all__ = ["also_to", "detail", "say", "tell_others", "told_in_detail", "warnings_as_lines"]
+
+_others: list[Callable[[str], None]] = []
+
+
+def also_to(write: Callable[[str], None] | None) -> None:
+    """Lines for people go there too, whatever stderr is; None: nowhere else any more."""
+    _others.append(write) if write is not None else _others.clear()
+
+
+def tell_others(line: str) -> None:
+    """One line to whoever hears lines beside stderr."""
+    for write in _others:
+        write(line)
 
 
 def say(line: str) -> None:
     """One line on stderr, if it can be written; parameters that it names are shown as options."""
+    text = " ".join(as_flags(line).split("\n"))
+    tell_others(text)
     if sys.stderr is None:
         return
     try:
-        print(" ".join(as_flags(line).split("\n")), file=sys.stderr, flush=True)  # noqa: T201 - prints for the commands
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - prints for the commands
     except OSError:  # its reader has left, or its disk is full
         return
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,7 +15,9 @@ import typer
 from a3d_edge.cli.alerts import ALERT, ALERTS, alerting
 from a3d_edge.cli.common import BUNDLE_HELP, load_bundle
 from a3d_edge.cli.notices import say
-from a3d_edge.errors import UsageError
+from a3d_edge.cli.operating import logs, operating
+from a3d_edge.cli.signals import Terminated, came, let_go_soon
+from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.outputs import claim
 
 if TYPE_CHECKING:
@@ -60,6 +62,13 @@ def run(
     profile: str = typer.Option(
         "auto", "--profile", help="Device profile: auto (as 'bench --save-profile' kept it), none, or a file."
     ),
+    metrics: str = typer.Option(
+        None, "--metrics", help="Serve Prometheus metrics, /healthz and /readyz: PORT, or ADDRESS:PORT."
+    ),
+    log: list[Path] = typer.Option(
+        [], "--log", help="Append messages to a file; of .jsonl what --json prints. May be given again."
+    ),
+    log_size: str = typer.Option("10MB", "--log-size", help="A log of that size is renamed; 5 are kept."),
     alert: list[str] = ALERT,
     alerts: Path = ALERTS,
 ) -> None:
@@ -71,7 +80,9 @@ def run(
     if seconds is not None and not seconds > 0:
         raise UsageError(f"--seconds {seconds} is not above 0")
     if save is not None:
-        claim(save, name="save", inputs=[_file_of(source)], overwrite=overwrite)
+        with suppress(ResourceError):  # no room: the recording says so itself, and the run does without it
+            claim(save, name="save", inputs=[_file_of(source)], overwrite=overwrite)
+    logged = logs(log, log_size, [_file_of(source)]) if log else []
     from a3d_edge.configuration import Budget
     from a3d_edge.device.cores import checked_threads
     from a3d_edge.engine.cache.prepared import cache_of
@@ -92,7 +103,8 @@ def run(
     known = _latencies(profile, loaded, engine, threads, hop) if chosen_live else None
     opened = open_source(camera if source is None else source, realtime=realtime, classes=loaded.classes)
     try:
-        events = _events(json_lines, save, show, opened.frame_rate)
+        events = [*_events(json_lines, save, show, opened.frame_rate), *logged]
+        events += operating(opened, budget, metrics, events)
         events += watched.events(patient=not opened.live)
         runtime = Runtime(
             loaded, opened, budget=parsed, hop=hop, controller=controller, events=events,
@@ -143,11 +155,15 @@ def _stopping_on_signals(runtime: Runtime) -> Iterator[list[int]]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         if caught:
-            raise KeyboardInterrupt
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
         caught.append(number)
+        let_go_soon()
         runtime.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    if came() is not None:  # while it was set up, and something has swallowed it
+        caught.append(came() or 0)
+        runtime.stop()
     try:
         yield caught
     finally:

@@ -63,6 +63,8 @@ class TextEvents(Events):
         )
         skipped = f", {s.windows_skipped} windows skipped" if s.windows_skipped else ""
         self._say(f"{s.predictions} predictions, {s.switches} switches{skipped}{latency}, {s.seconds:.1f} s")
+        if s.recording is not None and s.recording["missed"]:
+            self._say(f"{s.recording['frames']} frames recorded, {s.recording['missed']} not")
         if s.alerts:
             self._say(f"alerts: {counted(s.alerts)}")
         for message, before in self._warnings.items():

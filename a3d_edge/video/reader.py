@@ -64,6 +64,11 @@ class Reader:
             return self._closing or (self._finished and not self._queue and self._error is None)
 
     @property
+    def waiting(self) -> int:
+        """Frames read and not taken yet."""
+        return len(self._queue)
+
+    @property
     def unreadable(self) -> int:
         """Pictures that the source could not decode so far."""
         return self._source.unreadable

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from a3d_edge.alerts import Alert
+from a3d_edge.disk import free_bytes
 from a3d_edge.errors import A3DEdgeError, ResourceError
 from a3d_edge.files import write_atomically
 from a3d_edge.sinks.delivery.retention import keep_within, remove_remnants
 from a3d_edge.sinks.delivery.ring import Picture, Ring
-from a3d_edge.sinks.delivery.room import free_bytes, lacking
+from a3d_edge.sinks.delivery.room import lacking
 from a3d_edge.sinks.video_writer import VideoSink
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.opencv import Image, cv2
@@ -34,9 +35,8 @@ __all__ = ["ClipSettings", "Recorder"]
 QUEUED = 8
 OPEN_CLIPS = 4
 QUALITY = 90
-RESERVE_BYTES = 2 * 2**20
-"""Room that a clip must find when it begins, and a second of it (`SECOND_BYTES`) goes on needing."""
-SECOND_BYTES = 2**18
+RESERVE_BYTES = 2**19
+"""Room that a clip must find when it begins; later `VideoSink` sees to it."""
 PATIENCE_S = 5.0
 
 
@@ -173,7 +173,7 @@ class Recorder:
             return None
         if len(self._clips) >= OPEN_CLIPS:
             return self._failed(f"clips of alerts: more than {OPEN_CLIPS} events at once")
-        sink = VideoSink(self._settings.folder / f"{alert.id}.mp4", self._settings.rate, faststart=True)
+        sink = VideoSink(self._settings.folder / f"{alert.id}.mp4", self._settings.rate)
         clip = _Clip(alert, sink, pictures[0].time_s, pictures[0].time_s)
         self._clips[alert.id] = clip
         for picture in pictures:
@@ -187,16 +187,16 @@ class Recorder:
         try:
             if image is not None:
                 clip.sink.write(image, picture.time_s)
-        except A3DEdgeError as error:
-            self._clips.pop(clip.alert.id, None)
-            self._failed(f"clips of alerts: {lacking(self._settings.folder, SECOND_BYTES, error)}")
+        except A3DEdgeError as error:  # what there is of it stays
+            self._failed(f"clips of alerts: {error}")
+            self._finish(clip)
 
     def _finish(self, clip: _Clip) -> None:
         self._clips.pop(clip.alert.id, None)
         try:
             clip.sink.close()
         except A3DEdgeError as error:
-            return self._failed(f"clips of alerts: {lacking(self._settings.folder, SECOND_BYTES, error)}")
+            self._failed(f"clips of alerts: {error}")
         if clip.sink.path.exists():
             self.counts["clips"] += 1
             self._written(
@@ -209,7 +209,6 @@ class Recorder:
                 }
             )
         self._keep()
-        return None
 
     def _snapshot(self, alert: Alert, picture: Picture) -> None:
         path = self._settings.folder / f"{alert.id}.jpg"
