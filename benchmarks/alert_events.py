@@ -38,11 +38,11 @@ from a3d_edge.device.machine import processor_name
 NOTHING = ("none", "random", "static")
 RATE, HEIGHT = 30.0, 144
 GRID = {
-    "threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
-    "average": (1, 2, 3, 5),
+    "threshold": (0.3, 0.4, 0.5, 0.6),
+    "average": (1, 3),
     "hysteresis": (0.2, 0.5),
-    "hold_s": (0.0, 0.5, 1.0),
-    "release_s": (0.0, 0.5, 1.0),
+    "hold_s": (0.0, 0.5),
+    "release_s": (0.5, 1.0),
 }
 ENOUGH = 0.5  # overlap
 

@@ -178,13 +178,6 @@ class Subscriber:
         self.client.loop_stop()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB, as only root may make one."""
-    with disk_of(tmp_path / "small", "1m") as folder:
-        yield folder
-
-
 def fill(folder: Path) -> Path:
     """A file that takes all that its disk has left."""
     path = folder / "filler"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures_delivery import Server, alert, eventually, fields, fill, server, small_disk
+from fixtures_delivery import Server, alert, eventually, fields, fill, server
 from fixtures_events import kind_of
 
 from a3d_edge.errors import ResourceError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fixtures_delivery import fields, fill, small_disk
+from fixtures_delivery import fields, fill
 
 from a3d_edge.errors import ResourceError
 from a3d_edge.sinks.delivery.outbox import Outbox

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, cast
 
+from a3d_edge.alerts import Alert
 from a3d_edge.alerts.alert import utc
 from a3d_edge.disk import why
 from a3d_edge.events import Events, Prediction, SinkLostError, Summary, Switch
@@ -33,10 +34,11 @@ class LogFile:
 
     One that somebody else has renamed or deleted (logrotate) is made anew; no signal is needed. Nothing is
     raised: what cannot be written is counted in ``lost``, ``why`` says what for, and the next line is tried.
+    A line that an earlier process could not finish is ended first. ``kept``: how many older files.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
-        self.path = path
+    def __init__(self, path: Path, limit: int, kept: int = KEPT) -> None:
+        self.path, self._kept = path, kept
         self.lost = 0
         self.why = ""
         self._limit = limit
@@ -74,7 +76,10 @@ class LogFile:
             self._torn = False
 
     def _open(self) -> None:
-        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            os.write(self._descriptor, b"\n")
 
     def _is_there(self, descriptor: int) -> bool:
         try:
@@ -85,7 +90,9 @@ class LogFile:
     def _rotate(self) -> None:
         self.close()
         with suppress(OSError):
-            for number in range(KEPT, 0, -1):
+            if not self._kept:
+                self.path.unlink()
+            for number in range(self._kept, 0, -1):
                 older = self._older(number - 1)
                 if older.exists():
                     older.replace(self._older(number))
@@ -124,6 +131,10 @@ class LogEvents(Events):
 
     def switch(self, switch: Switch) -> None:
         self._events.switch(switch)
+        self._check()
+
+    def alert(self, alert: Alert) -> None:
+        self._events.alert(alert)
         self._check()
 
     def warning(self, message: str) -> None:

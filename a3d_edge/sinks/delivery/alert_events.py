@@ -19,7 +19,6 @@ from a3d_edge.alerts import Alert
 from a3d_edge.events import Events, Prediction, Summary
 from a3d_edge.sinks.delivery.outbox import Outbox
 from a3d_edge.sinks.delivery.recorder import ClipSettings, Recorder
-from a3d_edge.sinks.delivery.room import lacking
 from a3d_edge.sinks.delivery.sender import Deliverer, Sender
 from a3d_edge.sinks.delivery.timeline import Timeline
 from a3d_edge.sinks.jsonl import plain
@@ -86,7 +85,7 @@ class AlertEvents(Events):
         """What was done so far, for each sink."""
         found: dict[str, Any] = {"sinks": {one.to.name: one.counts for one in self._senders}}
         if self._timeline is not None:
-            lines = {"lines": self._timeline.lines, "failed": self._counts["timeline_failed"]}
+            lines = {"lines": self._timeline.lines, "failed": self._timeline.lost}
             found["sinks"][f"timeline {self._timeline.path.name}"] = lines
         if self._recorder is not None:
             found["clips"] = dict(self._recorder.counts)
@@ -115,6 +114,8 @@ class AlertEvents(Events):
         for sender in self._senders:
             sender.join(max(0.05, until - time.monotonic()))
             sender.outbox.close()
+        if self._timeline is not None and not self._thread.is_alive():
+            self._timeline.close()
 
     def _clip(self, fields: dict[str, Any]) -> None:
         self._put("clip", plain(fields))
@@ -143,12 +144,7 @@ class AlertEvents(Events):
     def _note(self, event: str, fields: dict[str, Any]) -> None:
         if self._timeline is None:
             return
-        try:
-            self._timeline.write(event, fields)
-        except OSError as error:
-            self._counts["timeline_failed"] += 1
-            if not self._said:
-                self._said = True
-                needed = len(str(fields)) + 64
-                reason = lacking(self._timeline.path.parent, needed, error)
-                self._say(f"timeline {reason}; lines are left out (said once; the summary counts)")
+        if (why := self._timeline.write(event, fields)) is not None and not self._said:
+            self._said = True
+            place = self._timeline.path
+            self._say(f"timeline {place}: {why}; lines are left out (said once; the summary counts)")

@@ -172,6 +172,8 @@ def _replaced(value: Any, where: str, environment: Mapping[str, str]) -> Any:
 
 def _secret(path: Path, where: str) -> str:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise UsageError(f"{where}: {path} is no plain file; name one that holds the text")
         with path.open(encoding="utf-8") as file:
             return file.read(FILE_BYTES).strip()
     except (OSError, UnicodeDecodeError) as error:

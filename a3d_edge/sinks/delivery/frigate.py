@@ -22,7 +22,7 @@ from urllib.parse import quote
 from a3d_edge.errors import ResourceError
 from a3d_edge.files import write_atomically
 from a3d_edge.sinks.delivery.http import Endpoint
-from a3d_edge.sinks.delivery.sender import AwayError, RefusedError, Sender
+from a3d_edge.sinks.delivery.sender import RefusedError, Sender
 
 __all__ = ["Frigate"]
 
@@ -51,7 +51,7 @@ class Frigate:
             return self._create(alert)
         if alert["state"] == "ended":
             return self._end(alert)
-        return "delivered"  # Frigate has no word for it
+        return "skipped"  # Frigate has no word for an update
 
     def end(self) -> None:
         """There is nothing to let go of."""
@@ -69,7 +69,7 @@ class Frigate:
         }
         theirs = self._endpoint.request("POST", path, body).get("event_id")
         if not isinstance(theirs, str):
-            raise AwayError("it answers without an event_id")
+            raise RefusedError("it answers without an event_id; is it Frigate?")
         self._theirs[alert["id"]] = theirs
         self._keep()
         return "delivered"

@@ -15,8 +15,8 @@ from a3d_edge.sinks.delivery.sender import AwayError, RefusedError
 
 __all__ = ["Endpoint"]
 
-LATER = (408, 425, 429)
-"""Of 4xx: what may be taken another time."""
+LATER = (401, 403, 407, 408, 425, 429)
+"""Of 4xx: what may be taken another time, or once somebody has mended the credentials."""
 ANSWER_BYTES = 64 * 1024
 
 

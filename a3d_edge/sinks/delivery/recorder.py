@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from a3d_edge.alerts import Alert
+from a3d_edge.disk import free_bytes
 from a3d_edge.errors import A3DEdgeError, ResourceError
 from a3d_edge.files import write_atomically
 from a3d_edge.sinks.delivery.retention import keep_within, remove_remnants
 from a3d_edge.sinks.delivery.ring import Picture, Ring
-from a3d_edge.sinks.delivery.room import free_bytes, lacking
+from a3d_edge.sinks.delivery.room import lacking
 from a3d_edge.sinks.video_writer import VideoSink
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.opencv import Image, cv2
@@ -34,10 +35,11 @@ __all__ = ["ClipSettings", "Recorder"]
 QUEUED = 8
 OPEN_CLIPS = 4
 QUALITY = 90
-RESERVE_BYTES = 2 * 2**20
-"""Room that a clip must find when it begins, and a second of it (`SECOND_BYTES`) goes on needing."""
-SECOND_BYTES = 2**18
+RESERVE_BYTES = 2**19
+"""Room that a clip must find when it begins; later `VideoSink` sees to it."""
 PATIENCE_S = 5.0
+TOLD_LATE_S = 10.0
+"""An event is told half a window, and its rule's ``for``, after it began: pictures are kept so much longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Recorder:
     ) -> None:
         self._settings, self._say, self._written, self._clock = settings, say, written, clock
         self._patient, self._said = patient, False
-        self._ring = Ring(settings.before_s + 1.0, settings.memory)
+        self._ring = Ring(settings.before_s + TOLD_LATE_S, settings.memory)
         self._clips: dict[str, _Clip] = {}
         self._kept_s = -float("inf")
         self.counts: Counter[str] = Counter(clips=0, snapshots=0, frames_left_out=0, failed=0, deleted=0)
@@ -187,8 +189,8 @@ class Recorder:
         try:
             if image is not None:
                 clip.sink.write(image, picture.time_s)
-        except A3DEdgeError as error:  # what was recorded before can be played, and stays
-            self._failed(f"clips of alerts: {lacking(self._settings.folder, SECOND_BYTES, error)}")
+        except A3DEdgeError as error:  # what there is of it stays
+            self._failed(f"clips of alerts: {error}")
             self._finish(clip)
 
     def _finish(self, clip: _Clip) -> None:
@@ -196,7 +198,7 @@ class Recorder:
         try:
             clip.sink.close()
         except A3DEdgeError as error:
-            return self._failed(f"clips of alerts: {lacking(self._settings.folder, SECOND_BYTES, error)}")
+            self._failed(f"clips of alerts: {error}")
         if clip.sink.path.exists():
             self.counts["clips"] += 1
             self._written(
@@ -209,7 +211,6 @@ class Recorder:
                 }
             )
         self._keep()
-        return None
 
     def _snapshot(self, alert: Alert, picture: Picture) -> None:
         path = self._settings.folder / f"{alert.id}.jpg"

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-__all__ = ["free_bytes", "lacking"]
+from a3d_edge.disk import free_bytes
 
-
-def free_bytes(place: Path) -> int | None:
-    """What the disk of a place has left; None where it cannot be asked."""
-    try:
-        return shutil.disk_usage(place).free
-    except OSError:
-        return None
+__all__ = ["lacking"]
 
 
 def lacking(place: Path, needed: int, error: Exception | None = None) -> str:
