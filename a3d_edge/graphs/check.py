@@ -9,10 +9,10 @@ process. A graph that is quiet on one input may do so on another; here nothing d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from a3d_edge.graphs.model import FLOAT, ITEM_BYTES, UINT8, Graph, Tensor, Value, read_graph
 from a3d_edge.graphs.operators import infer, value_of, work
@@ -83,7 +83,7 @@ def _check_nodes(graph: Graph, known: dict[str, Known | None], base: _Base, allo
         if missing:
             raise GraphError(f"{where}: reads {missing[0][:40]!a}, which is not there")
         read = [known[name] for name in node.inputs]
-        found: Known = _refusing(where, infer, node, read)
+        found = _refusing(where, infer, node, read)
         if found.elements > largest:
             raise GraphError(f"{where}: {found.elements} numbers, more than a network of its size has")
         if all(value is None or value.stored for value in read):
@@ -123,7 +123,7 @@ def _moving(value: Known | None) -> int:
     return 0 if value is None or value.stored else value.elements
 
 
-def _refusing(where, what, *given):  # type: ignore[no-untyped-def]
+def _refusing(where: str, what: Callable[..., Known], *given: Any) -> Known:
     try:
         return what(*given)
     except RefusedError as error:
