@@ -64,7 +64,7 @@ def test_steps_are_told_and_chatter_is_not(monkeypatch: pytest.MonkeyPatch) -> N
         ("exit", LIMITS, LostError, "it ended with exit code 7"),
         ("error", LIMITS, BundleError, "it is spoiled"),
         ("memory", LIMITS, ResourceError, "out of memory"),
-        ("spin", Limits(1 << 30, 2, 60.0), LostError, "it crashed, SIGKILL|its processor time ran out"),
+        ("spin", Limits(1 << 30, 2, 300.0), LostError, "its processor time ran out"),
         ("hang", Limits(1 << 30, 30, 3.0), LostError, "no end after 3 s"),
     ],
 )

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from a3d_edge.engine.cache import private_folder
-from a3d_edge.engine.cache.private_folder import make_private, refuse_shared
+from a3d_edge.engine.cache.private_folder import make_private, refuse_shared, shared_place
 
 
 @pytest.fixture
@@ -98,3 +98,19 @@ def test_a_link_that_leads_to_itself_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(OSError, match="symbolic links"):
         refuse_shared(tmp_path / "a" / "folder")
+
+
+def test_what_others_may_write_to_is_named(tmp_path: Path) -> None:
+    """The folder, or the first file of it."""
+    folder = tmp_path / "bundle"
+    folder.mkdir(mode=0o755)
+    file = folder / "weights.bin"
+    file.write_bytes(b"")
+    folder.chmod(0o755)
+    file.chmod(0o644)
+    assert shared_place(folder) is None
+    file.chmod(0o646)
+    assert shared_place(folder) == file
+    folder.chmod(0o777)
+    assert shared_place(folder) == folder
+    assert shared_place(tmp_path / "nothing") is None

@@ -97,8 +97,13 @@ class ProgressLog:
 def load_bundle(what: str | Path | None) -> Bundle:
     """The bundle of a folder or a name, else the default one."""
     from a3d_edge.bundle import Bundle
+    from a3d_edge.engine.cache.private_folder import shared_place
 
     loaded = Bundle.default() if what is None else Bundle.find(what)
+    if (place := shared_place(loaded.path)) is not None:
+        say(
+            f"note: {place} may be written by others, and the bundle exchanged by them; copy it to a folder of yours"
+        )
     detail(
         "bundle %s: %d configurations of %s",
         loaded.path,

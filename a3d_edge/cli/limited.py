@@ -118,7 +118,7 @@ def _lines(process: subprocess.Popen[bytes], silence_s: float) -> Iterator[bytes
         if not block:
             return
         *lines, rest = (rest + block).split(b"\n")
-        if len(rest) > LINE_BYTES:
+        if max(map(len, (*lines, rest))) > LINE_BYTES:
             raise LostError("a word without an end")
         if lines:
             until = time.monotonic() + silence_s
@@ -126,15 +126,15 @@ def _lines(process: subprocess.Popen[bytes], silence_s: float) -> Iterator[bytes
 
 
 def _limit(memory: int, cpu_s: int) -> None:
-    for what, wanted in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_DATA, memory),
-        (resource.RLIMIT_CPU, cpu_s),
+    for what, wanted, last in (
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_DATA, memory, memory),
+        (resource.RLIMIT_CPU, cpu_s, cpu_s + 5),  # a word, by SIGXCPU, before it is killed
     ):
         hard = resource.getrlimit(what)[1]
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        soft, most = (one if hard == resource.RLIM_INFINITY else min(one, hard) for one in (wanted, last))
         with suppress(OSError, ValueError):  # a system that does not know it
-            resource.setrlimit(what, (most, most))
+            resource.setrlimit(what, (soft, most))
 
 
 def _end_with_parent() -> None:

@@ -83,6 +83,8 @@ def check_graphs(
             if stage == "frame":  # frames come one at a time, or all of a window's
                 row = {name: Known(1, (1, *shape[1:])) for name, shape in pictures.items()}
                 _checked(graph.data, tuple(row.items()), sizes, work)
+                if any(node.op == "Shape" for node in parsed(graph.data).nodes):  # nor of any other number
+                    raise GraphError("computes something of how many frames there are")
             name, found, needs = _checked(graph.data, tuple(inputs.items()), sizes, work)
             wanted = "features" if stage == "frame" else "logits"
             if name != wanted or (stage != "frame" and found.shape != (1, classes)):

@@ -26,11 +26,10 @@ GROWTH = 64
 LEAST = 1 << 20
 """Numbers that any value may have: of tiny networks and their heads."""
 MOST = 1 << 26
-STEPS = 1_000
-LIVE = 64
+STEPS, WORK, LIVE = 1_000, 200_000, 64
+"""Against the inputs: all values together, multiplications (70,000 of a Slow R-101), those at once."""
 FOLDS = 8
-"""Against the inputs: all values together, those that are there at once; against the stored tensors: what is
-made of them alone."""
+"""What is made of stored tensors alone, against those."""
 
 
 class GraphError(Exception):
@@ -91,17 +90,21 @@ def _check_nodes(graph: Graph, known: dict[str, Known | None], base: _Base, allo
             found, folded = found._replace(stored=True), folded + found.elements
         total, done = total + found.elements, done + work(node, read, found)
         _define(known, node.outputs[0], found)
-    if (
-        done > allowed + total
-        or total > STEPS * max(base.given, LEAST)
-        or folded > FOLDS * base.stored + LEAST
-    ):
-        raise GraphError(
-            f"takes {done:.3g} multiplications of {total:.3g} numbers, more than its configuration"
-        )
-    peak = _peak(graph, known)
-    if peak > max(LIVE * base.given, 16 * LEAST):
+    _check_amounts(base, total, folded, done, allowed)
+    if (peak := _peak(graph, known)) > max(LIVE * base.given, 16 * LEAST):
         raise GraphError(f"{peak:.3g} numbers at once, more than a network of its size has")
+
+
+def _check_amounts(base: _Base, total: int, folded: int, done: int, allowed: float) -> None:
+    """All values together, those of stored tensors alone, and multiplications."""
+    given = max(base.given, LEAST)
+    most = min(allowed, WORK * max(base.given, LEAST // 4))
+    if done > most + total or total > STEPS * given:
+        raise GraphError(
+            f"takes {done:.3g} multiplications, {total:.3g} numbers: more than its configuration"
+        )
+    if folded > FOLDS * base.stored + LEAST:
+        raise GraphError(f"makes {folded:.3g} numbers of {base.stored} stored ones")
 
 
 def _peak(graph: Graph, known: Mapping[str, Known | None]) -> int:

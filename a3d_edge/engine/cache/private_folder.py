@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["make_private", "refuse_shared"]
+__all__ = ["make_private", "refuse_shared", "shared_place"]
 
 
 def make_private(folder: Path) -> None:
@@ -41,6 +41,23 @@ def refuse_shared(folder: Path) -> None:
             raise PermissionError(f"{place} may be written by others; 'chmod go-w' it")
 
 
+def shared_place(folder: Path) -> Path | None:
+    """A folder, or a file in it, that others may write to; None if there is none that can be seen."""
+    try:
+        for place in (folder, *folder.iterdir()):
+            status = place.stat()
+            if status.st_uid not in (os.geteuid(), 0) or _others_may_write(status):
+                return place
+    except OSError:  # who may not look at it is told elsewhere
+        pass
+    return None
+
+
+def _others_may_write(status: os.stat_result) -> bool:
+    by_group = bool(status.st_mode & 0o020) and not _is_own_group(status.st_gid)
+    return by_group or bool(status.st_mode & 0o002)
+
+
 def _way(path: Path) -> Iterator[Path]:
     """Every folder and link that the kernel passes on its way to an existing path, and the path itself."""
     for place in (*reversed(path.parents), path):
@@ -52,8 +69,7 @@ def _way(path: Path) -> Iterator[Path]:
 def _others_may_rename(status: os.stat_result) -> bool:
     if status.st_mode & stat.S_ISVTX:
         return False
-    by_group = bool(status.st_mode & 0o020) and not _is_own_group(status.st_gid)
-    return by_group or bool(status.st_mode & 0o002)
+    return _others_may_write(status)
 
 
 def _is_own_group(group: int) -> bool:
