@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from a3d_edge.cli import (
     bench,
     cache,
+    config,
     data,
     explain,
     export,
@@ -22,7 +23,9 @@ from a3d_edge.cli import (
     flops,
     import_,
     info,
+    record_signals,
     run,
+    simulate,
     table,
     train,
     verify,
@@ -71,9 +74,12 @@ app.command("train", cls=Command)(train.train)
 app.command("fit", cls=Command)(fit.fit)
 app.command("eval", cls=Command)(eval_command.evaluate)
 app.command("explain", cls=Command)(explain.explain)
+app.command("simulate", cls=Command)(simulate.simulate)
+app.command("record-signals", cls=Command)(record_signals.record_signals)
 app.add_typer(table.app, name="table")
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
+app.add_typer(config.app, name="config")
 
 
 @app.callback(invoke_without_command=True)
