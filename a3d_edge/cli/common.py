@@ -102,7 +102,7 @@ def load_bundle(what: str | Path | None) -> Bundle:
     loaded = Bundle.default() if what is None else Bundle.find(what)
     if (place := shared_place(loaded.path)) is not None:
         say(
-            f"note: {place} may be written by others, and the bundle exchanged by them; copy it to a folder of yours"
+            f"note: {place} may be written by others, and so the bundle exchanged; copy it to a folder of yours"
         )
     detail(
         "bundle %s: %d configurations of %s",
