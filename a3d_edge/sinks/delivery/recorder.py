@@ -39,7 +39,7 @@ RESERVE_BYTES = 2**19
 """Room that a clip must find when it begins; later `VideoSink` sees to it."""
 PATIENCE_S = 5.0
 TOLD_LATE_S = 10.0
-"""An event is told half a window, and its rule's ``for``, after it began: pictures are kept so much longer."""
+"""An event is told half a window, and a ``for``, after it began: pictures are kept so much longer."""
 
 
 @dataclass(frozen=True, slots=True)
