@@ -149,8 +149,8 @@ class Budget:
         kind = _UNITS.get(match["unit"].lower()) if match else None
         if match is None or kind is None:
             raise UsageError(
-                f"unknown budget '{text:.60}'; write auto, a fraction such as 0.25, 5GFLOPs, 80ms, trace:FILE, "
-                "or a configuration such as w0.50-s224-t4"
+                f"unknown budget '{text:.60}'; write auto, a fraction such as 0.25, 5GFLOPs, 80ms, "
+                "trace:FILE, or a configuration such as w0.50-s224-t4"
             )
         amount = float(match["amount"]) * (1000.0 if match["unit"].lower() == "s" else 1.0)
         if not 0 < amount <= LARGEST or (kind is BudgetKind.FRACTION and amount > 1):

@@ -190,7 +190,7 @@ def test_an_unknown_budget_is_refused_with_the_forms(text: str) -> None:
         Budget.parse(text)
     assert str(caught.value) == (
         f"unknown budget '{text}'; write auto, a fraction such as 0.25, 5GFLOPs, 80ms, "
-        "or a configuration such as w0.50-s224-t4"
+        "trace:FILE, or a configuration such as w0.50-s224-t4"
     )
 
 
@@ -207,7 +207,9 @@ def test_a_pinned_configuration_that_cannot_be_is_refused_by_its_field() -> None
         Budget.parse("w2.00-s224-t4")
 
 
-def test_a_trace_is_announced_as_not_there_yet() -> None:
-    """The word is known; this version has no replay."""
-    with pytest.raises(UsageError, match="trace:FILE is not in this version"):
-        Budget.parse("trace:battery.csv")
+def test_a_trace_is_a_budget() -> None:
+    """A file, or a name of those that come along; it is looked for where it is used."""
+    assert Budget.parse("trace:battery.jsonl").trace == "battery.jsonl"
+    assert str(Budget.parse("trace:drain")) == "trace:drain"
+    with pytest.raises(UsageError, match="names no trace"):
+        Budget.parse("trace:")
