@@ -17,6 +17,7 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.controller import BudgetController
 from a3d_edge.control.policy import Decision
+from a3d_edge.control.settings import Settings
 from a3d_edge.device.signals import Signals
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
@@ -72,6 +73,7 @@ class AdaptiveWindows:
         latencies: Mapping[Configuration, float] | None,
         memory: int | None,
         cache: PreparedNetworks | None,
+        settings: Settings | None = None,
         max_predictions: int | None = None,
         source: str | None = None,
     ) -> None:
@@ -80,7 +82,7 @@ class AdaptiveWindows:
         self.sampler = Sampler(bundle.sampling, self._hop, bundle.preprocessing.offsets)
         hop_s = pace.hop_s(self._hop / bundle.sampling.rate)
         self._controller = controller or BudgetController(
-            bundle.table, budget=budget, hop_s=hop_s, clock=pace.now, latencies=latencies
+            bundle.table, budget=budget, hop_s=hop_s, clock=pace.now, latencies=latencies, settings=settings
         )
         self._max_predictions, self._source_name = max_predictions, source
         self.pool = SessionPool(bundle.networks, memory=memory, threads=threads, engine=engine, cache=cache)
@@ -210,6 +212,7 @@ class AdaptiveWindows:
     def decide(self) -> None:
         """Ask the controller which configuration is wanted."""
         self._decision, self._decided_at = self._controller.decide(), self._pace.now()
+        self._audience.decision(self._decision)
         LOG.debug("wants %s: %s", self._decision.configuration, self._decision.reason)
         if self._decision.configuration != self._wanted.configuration:
             self._wanted = self._decision
@@ -260,7 +263,7 @@ class AdaptiveWindows:
         result = self._stream.run(window)
         self._decision = None
         configuration = self._stream.network.configuration
-        self._controller.observe(configuration, result.work_ms)
+        self._controller.observe(configuration, result.steady_ms)
         self._latest = self._prediction(result, configuration)
         self.summary.count(self._latest)
         self._audience.prediction(self._latest)

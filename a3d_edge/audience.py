@@ -7,13 +7,16 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from a3d_edge.alerts import Alert, AlertWatch
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.events import Events, Prediction, ReaderLeftError, SinkLostError, Stoppable, Summary, Switch
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.health import Health
+
+if TYPE_CHECKING:
+    from a3d_edge.control.policy import Decision
 
 __all__ = ["Audience"]
 
@@ -65,6 +68,9 @@ class Audience:
 
     def switch(self, switch: Switch) -> None:
         self._tell("switch", switch)
+
+    def decision(self, decision: Decision) -> None:
+        self._tell("decision", decision)
 
     def health(self, health: Health) -> None:
         self._tell("health", health)

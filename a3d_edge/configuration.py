@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +38,7 @@ class Configuration:
     size: int
     frames: int
     precision: Precision = "fp32"
+    _hash: int = field(init=False, repr=False, compare=False)  # they are looked up for every prediction
 
     def __post_init__(self) -> None:
         # 0.6 + 0.3 and the 0.90 of a name are the same width.
@@ -50,6 +51,11 @@ class Configuration:
             raise UsageError(f"frames {self.frames} of a configuration is below 1")
         if self.precision not in ("fp32", "int8"):
             raise UsageError(f"precision '{self.precision}' of a configuration is neither fp32 nor int8")
+        known = (self.width, self.size, self.frames, self.precision == "int8")  # the same in every process
+        object.__setattr__(self, "_hash", hash(known))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @classmethod
     def parse(cls, text: str) -> Configuration:

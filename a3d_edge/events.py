@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from numpy.typing import NDArray
 
@@ -13,6 +13,9 @@ from a3d_edge.alerts.alert import Alert, utc
 from a3d_edge.configuration import Configuration
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.health import Health
+
+if TYPE_CHECKING:
+    from a3d_edge.control.policy import Decision
 
 __all__ = [
     "Events",
@@ -193,6 +196,9 @@ class Events:
 
     def switch(self, switch: Switch) -> None:
         """The configuration has changed."""
+
+    def decision(self, decision: Decision) -> None:
+        """The controller was asked: what it wants next, and why; mostly what runs already."""
 
     def alert(self, alert: Alert) -> None:
         """An event has started, goes on, or has ended (the run's ``alerts`` say which there are)."""

@@ -20,6 +20,7 @@ from a3d_edge.audience import Audience
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.cycle import Cycle
+from a3d_edge.control.settings import Settings
 from a3d_edge.device.signals import Signals
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
@@ -55,8 +56,8 @@ class Runtime:
     the controller says. ``latencies``: ms of one prediction that are known beforehand
     (`a3d_edge.profiling.profiles.latencies`): the run starts with the largest that fits. ``memory``: bytes
     that loaded networks may take, see `SessionPool`. ``cache``: where networks that are costly to load are
-    kept between runs (`a3d_edge.engine.cache.prepared`), nowhere if not given. Raises `A3DEdgeError` of every
-    branch.
+    kept between runs (`a3d_edge.engine.cache.prepared`), nowhere if not given. ``settings``: of the
+    controller (`a3d_edge.control.configured`). Raises `A3DEdgeError` of every branch.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Runtime:
         memory: int | None = None,
         cache: PreparedNetworks | None = None,
         alerts: Sequence[AlertRule | str] = (),
+        settings: Settings | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._audience = Audience(events, watch_for(alerts, bundle, hop))
@@ -89,7 +91,7 @@ class Runtime:
             self._windows = AdaptiveWindows(
                 bundle, self._audience, self._pace, stop=self._stop, budget=budget, hop=hop,
                 controller=controller, threads=threads, engine=engine, latencies=latencies, memory=memory,
-                cache=cache, max_predictions=max_predictions, source=self._source.name,
+                cache=cache, max_predictions=max_predictions, source=self._source.name, settings=settings,
             )  # fmt: skip
             self._pool = self._windows.pool
             self.summary = self._windows.summary
@@ -259,6 +261,7 @@ class RunOptions(TypedDict, total=False):
     memory: int | None
     cache: PreparedNetworks | None
     alerts: Sequence[AlertRule | str]
+    settings: Settings | None
     clock: Callable[[], float]
 
 

@@ -369,7 +369,7 @@ def damaged(bundle_folder: Path, to: Path, how: str) -> Path:
         (["--budget", "cheap"], 2, "unknown budget 'cheap'; write auto"),
         (["--budget", "1.5"], 2, "budget '1.5' is out of range"),
         (["--budget", "-1"], 2, "unknown budget '-1'"),
-        (["--budget", "trace:x"], 2, "x: no such trace file; shipped ones are bursty_neighbour, charge"),
+        (["--budget", "trace:x"], 2, "x: no such trace file; shipped ones are"),
         (["--budget", "w0.60-s32-t4"], 2, "w0.60-s32-t4 is not in the table; it has"),
         (["--engine", "warp"], 2, "unknown --engine 'warp'"),
         (["--hop", "0"], 2, "--hop 0 is below 1"),

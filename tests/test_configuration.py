@@ -207,6 +207,9 @@ def test_a_pinned_configuration_that_cannot_be_is_refused_by_its_field() -> None
         Budget.parse("w2.00-s224-t4")
 
 
-def test_a_trace_is_kept_by_its_name() -> None:
-    """What it holds is read by whoever replays it."""
-    assert Budget.parse("trace:battery.csv").trace == "battery.csv"
+def test_a_trace_is_a_budget() -> None:
+    """A file, or a name of those that come along; it is looked for where it is used."""
+    assert Budget.parse("trace:battery.jsonl").trace == "battery.jsonl"
+    assert str(Budget.parse("trace:drain")) == "trace:drain"
+    with pytest.raises(UsageError, match="names no trace"):
+        Budget.parse("trace:")

@@ -18,10 +18,9 @@ __all__ = ["logs", "operating"]
 SMALLEST_LOG = 10_000
 
 
-def logs(paths: Iterable[Path], size: str, inputs: Iterable[Path | None]) -> list[Events]:
-    """A log for each path, which also gets what is said before and after the run. Raises `UsageError`."""
+def log_limit(size: str) -> int:
+    """Bytes at which a log is renamed. Raises `UsageError`."""
     from a3d_edge.engine.memory import parse_memory
-    from a3d_edge.sinks.log_file import LogEvents
 
     try:
         limit = parse_memory(size)
@@ -29,6 +28,14 @@ def logs(paths: Iterable[Path], size: str, inputs: Iterable[Path | None]) -> lis
         limit = 0
     if limit < SMALLEST_LOG:
         raise UsageError(f"`log_size` {size}: write a size of at least 10KB, such as 10MB")
+    return limit
+
+
+def logs(paths: Iterable[Path], size: str, inputs: Iterable[Path | None]) -> list[Events]:
+    """A log for each path, which also gets what is said before and after the run. Raises `UsageError`."""
+    from a3d_edge.sinks.log_file import LogEvents
+
+    limit = log_limit(size)
     found: list[Events] = []
     for path in paths:
         try:

@@ -14,6 +14,7 @@ import typer
 
 from a3d_edge.cli.alerts import ALERT, ALERTS, alerting
 from a3d_edge.cli.common import BUNDLE_HELP, load_bundle
+from a3d_edge.cli.controlling import CONFIG, DECISIONS, controlling
 from a3d_edge.cli.notices import say
 from a3d_edge.cli.operating import logs, operating
 from a3d_edge.cli.signals import Terminated, came, let_go_soon
@@ -35,7 +36,9 @@ def run(
         help="Video file, folder of images, URL, env:NAME or secret:FILE that hold one, or 'demo'.",
     ),
     bundle: str = typer.Option(None, "--bundle", help=BUNDLE_HELP),
-    budget: str = typer.Option("auto", "--budget", help="auto, 0.25, 5GFLOPs, 80ms, or w0.50-s112-t4."),
+    budget: str = typer.Option(
+        "auto", "--budget", help="auto, 0.25, 5GFLOPs, 80ms, w0.50-s112-t4, or trace:FILE."
+    ),
     hop: int = typer.Option(
         None, "--hop", help="Model frames between two predictions (default: one sampled frame)."
     ),
@@ -78,6 +81,8 @@ def run(
     metrics: str = typer.Option(
         None, "--metrics", help="Serve Prometheus metrics, /healthz and /readyz: PORT, or ADDRESS:PORT."
     ),
+    config: Path = CONFIG,
+    decisions: Path = DECISIONS,
     log: list[Path] = typer.Option(
         [], "--log", help="Append messages to a file; of .jsonl what --json prints. May be given again."
     ),
@@ -111,6 +116,7 @@ def run(
     controller = None if switch_every is None else Cycle(loaded.configurations, switch_every)
     chosen_live = parsed.configuration is None and not isinstance(controller, Cycle)
     watched = alerting(alert, alerts, loaded)
+    decided = controlling(parsed, config, decisions, log_size, [_file_of(source)])
     known = _latencies(profile, loaded, engine, threads, hop) if chosen_live else None
     opened = open_source(
         camera if source is None else source, realtime=realtime, classes=loaded.classes,
@@ -120,10 +126,11 @@ def run(
         events = [*_events(json_lines, save, show, opened.frame_rate), *logged]
         events += operating(opened, budget, metrics, events)
         events += watched.events(patient=not opened.live)
+        events += decided.sinks
         runtime = Runtime(
             loaded, opened, budget=parsed, hop=hop, controller=controller, events=events,
             max_predictions=max_predictions, seconds=seconds, threads=threads, engine=found, latencies=known,
-            memory=allowed, cache=kept, alerts=watched.rules,
+            memory=allowed, cache=kept, alerts=watched.rules, settings=decided.settings,
         )  # fmt: skip
     except BaseException:
         opened.close()

@@ -126,7 +126,7 @@ class BudgetController:
         signals = self._sense(now)
         if self._is_loading(now, signals):
             reason = f"{self._current} is being prepared: {self._because}"
-            decision = replace(self._latest, changed=False, reason=reason)
+            decision = replace(self._latest, changed=False, reason=reason, next_up_s=None, at_s=now)
         else:
             decision = self._decided(signals, now)
         if self._on_decision is not None:

@@ -49,6 +49,8 @@ class _Measured:
         return _Measured(self.typical + SMOOTHING * (median - self.typical) if small else median, recent)
 
     def times(self, factor: float) -> _Measured:
+        if factor == 1.0:
+            return self
         return _Measured(self.typical * factor, tuple(ms * factor for ms in self.recent))
 
 
@@ -75,6 +77,7 @@ class LatencyModel:
 
     gflops: Mapping[Configuration, float]
     measurements: Mapping[Configuration, _Measured] = field(default_factory=dict)
+    slowness: float = 1.0  # of the device; measurements are divided by it, so that all move when it does
 
     @classmethod
     def of(
@@ -93,12 +96,11 @@ class LatencyModel:
     def observe(self, configuration: Configuration, ms: float) -> LatencyModel:
         """The model after one more measured latency. Raises `UsageError` as `of` does."""
         self._check(configuration, ms)
-        before = self.measurements.get(configuration)
+        before, ms = self.measurements.get(configuration), ms / self.slowness
         after = before.after(ms) if before else _Measured(ms, (ms,))
         factor = after.typical / before.typical if before and before.settled else 1.0
-        others = self.measurements.items()
-        moved = dict(others) if factor == 1.0 else {one: known.times(factor) for one, known in others}
-        return replace(self, measurements=moved | {configuration: after})
+        measured = {**self.measurements, configuration: after.times(1 / factor)}
+        return LatencyModel(self.gflops, measured, self.slowness * factor)
 
     def retried(self, configuration: Configuration, below: Configuration, caution: float) -> LatencyModel:
         """The model for a second chance after ``below`` ran: `above` where that is less than was measured.
@@ -108,7 +110,9 @@ class LatencyModel:
         hopeful, own = self.above(configuration, below, caution), self.estimate(configuration)
         if hopeful is None or own is None or own <= hopeful:
             return self
-        return replace(self, measurements={**self.measurements, configuration: _Measured(hopeful, ())})
+        return replace(
+            self, measurements={**self.measurements, configuration: _Measured(hopeful / self.slowness, ())}
+        )
 
     def measured(self, configuration: Configuration) -> bool:
         """Whether the configuration itself was measured."""
@@ -121,13 +125,14 @@ class LatencyModel:
     def latest(self, configuration: Configuration) -> float | None:
         """The last measured latency in ms of a configuration; None if it did not run."""
         known = self.measurements.get(configuration)
-        return known.recent[-1] if known is not None and known.recent else None
+        return known.recent[-1] * self.slowness if known is not None and known.recent else None
 
     def is_late(self, configuration: Configuration, limit_ms: float) -> bool:
         """Whether it runs slower than a limit, beyond doubt: twice in a row, or often enough of late."""
         known = self.measurements.get(configuration)
         if known is None:
             return False
+        limit_ms /= self.slowness
         twice = len(known.recent) > 1 and min(known.recent[-2:]) > limit_ms
         return twice or (len(known.recent) >= OFTEN and known.expected > limit_ms)
 
@@ -148,23 +153,24 @@ class LatencyModel:
         known = self.measurements.get(below)
         if known is None:
             return None
-        expected, cost = known.expected, self.gflops[below]
+        expected, cost = known.expected * self.slowness, self.gflops[below]
         return lambda gflops: expected * (gflops / cost) ** (1 + caution) if gflops > cost else None
 
     @cached_property
     def _outlooks(self) -> dict[Configuration, Outlook]:
-        known = sorted((self.gflops[one], one_known.expected) for one, one_known in self.measurements.items())
-        if not known:
+        slowness, measured = self.slowness, self.measurements
+        if not measured:
             return {one: Outlook(None, cost, False) for one, cost in self.gflops.items()}
+        known = sorted((self.gflops[one], found.expected * slowness) for one, found in measured.items())
         costs = [cost for cost, _ in known]
-        scaled = {
-            one: Outlook(_scaled_from_nearest(cost, costs, known), cost, False)
-            for one, cost in self.gflops.items()
-        }
-        return scaled | {
-            one: Outlook(one_known.expected, self.gflops[one], bool(one_known.recent))
-            for one, one_known in self.measurements.items()
-        }
+        outlooks = {}
+        for one, cost in self.gflops.items():
+            found = measured.get(one)
+            if found is None:
+                outlooks[one] = Outlook(_scaled_from_nearest(cost, costs, known), cost, False)
+            else:
+                outlooks[one] = Outlook(found.expected * slowness, cost, bool(found.recent))
+        return outlooks
 
     def _check(self, configuration: Configuration, ms: float) -> None:
         if configuration not in self.gflops:

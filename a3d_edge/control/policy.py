@@ -36,7 +36,7 @@ class Decision:
     ``limiting_signal``: battery, cpu, temperature, memory, pressure, deadline, budget or none.
 
     ``predicted_ms``: the latency to expect of it, ``measured_ms`` its latest; ``next_up_s``: when it may
-    go up at the earliest, on the controller's clock. None: unknown, or nothing is larger.
+    go up at the earliest, ``at_s``: when this was decided, both on the controller's clock. None: unknown.
     """
 
     configuration: Configuration
@@ -46,6 +46,7 @@ class Decision:
     predicted_ms: float | None = field(default=None, compare=False)
     measured_ms: float | None = field(default=None, compare=False)
     next_up_s: float | None = field(default=None, compare=False)
+    at_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True, eq=False)  # told apart by identity: fields are slow to compare; frozen, slow to make
@@ -132,7 +133,9 @@ def _told(step: Step, latency: LatencyModel, now: float) -> Step:
     """The decision with what is known of the latency."""
     decision, state = step
     one = decision.configuration
-    return replace(decision, predicted_ms=latency.estimate(one), measured_ms=latency.latest(one)), state
+    return replace(
+        decision, predicted_ms=latency.estimate(one), measured_ms=latency.latest(one), at_s=now
+    ), state
 
 
 def _options(

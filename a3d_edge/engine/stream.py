@@ -39,13 +39,18 @@ class ReadyWindow:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """Scores ``(classes,)`` of a window, the newest and the oldest frame it looked at, ms of work for it."""
+    """Scores ``(classes,)`` of a window, the newest and the oldest frame it looked at, ms of work for it.
+
+    ``work_ms``: since the prediction before; ``steady_ms``: of it what one prediction that follows another
+    costs: its own new pictures and the clip, not what a switch, a gap or skipped windows made it catch up.
+    """
 
     window: ReadyWindow
     scores: NDArray[np.float32]
     newest: Frame
     oldest: Frame
     work_ms: float
+    steady_ms: float
 
 
 class WindowStream:
@@ -74,6 +79,7 @@ class WindowStream:
         self._epoch = 0
         self._latest = -1
         self._work_s = 0.0
+        self._cost_s: dict[int, float] = {}  # by instant: what encoding it took
         self.network = network
 
     def switch(self, network: Network) -> None:
@@ -82,6 +88,7 @@ class WindowStream:
         self._features.clear()
         self._windows.clear()
         self._inputs.clear()
+        self._cost_s.clear()
 
     def add(self, sample: Sample) -> None:
         """Take a sample; it is encoded now if the current configuration will look at it, and all of it."""
@@ -121,16 +128,19 @@ class WindowStream:
         if window.start != self._next_start or window.epoch != self._epoch:
             raise UsageError(f"window {window.start} is not the next one ({self._next_start})")
         looked_at = self._looked_at(window.start)
+        before_s = self._work_s
         if self._follows:
             self._follow(window)
         self._encode_all(looked_at)
         begun = self._clock()
         features = [self._gathered(place, instants) for place, instants in enumerate(looked_at)]
         scores = self.network.classify(*features)
-        self._work_s += self._clock() - begun
+        clip_s = self._clock() - begun
+        self._work_s += clip_s
+        steady_s = self._work_s - before_s if self._follows else clip_s + self._fresh_s(looked_at)
         newest = self._samples[max(instants[-1] for instants in looked_at)].frames[0]
         oldest = self._samples[min(instants[0] for instants in looked_at)].frames[0]
-        result = WindowResult(window, scores, newest, oldest, self._work_s * 1000.0)
+        result = WindowResult(window, scores, newest, oldest, self._work_s * 1000.0, steady_s * 1000.0)
         self._work_s = 0.0
         self._advance(window)
         return result
@@ -158,6 +168,16 @@ class WindowStream:
             [min(start + instant, self._latest) for instant in pathway.instants]
             for pathway in self.network.pathways
         ]
+
+    def _fresh_s(self, looked_at: list[list[int]]) -> float:
+        """What encoding those of its instants took that no window before it, each a hop earlier, looks at."""
+        fresh = set()
+        for pathway, instants in zip(self.network.pathways, looked_at, strict=True):
+            offsets, last = set(pathway.instants), pathway.instants[-1]
+            for offset, instant in zip(pathway.instants, instants, strict=True):
+                if offsets.isdisjoint(range(offset + self._hop, last + 1, self._hop)):
+                    fresh.add(instant)
+        return sum(self._cost_s.get(instant, 0.0) for instant in fresh)
 
     def _encode_all(self, looked_at: list[list[int]]) -> None:
         for instant in sorted({i for instants in looked_at for i in instants}):
@@ -201,7 +221,9 @@ class WindowStream:
             if np.may_share_memory(features, made[size]):  # no frame stage: what is kept is the picture
                 self._inputs.pop(size, None)
             self._features[place, instant] = features
-        self._work_s += self._clock() - begun
+        taken_s = self._clock() - begun
+        self._work_s += taken_s
+        self._cost_s[instant] = self._cost_s.get(instant, 0.0) + taken_s
 
     def _picture(self, instant: int, size: int) -> NDArray[np.float32]:
         """The picture ``(1, 3, S, S)`` of an instant, in memory that the next one of this size uses again."""
@@ -216,10 +238,13 @@ class WindowStream:
             self._thumbnails.pop(instant, None)
         for key in [key for key in self._features if key[1] < self._next_start]:
             del self._features[key]
+        for instant in [i for i in self._cost_s if i < self._next_start]:
+            del self._cost_s[instant]
 
     def _begin(self, epoch: int) -> None:
         """A new timeline after a gap: nothing of the old one is of use."""
         self._samples.clear()
         self._thumbnails.clear()
         self._features.clear()
+        self._cost_s.clear()
         self._next_start, self._epoch, self._latest = 0, epoch, -1
