@@ -16,6 +16,7 @@ from a3d_edge.cli import (
     bench,
     cache,
     data,
+    doctor,
     explain,
     export,
     fit,
@@ -71,6 +72,7 @@ app.command("train", cls=Command)(train.train)
 app.command("fit", cls=Command)(fit.fit)
 app.command("eval", cls=Command)(eval_command.evaluate)
 app.command("explain", cls=Command)(explain.explain)
+app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(table.app, name="table")
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
