@@ -14,12 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, cast
 
+from a3d_edge.alerts import Alert
 from a3d_edge.alerts.alert import utc
 from a3d_edge.disk import why
 from a3d_edge.events import Events, Prediction, SinkLostError, Summary, Switch
 from a3d_edge.json_lines import JsonLines
 from a3d_edge.sinks.jsonl import JsonEvents
 from a3d_edge.sinks.text import TextEvents
+from a3d_edge.video.health import Health
 
 __all__ = ["KEPT", "LogEvents", "LogFile"]
 
@@ -110,8 +112,9 @@ class LogEvents(Events):
         nowhere = cast("TextIO", _Lines(lambda line: None))
         if self._json:
             self._events: Events = JsonEvents(JsonLines(lines), nowhere)
+            self._all = self._events
         else:
-            self._events = TextEvents(nowhere, lines)
+            self._events, self._all = TextEvents(nowhere, lines), TextEvents(lines, lines)
 
     def line(self, text: str) -> None:
         """A message that is no event; JSON Lines have none."""
@@ -124,6 +127,14 @@ class LogEvents(Events):
 
     def switch(self, switch: Switch) -> None:
         self._events.switch(switch)
+        self._check()
+
+    def alert(self, alert: Alert) -> None:
+        self._all.alert(alert)
+        self._check()
+
+    def health(self, health: Health) -> None:
+        self._events.health(health)
         self._check()
 
     def warning(self, message: str) -> None:
