@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from fixtures_bundle import Here, start_cli
@@ -41,9 +42,14 @@ class Running:
         return Summary(10, 4, {"not_sampled": 5, "overrun": 1})
 
 
-class Webhook:
-    def counters(self) -> dict[str, int]:
-        return {"sent": 3, "failed": 1}
+class Alerts:
+    """As `AlertEvents` counts."""
+
+    counts: ClassVar = {
+        "sinks": {"http://host": {"delivered": 3, "refused": 1, "queued": 2}},
+        "clips": {"kept": 4},
+        "dropped": 5,
+    }
 
 
 def asked(url: str) -> tuple[int, str]:
@@ -68,7 +74,7 @@ def samples(text: str) -> dict[str, float]:
 def served() -> Iterator[tuple[RunState, str]]:
     state = RunState(budget="80ms")
     state.bind(Running())
-    server = MetricsServer("0", state, [Webhook(), object()])
+    server = MetricsServer("0", state, [Alerts(), object()])
     yield state, server.url
     server.close()
 
@@ -93,7 +99,9 @@ def test_figures_are_what_the_run_was_told(served: tuple[RunState, str]) -> None
         "a3d_edge_source_state{state=failed}": 0,
         "a3d_edge_battery_ratio": 0.5,
         "a3d_edge_temperature_celsius": 60,
-        "a3d_edge_sink_events_total{outcome=sent,sink=Webhook}": 3,
+        "a3d_edge_sink_events_total{outcome=delivered,sink=http://host}": 3,
+        "a3d_edge_sink_events_total{outcome=kept,sink=clips}": 4,
+        "a3d_edge_sink_queued{sink=http://host}": 2,
         "a3d_edge_ready": 1,
     }
     assert {name: found.get(name) for name in expected} == expected

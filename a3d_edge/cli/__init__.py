@@ -17,6 +17,7 @@ from a3d_edge.cli import (
     cache,
     config,
     data,
+    doctor,
     explain,
     export,
     fit,
@@ -76,6 +77,7 @@ app.command("eval", cls=Command)(eval_command.evaluate)
 app.command("explain", cls=Command)(explain.explain)
 app.command("simulate", cls=Command)(simulate.simulate)
 app.command("record-signals", cls=Command)(record_signals.record_signals)
+app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(table.app, name="table")
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")

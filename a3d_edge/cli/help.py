@@ -57,6 +57,7 @@ EXAMPLES = {
     "table build": "a3d-edge table build net.pth --data val.csv --out table.json",
     "table show": "a3d-edge table show a3d_slow_8x8_0.016",
     "data check": "a3d-edge data check clips.csv",
+    "doctor": "a3d-edge doctor --json",
     "cache show": "a3d-edge cache show",
     "cache clear": "a3d-edge cache clear",
     "config show": "a3d-edge config show",

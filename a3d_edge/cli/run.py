@@ -84,7 +84,7 @@ def run(
     config: Path = CONFIG,
     decisions: Path = DECISIONS,
     log: list[Path] = typer.Option(
-        [], "--log", help="Append messages to a file; of .jsonl what --json prints. May be given again."
+        None, "--log", help="Append messages to a file; of .jsonl what --json prints. May be given again."
     ),
     log_size: str = typer.Option("10MB", "--log-size", help="A log of that size is renamed; 5 are kept."),
 ) -> None:

@@ -21,6 +21,7 @@ from a3d_edge.events import Events, Prediction, SinkLostError, Summary, Switch
 from a3d_edge.json_lines import JsonLines
 from a3d_edge.sinks.jsonl import JsonEvents
 from a3d_edge.sinks.text import TextEvents
+from a3d_edge.video.health import Health
 
 __all__ = ["KEPT", "LogEvents", "LogFile"]
 
@@ -117,8 +118,9 @@ class LogEvents(Events):
         nowhere = cast("TextIO", _Lines(lambda line: None))
         if self._json:
             self._events: Events = JsonEvents(JsonLines(lines), nowhere)
+            self._all = self._events
         else:
-            self._events = TextEvents(nowhere, lines)
+            self._events, self._all = TextEvents(nowhere, lines), TextEvents(lines, lines)
 
     def line(self, text: str) -> None:
         """A message that is no event; JSON Lines have none."""
@@ -134,7 +136,11 @@ class LogEvents(Events):
         self._check()
 
     def alert(self, alert: Alert) -> None:
-        self._events.alert(alert)
+        self._all.alert(alert)
+        self._check()
+
+    def health(self, health: Health) -> None:
+        self._events.health(health)
         self._check()
 
     def warning(self, message: str) -> None:

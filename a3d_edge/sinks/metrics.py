@@ -10,13 +10,14 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from a3d_edge.errors import ResourceError
-from a3d_edge.sinks.run_state import BOUNDS_S, Histogram, RunState, bounded
+from a3d_edge.sinks.run_state import BOUNDS_S, Histogram, RunState
 
 if TYPE_CHECKING:
     from prometheus_client.core import HistogramMetricFamily, Metric
 
 __all__ = ["exposition", "registry_of"]
 
+QUEUED = "queued"
 STATES = ("connecting", "live", "stalled", "reconnecting", "ended", "failed")
 SENSORS = {
     "battery_percent": ("battery_ratio", "Charge of the battery.", 0.01),
@@ -32,7 +33,7 @@ SENSORS = {
 def registry_of(state: RunState, sinks: Sequence[Any] = ()) -> Any:
     """A Prometheus registry of a run, its process' own figures included.
 
-    ``sinks``: of each that has ``counters() -> Mapping[str, int]`` (sent, failed, dropped…) those are read.
+    ``sinks``: of each that has ``counts``, as those of alerts have, they are read.
     Raises `ResourceError` without prometheus-client.
     """
     try:
@@ -67,6 +68,7 @@ class _Run:
         yield _counter("frames", "Captured frames by what became of them.", "outcome", state.frames())
         yield _counter("predictions", "Predictions.", "configuration", dict(state.predictions))
         yield _counter("switches", "Changes of configuration.", "limiting_signal", dict(state.switches))
+        yield _counter("alerts", "Events by what they did last.", "state", dict(state.alerts))
         yield _counter("warnings", "What went wrong and the run survived.", None, state.warnings)
         if state.reconnects is not None:
             yield _counter("source_reconnects", "Times the source came back.", None, state.reconnects)
@@ -81,7 +83,7 @@ class _Run:
         yield _states(state.source_state)
         yield _gauge("ready", "As /readyz says.", state.flows)
         yield from _sensors(state.signals())
-        yield from _counters(self._sinks)
+        yield from _counts(self._sinks)
 
 
 def _counter(name: str, says: str, label: str | None, values: Mapping[str, int] | int) -> Metric:
@@ -128,17 +130,25 @@ def _sensors(signals: Any) -> Iterator[Metric]:
             yield _gauge(name, says, float(value) * scale)
 
 
-def _counters(sinks: Sequence[Any]) -> Iterator[Metric]:
-    from prometheus_client.core import CounterMetricFamily
+def _counts(sinks: Sequence[Any]) -> Iterator[Metric]:
+    """What sinks did with events, and what still waits in their queues."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-    family = CounterMetricFamily(
-        "a3d_edge_sink_events", "What sinks did with events.", labels=["sink", "outcome"]
-    )
-    known: dict[str, bool] = {}
+    done = CounterMetricFamily("a3d_edge_sink_events", "What sinks did.", labels=["sink", "outcome"])
+    waiting = GaugeMetricFamily("a3d_edge_sink_queued", "What waits to be delivered.", labels=["sink"])
     for sink in sinks:
-        for outcome, count in getattr(sink, "counters", dict)().items():
-            kept = bounded(str(outcome), known)
-            known[kept] = True
-            family.add_metric([type(sink).__name__, kept], count)
-    if family.samples:
-        yield family
+        for name, counts in _by_name(getattr(sink, "counts", None)):
+            for outcome, count in counts.items():
+                if outcome == QUEUED:
+                    waiting.add_metric([name], count)
+                else:
+                    done.add_metric([name, str(outcome)], count)
+    yield from (family for family in (done, waiting) if family.samples)
+
+
+def _by_name(counts: Any) -> Iterator[tuple[str, Mapping[str, int]]]:
+    if isinstance(counts, Mapping):
+        yield from dict(counts.get("sinks", {})).items()
+        yield from (
+            (name, counts[name]) for name in counts if name != "sinks" and isinstance(counts[name], dict)
+        )

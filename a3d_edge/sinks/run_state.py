@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from a3d_edge.alerts import Alert
 from a3d_edge.events import Events, Prediction, Stoppable, Summary, Switch
 from a3d_edge.video.frame import Frame
 
@@ -49,6 +50,7 @@ class RunState(Events):
         self.budget = budget
         self.predictions: Counter[str] = Counter()
         self.switches: Counter[str] = Counter()
+        self.alerts: Counter[str] = Counter()
         self.warnings = 0
         self.latency, self.age = Histogram(), Histogram()
         self.latest: tuple[float, str] | None = None  # age in s, configuration
@@ -76,6 +78,9 @@ class RunState(Events):
         self.switches[bounded(switch.limiting_signal, self.switches)] += 1
         if self.latest is not None:
             self.latest = self.latest[0], str(switch.after)
+
+    def alert(self, alert: Alert) -> None:
+        self.alerts[alert.state] += 1
 
     def warning(self, message: str) -> None:
         self.warnings += 1
