@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import av
@@ -117,7 +117,7 @@ def open_video(location: str, name: str, *, network: bool = False, redirects: bo
 def _container(location: str, name: str, *, network: bool, redirects: bool) -> InputContainer:
     scheme, begun = urlsplit(location).scheme.lower() if network else "", time.monotonic()
     try:
-        return _opened(location, scheme, redirects=redirects)
+        return _opened(location, name, scheme, redirects=redirects)
     except av.error.FFmpegError as error:
         advice = "check the address and that it is on" if network else "give a complete video file"
         words, why = cause(error), kind(error)
@@ -130,32 +130,38 @@ def _container(location: str, name: str, *, network: bool, redirects: bool) -> I
     raise SourceError(f"{name}: cannot be opened as video ({words}); {advice}", cause=why)
 
 
-def _opened(location: str, scheme: str, *, redirects: bool) -> InputContainer:
+def _opened(location: str, name: str, scheme: str, *, redirects: bool) -> InputContainer:
     options = {
         "max_pixels": str(MAX_PIXELS),
-        "format_whitelist": _formats(scheme, redirects=redirects),
+        "format_whitelist": _formats(scheme, lists=redirects),
         "protocol_whitelist": PROTOCOLS.get(scheme, "file,crypto,data" if redirects else "file"),
     }
     if scheme in ("rtsp", "rtsps"):
         options |= RTSP
     if scheme in _WEB and not redirects:
         options["max_redirects"] = "0"  # `a3d_edge.video.reaching` follows those that stay there
-    opened: InputContainer = av.open(
-        location if scheme else f"file:{location}",
-        options=options,
-        timeout=_limits(location, scheme) if scheme else None,
+    given = {
+        "file": location if scheme else f"file:{location}",
+        "timeout": _limits(location, scheme) if scheme else None,
         **LENIENT,
-    )
-    return opened
+    }
+    try:
+        return cast("InputContainer", av.open(options=options, **given))
+    except av.error.ArgumentError:
+        if scheme not in _WEB or redirects:
+            raise
+    from a3d_edge.video.fetching import staying  # a format that it may be: a playlist, and what it names
+
+    options["format_whitelist"] = _formats(scheme, lists=True)
+    return cast("InputContainer", av.open(options=options, io_open=staying(location, name), **given))
 
 
-def _formats(scheme: str, *, redirects: bool) -> str:
+def _formats(scheme: str, *, lists: bool) -> str:
     """Of FFmpeg's demuxers, those that may read it."""
     if scheme in _STREAMING:
         return ",".join(sorted(FORMATS - PLAYLISTS))
     pipes = {name for name in av.formats_available if name.endswith("_pipe")}
-    lists = PLAYLISTS if redirects or scheme in _WEB else frozenset()
-    return ",".join(sorted((FORMATS - ELSEWHERE) | NO_VIDEO | pipes | lists))
+    return ",".join(sorted((FORMATS - ELSEWHERE) | NO_VIDEO | pipes | (PLAYLISTS if lists else frozenset())))
 
 
 def _limits(url: str, scheme: str) -> tuple[float, float]:
