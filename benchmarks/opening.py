@@ -4,7 +4,7 @@
 
 In turns, each round a fresh process of either side: it loads the bundle (all sums) and opens its cheapest and
 its dearest configuration, without the cache of prepared networks. Seconds by the clock and of the processor,
-and the median of the ratios of rounds. What importing takes is left out; built-in bundles are this checkout's.
+and the median of the ratios of rounds. Imports are left out; built-in bundles are this checkout's.
 """
 
 from __future__ import annotations

@@ -101,9 +101,7 @@ def load_bundle(what: str | Path | None) -> Bundle:
 
     loaded = Bundle.default() if what is None else Bundle.find(what)
     if (place := shared_place(loaded.path)) is not None:
-        say(
-            f"note: {place} may be written by others, and the bundle exchanged by them; copy it to a folder of yours"
-        )
+        say(f"note: others may write to {place}, and exchange the bundle; copy it to a folder of your own")
     detail(
         "bundle %s: %d configurations of %s",
         loaded.path,
