@@ -71,6 +71,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _no_saved_profiles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own device profiles do not change what `run` does in a test."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
+    monkeypatch.setattr("a3d_edge.engine.checked._place", lambda: tmp_path_factory.getbasetemp() / "checked")
 
 
 @pytest.fixture

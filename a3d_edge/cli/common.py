@@ -97,7 +97,7 @@ class ProgressLog:
 def load_bundle(what: str | Path | None) -> Bundle:
     """The bundle of a folder or a name, else the default one."""
     from a3d_edge.bundle import Bundle
-    from a3d_edge.engine.cache.private_folder import shared_place
+    from a3d_edge.private_folder import shared_place
 
     loaded = Bundle.default() if what is None else Bundle.find(what)
     if (place := shared_place(loaded.path)) is not None:
