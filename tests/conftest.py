@@ -74,6 +74,7 @@ def _no_saved_profiles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     """A developer's own device profiles and settings do not change what `run` does in a test."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "config"))
+    monkeypatch.setattr("a3d_edge.engine.checked._place", lambda: tmp_path_factory.getbasetemp() / "checked")
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def doubled() -> list[Any]:
 def test_what_has_no_end_is_refused(content: Any, why: str) -> None:
     """Before anybody walks through it."""
     with pytest.raises(ValueError, match=why):
-        check_contents(content)
+        check_contents(content, tensors=True)
 
 
 def test_what_is_finite() -> None:

@@ -97,11 +97,11 @@ class ProgressLog:
 def load_bundle(what: str | Path | None) -> Bundle:
     """The bundle of a folder or a name, else the default one."""
     from a3d_edge.bundle import Bundle
-    from a3d_edge.engine.cache.private_folder import shared_place
+    from a3d_edge.private_folder import shared_place
 
     loaded = Bundle.default() if what is None else Bundle.find(what)
     if (place := shared_place(loaded.path)) is not None:
-        say(f"note: {place} may be written by others, and so the bundle exchanged; copy it elsewhere")
+        say(f"note: others may write to {place}, and exchange the bundle; copy it to a folder of your own")
     detail(
         "bundle %s: %d configurations of %s",
         loaded.path,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from a3d_edge.engine.checked import key_of, recall, remember
 from a3d_edge.errors import BundleError
 from a3d_edge.external_data import check_locations
 from a3d_edge.graphs.check import GraphError, Limits, check_static, parsed
-from a3d_edge.graphs.model import GRAPH_BYTES
+from a3d_edge.graphs.model import FLOAT, GRAPH_BYTES, Graph
 from a3d_edge.graphs.values import Known
 from a3d_edge.reading import read_regular
 
@@ -73,35 +73,44 @@ def check_graphs(
     """The graphs of a configuration by stage, with what they need, if they are such as an export writes.
 
     ``pictures``: shapes of a whole window's, by the name of the input; ``files``: the bundle's. Nothing runs.
+    What has passed on this device is not taken apart again (`a3d_edge.engine.checked`).
     Raises `BundleError`.
     """
-    inputs = {name: Known(1, shape) for name, shape in pictures.items()}
-    sizes = tuple(sorted((name, one.bytes) for name, one in files.items()))
-    needed = {}
+    sizes = sorted((name, one.bytes) for name, one in files.items())
+    read = [part for stage, graph in graphs.items() for part in (stage, graph.data)]
+    key = key_of(*read, tuple(pictures.items()), sizes, classes, work)
+    needs = recall(key)
+    if needs is None or set(needs) != set(graphs):
+        needs = _needs(graphs, pictures, Limits(dict(sizes), work), classes)
+        remember(key, needs)
+    return {stage: replace(graph, needs=needs[stage]) for stage, graph in graphs.items()}
+
+
+def _needs(
+    graphs: Mapping[str, GraphFile], pictures: Mapping[str, tuple[int, ...]], limits: Limits, classes: int
+) -> dict[str, tuple[str, ...]]:
+    """The files that each graph needs, all of them checked. Raises `BundleError`."""
+    inputs = {name: Known(FLOAT, shape) for name, shape in pictures.items()}
+    needs = {}
     for stage, graph in graphs.items():
         try:
-            if stage == "frame":  # frames come one at a time, or all of a window's
-                row = {name: Known(1, (1, *shape[1:])) for name, shape in pictures.items()}
-                _checked(graph.data, tuple(row.items()), sizes, work)
-                if any(node.op == "Shape" for node in parsed(graph.data).nodes):  # nor of any other number
-                    raise GraphError("computes something of how many frames there are")
-            name, found, needs = _checked(graph.data, tuple(inputs.items()), sizes, work)
+            found = parsed(graph.data)
+            if stage == "frame":
+                _check_frame_stage(found, inputs, limits)
+            name, given = check_static(found, inputs, limits)
             wanted = "features" if stage == "frame" else "logits"
-            if name != wanted or (stage != "frame" and found.shape != (1, classes)):
-                raise GraphError(f"gives {name[:40]!a} {found.shape}, not the {wanted} of {classes} classes")
+            if name != wanted or (stage != "frame" and given.shape != (1, classes)):
+                raise GraphError(f"gives {name[:40]!a} {given.shape}, not the {wanted} of {classes} classes")
         except GraphError as error:
-            check_locations(graph.path, graph.data, files)  # where that is what is wrong, it says so
+            check_locations(graph.path, graph.data, limits.files)  # where that is what is wrong, it says so
             raise BundleError(f"{graph.path}: {error}; do not use it, or export the bundle again") from error
-        needed[stage] = GraphFile(graph.path, graph.data, needs)
-        inputs = {name: found._replace(stored=False)}
-    return needed
+        needs[stage] = tuple(sorted({one.file for one in found.tensors.values() if one.raw is None}))
+        inputs = {name: given._replace(stored=False)}
+    return needs
 
 
-@lru_cache(maxsize=256)
-def _checked(
-    data: bytes, inputs: tuple[tuple[str, Known], ...], sizes: tuple[tuple[str, int], ...], work: float
-) -> tuple[str, Known, tuple[str, ...]]:
-    """`check_static`, once for all that is the same; and the files that hold the graph's tensors."""
-    graph = parsed(data)
-    name, found = check_static(graph, dict(inputs), Limits(dict(sizes), work))
-    return name, found, tuple(sorted({one.file for one in graph.tensors.values() if one.raw is None}))
+def _check_frame_stage(graph: Graph, inputs: Mapping[str, Known], limits: Limits) -> None:
+    """Frames come one at a time, or several at once: what is known of one holds of any number."""
+    if any(node.op == "Shape" for node in graph.nodes):
+        raise GraphError("computes something of how many frames there are")
+    check_static(graph, {n: Known(FLOAT, (1, *one.shape[1:])) for n, one in inputs.items()}, limits)

@@ -60,8 +60,9 @@ def _declared_entries(end: bytes) -> int:
     return found
 
 
-def check_contents(payload: Any) -> None:
-    """Raise `ValueError` for what holds itself, has too many parts, or numbers that no storage holds."""
+def check_contents(payload: Any, *, tensors: bool = False) -> None:
+    """Raise `ValueError` for what holds itself, or has too many parts; with ``tensors`` also for those whose
+    numbers no storage holds."""
     waiting, count = [(payload, 0)], 0
     while waiting:
         value, depth = waiting.pop()
@@ -69,7 +70,8 @@ def check_contents(payload: Any) -> None:
         if count > ITEMS or depth > DEPTH:
             raise ValueError("has parts within parts without an end")
         if isinstance(value, Tensor):
-            _check_tensor(value)
+            if tensors:
+                _check_tensor(value)
         elif isinstance(value, int) and not -DIGITS < value < DIGITS:
             raise ValueError(f"has an integer of {value.bit_length()} bits")
         elif isinstance(value, Mapping):

@@ -123,6 +123,7 @@ def load(path: Path) -> Checkpoint:
             f"{path}: schema {payload.get('schema')} is not one this version reads ({SCHEMA_VERSION})"
         )
     try:
+        check_contents(payload, tensors=True)
         return _from_payload(payload)
     except ValidationError as error:
         raise CheckpointError(f"{path}: description.{validation_message(error)}") from error

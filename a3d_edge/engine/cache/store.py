@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from a3d_edge.engine.cache.bounds import Usage, least_used
-from a3d_edge.engine.cache.private_folder import make_private, refuse_shared
+from a3d_edge.private_folder import make_private, refuse_shared
 
 __all__ = ["Store", "describe_entry", "folder_bytes", "own_entries"]
 

@@ -15,7 +15,7 @@ from a3d_edge.reading import read_regular
 
 __all__ = ["find_clip", "is_file", "moved_clip", "rate_of", "text_of"]
 
-LIST_BYTES = 256_000_000
+LIST_BYTES = 64_000_000
 ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
