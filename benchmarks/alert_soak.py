@@ -38,6 +38,10 @@ from _options import parser_of
 from a3d_edge import Bundle
 from a3d_edge.device.machine import processor_name
 
+ABOUT = """A run on a network camera of drawn scenes, with a switch every seventh window, alerts for six classes,
+clips, a timeline, a webhook, MQTT and Frigate. Every 15 s another fault, for 5 s: the broker is stopped; the
+webhook answers 503, does not answer, is not there; the camera closes its connections, sends nothing for 3 s;
+Frigate answers 503. At the end SIGTERM. An alert that was told is delivered, or still in the queue, or lost."""
 RATE, SETTLED_S, FAULT_S, WELL_S = 12.0, 120.0, 5.0, 20.0
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -315,7 +319,7 @@ def report(args: Any, folder: Path) -> list[str]:
         f"clips: {sum(one['event'] == 'clip' for one in timeline)} complete",
         f"Frigate: {created} events created, {len(places['frigate']) - created} ended",
         f"SIGTERM: exit {code} after {took:.2f} s",
-        f"counts: {json.dumps(summary.get('alerts', {}))}",
+        f"counts: `{json.dumps(summary.get('alerts', {}))}`",
     ]
 
 
@@ -327,7 +331,9 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         lines = report(args, Path(name))
-    text = "".join(f"- {line}\n" for line in lines)
+    command = f"python benchmarks/alert_soak.py --seconds {args.seconds:g} --every {args.every:g}"
+    head = f"# Alerts under faults\n\n`{command}`, beside other work (load {os.getloadavg()[2]:.0f}). {ABOUT}\n\n"
+    text = head + "".join(f"- {line}\n" for line in lines)
     print(text)
     if args.out is not None:
         args.out.write_text(text, encoding="utf-8")

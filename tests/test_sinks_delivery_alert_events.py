@@ -114,8 +114,8 @@ def test_a_full_disk_is_said_and_the_run_goes_on(
     sink.close()
     assert len(said) == len({line.split(":")[0] for line in said}) == 3
     for line in said:
-        assert "needs" in line
-        assert line.partition(" bytes, ")[2].split()[0].replace(",", "").isdigit()
+        assert "needs " in line
+        assert " free" in line
     assert sink.counts["sinks"]["timeline t.jsonl"]["failed"] > 0
     assert sink.counts["sinks"][f"http://{server.url}"]["delivered"] == 40
     assert lines(small_disk / "t.jsonl") == []

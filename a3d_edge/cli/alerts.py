@@ -37,9 +37,8 @@ class Alerting:
             return []
         from a3d_edge.sinks.delivery.build import alert_events
 
-        names = [rule.called for rule in self.rules]
         made = alert_events(
-            self.file, self.beside, names, lambda line: say(f"warning: {line}"), patient=patient
+            self.file, self.beside, self.rules, lambda line: say(f"warning: {line}"), patient=patient
         )
         return [] if made is None else [made]
 

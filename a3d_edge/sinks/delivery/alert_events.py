@@ -28,7 +28,7 @@ __all__ = ["AlertEvents", "Place"]
 
 WAITING = 10_000
 """Lines between the run and the desk, should a disk hang; more are dropped and counted."""
-ENDING_S, FLUSH_S = 1.0, 0.6
+ENDING_S, FLUSH_S = 0.8, 0.5
 """How long the end of a run may take, and how much of it delivering what is left."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from a3d_edge.alerts import AlertRule
 from a3d_edge.folders import user_folder
 from a3d_edge.outputs import require_writable
 from a3d_edge.sinks.delivery.alert_events import AlertEvents, Place
@@ -21,24 +22,33 @@ from a3d_edge.sinks.delivery.webhook import Webhook
 __all__ = ["alert_events", "default_queue"]
 
 
+LAG_S = 5.0
+"""An event is told of by half a window, and some predictions, after its start."""
+
+
 def default_queue() -> Path:
     """``$XDG_STATE_HOME/a3d-edge/alerts``, or below ``~/.local/state``."""
     return user_folder("XDG_STATE_HOME", ".local/state") / "alerts"
 
 
 def alert_events(
-    file: AlertFile, beside: Path, names: Sequence[str], say: Callable[[str], None], *, patient: bool = False
+    file: AlertFile,
+    beside: Path,
+    rules: Sequence[AlertRule],
+    say: Callable[[str], None],
+    *,
+    patient: bool = False,
 ) -> AlertEvents | None:
     """The sink; None where the file names no place. ``beside``: the folder that its paths begin at.
-    ``names``: of all alerts. ``patient``: frames may wait, as a file's may. Raises `UsageError`,
+    ``rules``: all alerts. ``patient``: frames may wait, as a file's may. Raises `UsageError`,
     `ResourceError`."""
-    places = _places(file, beside, names)
+    places = _places(file, beside, [rule.called for rule in rules])
     if not places and file.timeline is None and file.clips is None:
         return None
     return AlertEvents(
         say,
         timeline=None if file.timeline is None else _timeline(file.timeline, beside),
-        clips=None if file.clips is None else _clips(file.clips, beside),
+        clips=None if file.clips is None else _clips(file.clips, beside, rules),
         places=places,
         patient=patient,
     )
@@ -74,10 +84,11 @@ def _timeline(table: TimelineTable, beside: Path) -> Timeline:
     return Timeline(path, table.rotate, table.keep)
 
 
-def _clips(table: ClipsTable, beside: Path) -> ClipSettings:
+def _clips(table: ClipsTable, beside: Path, rules: Sequence[AlertRule]) -> ClipSettings:
     return ClipSettings(
         folder=beside / table.folder,
         before_s=table.before,
+        lag_s=LAG_S + max((rule.hold_s for rule in rules), default=0.0),
         after_s=table.after,
         longest_s=table.longest,
         rate=table.rate,

@@ -38,18 +38,17 @@ QUALITY = 90
 RESERVE_BYTES = 2**19
 """Room that a clip must find when it begins; later `VideoSink` sees to it."""
 PATIENCE_S = 5.0
-TOLD_LATE_S = 10.0
-"""An event is told half a window, and a ``for``, after it began: pictures are kept so much longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipSettings:
-    """``rate``: pictures a second at most; ``height``: of a picture at most; ``memory``: bytes of the ring.
-    ``longest_s``: of a clip; ``keep_s``, ``keep_bytes``: how long and how many are kept, None for no
-    limit."""
+    """``lag_s``: an event is told of at most so long after its start. ``rate``: pictures a second at most;
+    ``height``: of a picture at most; ``memory``: bytes of the ring. ``longest_s``: of a clip; ``keep_s``,
+    ``keep_bytes``: how long and how many are kept, None for no limit."""
 
     folder: Path
     before_s: float = 5.0
+    lag_s: float = 5.0
     after_s: float = 5.0
     longest_s: float = 120.0
     rate: float = 10.0
@@ -91,7 +90,7 @@ class Recorder:
     ) -> None:
         self._settings, self._say, self._written, self._clock = settings, say, written, clock
         self._patient, self._said = patient, False
-        self._ring = Ring(settings.before_s + TOLD_LATE_S, settings.memory)
+        self._ring = Ring(settings.before_s + settings.lag_s, settings.memory)
         self._clips: dict[str, _Clip] = {}
         self._kept_s = -float("inf")
         self.counts: Counter[str] = Counter(clips=0, snapshots=0, frames_left_out=0, failed=0, deleted=0)
