@@ -38,10 +38,11 @@ from _options import parser_of
 from a3d_edge import Bundle
 from a3d_edge.device.machine import processor_name
 
-ABOUT = """A run on a network camera of drawn scenes, with a switch every seventh window, alerts for six classes,
-clips, a timeline, a webhook, MQTT and Frigate. Every 15 s another fault, for 5 s: the broker is stopped; the
-webhook answers 503, does not answer, is not there; the camera closes its connections, sends nothing for 3 s;
-Frigate answers 503. At the end SIGTERM. An alert that was told is delivered, or still in the queue, or lost."""
+ABOUT = """A run on a network camera of drawn scenes, with a switch every seventh window, alerts for six
+classes, clips, a timeline, a webhook, MQTT and Frigate. Every 15 s another fault, for 5 s: the
+broker is stopped; the webhook answers 503, does not answer, is not there; the camera closes its
+connections, sends nothing for 3 s; Frigate answers 503. At the end SIGTERM. An alert that was
+told is delivered, or still in the queue, or lost."""
 RATE, SETTLED_S, FAULT_S, WELL_S = 12.0, 120.0, 5.0, 20.0
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -332,7 +333,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         lines = report(args, Path(name))
     command = f"python benchmarks/alert_soak.py --seconds {args.seconds:g} --every {args.every:g}"
-    head = f"# Alerts under faults\n\n`{command}`, beside other work (load {os.getloadavg()[2]:.0f}). {ABOUT}\n\n"
+    load = f"beside other work (load {os.getloadavg()[2]:.0f})"
+    head = f"# Alerts under faults\n\n`{command}`, {load}. {ABOUT}\n\n"
     text = head + "".join(f"- {line}\n" for line in lines)
     print(text)
     if args.out is not None:

@@ -118,7 +118,7 @@ class LogEvents(Events):
         nowhere = cast("TextIO", _Lines(lambda line: None))
         if self._json:
             self._events: Events = JsonEvents(JsonLines(lines), nowhere)
-            self._all = self._events
+            self._all: Events = self._events
         else:
             self._events, self._all = TextEvents(nowhere, lines), TextEvents(lines, lines)
 

@@ -178,22 +178,27 @@ class Reader:
                 self._dropped["closed"] += 1
                 return
             if len(self._queue) > 1 and self._is_calm(frame) and self._is_calm(self._queue[-2]):
-                self._bytes -= self._queue[-2].image.nbytes
+                self._bytes -= _bytes_of(self._queue[-2])
                 del self._queue[-2]
             self._queue.append(frame)
-            self._bytes += frame.image.nbytes
+            self._bytes += _bytes_of(frame)
             if not self._is_calm(frame):
                 self._changed.notify_all()
 
     def _has_room(self, frame: Frame) -> bool:
         if len(self._queue) < FEWEST:
             return len(self._queue) < self._capacity
-        return len(self._queue) < self._capacity and self._bytes + frame.image.nbytes <= QUEUE_BYTES
+        return len(self._queue) < self._capacity and self._bytes + _bytes_of(frame) <= QUEUE_BYTES
 
     def _popped(self) -> Frame:
         frame = self._queue.popleft()
-        self._bytes -= frame.image.nbytes
+        self._bytes -= _bytes_of(frame)
         return frame
 
     def _is_calm(self, frame: Frame) -> bool:
         return self._calm is not None and self._calm.has(frame)
+
+
+def _bytes_of(frame: Frame) -> int:
+    """Of its picture; what a source of somebody else's made of it is looked at later."""
+    return getattr(frame.image, "nbytes", 0)
