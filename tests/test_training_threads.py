@@ -59,7 +59,7 @@ def test_a_run_that_goes_on_has_the_threads_that_it_began_with(
     torch.set_num_threads(4)
     try:
         for _ in range(2):
-            with chosen_threads(tiny_checkpoint, "fp32", "cpu", notes.append):
+            with chosen_threads(tiny_checkpoint, "fp32", "cpu", 500, notes.append):
                 assert torch.get_num_threads() == 2
             assert torch.get_num_threads() == 4
     finally:
@@ -75,12 +75,12 @@ def test_a_run_that_goes_on_has_the_threads_that_it_began_with(
 def test_whoever_says_how_many_is_not_tried(
     tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the environment; and one thread, or a GPU, leaves nothing to choose."""
+    """By the environment; and one thread, a GPU, or a few steps leave nothing to choose."""
     monkeypatch.setattr(threads, "quickest", lambda step, most: pytest.fail("tried"))
-    for device, said in (("cpu", "4"), ("cuda", None), ("cpu", None)):
+    for device, said, steps in (("cpu", "4", 500), ("cuda", None, 500), ("cpu", None, 500), ("cpu", None, 3)):
         if said is None:
             monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         else:
             monkeypatch.setenv("OMP_NUM_THREADS", said)
-        with chosen_threads(tiny_checkpoint, "fp32", device, pytest.fail):
+        with chosen_threads(tiny_checkpoint, "fp32", device, steps, pytest.fail):
             assert torch.get_num_threads() == 1

@@ -98,8 +98,8 @@ def train(
         raise UsageError(f"`batch` {given.batch} is no multiple of the {share.size} processes; name one")
     frames, finished = frame_cache(checkpoint, cache), resume and checkpoint.resume is None
     with _advice(checkpoint, out, again, note):
-        settings = given.settings(device)
-        with joined(share, device), chosen_threads(checkpoint, settings.precision, device, note):
+        settings, steps = given.settings(device), given.epochs * len(sides.train) // given.batch
+        with joined(share, device), chosen_threads(checkpoint, settings.precision, device, steps, note):
             there, held = _read(checkpoint, sides, share, frames, report)
             if not finished:
                 batches = _batches(checkpoint, there, frames, given, workers, share)

@@ -27,6 +27,8 @@ ROUNDS = 3
 WORTH = 0.8
 """More threads are taken if they need no more than this share of the time: each takes a core from others."""
 CLIPS = 4
+FEW_STEPS = 100
+"""So few are over as soon as a trial."""
 LONG_S = 5.0
 """A step that takes so long has enough to do for every thread."""
 
@@ -55,13 +57,16 @@ def quickest(step: Callable[[], None], most: int, clock: Callable[[], float] = t
 
 
 @contextmanager
-def chosen_threads(checkpoint: Checkpoint, precision: Precision, device: str, note: Note) -> Iterator[None]:
+def chosen_threads(
+    checkpoint: Checkpoint, precision: Precision, device: str, steps: int, note: Note
+) -> Iterator[None]:
     """Train on the quickest number of threads, which the checkpoint keeps: a run that goes on has the same.
 
-    Nothing is tried on a GPU, where there is one thread, or where ``OMP_NUM_THREADS`` says how many.
+    Nothing is tried for a few steps, on a GPU, where there is one thread, or where ``OMP_NUM_THREADS`` says
+    how many.
     """
     before = torch.get_num_threads()
-    if device != "cpu" or before == 1 or "OMP_NUM_THREADS" in os.environ:
+    if device != "cpu" or before == 1 or steps < FEW_STEPS or "OMP_NUM_THREADS" in os.environ:
         yield
         return
     threads = int(checkpoint.origin.get("threads", 0))
