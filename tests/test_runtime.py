@@ -237,10 +237,13 @@ def test_a_gap_loses_no_frame_and_mixes_none(bundle: Bundle) -> None:
 
 
 def test_latency_and_age_are_told(bundle: Bundle) -> None:
-    """The controller hears the latency of every prediction, under the configuration that made it."""
+    """The controller hears of every prediction what one more costs, under the configuration that made it: of
+    one that encoded many frames, as the first does, a part."""
     script = Script(SMALLEST, LARGEST)
     _, told = run(bundle, ListSource(30), controller=script)
-    assert script.observed == [(p.configuration, p.latency_ms) for p in told.predictions]
+    assert [c for c, _ in script.observed] == [p.configuration for p in told.predictions]
+    pairs = zip(script.observed, told.predictions, strict=True)
+    assert all(0 < heard <= p.latency_ms for (_, heard), p in pairs)
     assert all(0 < p.latency_ms < 10_000 and 0 < p.age_ms < 60_000 for p in told.predictions)
 
 
@@ -537,7 +540,7 @@ def test_the_real_controller_recovers_from_a_configuration_that_does_not_load(
     for graph in damaged.path.glob("w1.00.*.onnx"):
         graph.unlink()
     _, told = run(damaged, ListSource(60), controller=Insistent(damaged))
-    assert len(told.predictions) == 27
+    assert len(told.predictions) >= 27  # windows of fewer frames answer sooner
     assert {p.configuration.width for p in told.predictions} <= {0.5, 0.7}
     assert told.warnings
 
