@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from a3d_edge.engine.cache import private_folder
+from a3d_edge import private_folder
 from a3d_edge.private_folder import make_private, refuse_shared, shared_place
 
 
