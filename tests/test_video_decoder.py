@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import wave
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -400,3 +401,20 @@ def same_for_both(path: Path) -> None:
         seconds = np.array([max(0, sample.instant - offset) for offset in offsets]) / sampling.rate
         mine = stretches[sample.epoch].at(seconds - 0.5e-6)
         assert mine.tolist() == [frame.index for frame in sample.frames]
+
+
+def test_what_is_too_large_is_refused_by_its_head(tmp_path: Path) -> None:
+    """Before a picture of it is allocated; a GIF, whose head is read with its first picture, has none."""
+    still = tmp_path / "a.png"
+    data = bytearray(cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes())
+    data[16:24] = struct.pack(">II", 8192, 8192)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    still.write_bytes(data)
+    gif = tmp_path / "a.gif"
+    write(gif, map(picture, range(2)), "gif", layout="rgb8")
+    height, width = picture(0).shape[:2]
+    size = struct.pack("<HH", width, height)
+    gif.write_bytes(gif.read_bytes().replace(size, struct.pack("<HH", 8192, 8192)))
+    for one, reason in ((still, "36 million|no picture can be decoded"), (gif, "no picture can be decoded")):
+        with pytest.raises(SourceError, match=reason):
+            VideoFile(str(one), one.name)

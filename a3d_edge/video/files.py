@@ -12,7 +12,8 @@ import numpy as np
 
 from a3d_edge.errors import SourceError, UsageError
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.limits import MAX_PICTURE_BYTES
+from a3d_edge.video.headers import picture_size
+from a3d_edge.video.limits import MAX_PICTURE_BYTES, too_large
 from a3d_edge.video.opencv import Image, cv2
 from a3d_edge.video.pause import Clock
 from a3d_edge.video.timeline import Timeline
@@ -140,7 +141,8 @@ def read_picture(path: Path) -> Image | None:
         if path.stat().st_size > MAX_PICTURE_BYTES:
             return None
         data = path.read_bytes()
-        if not _is_whole(data):
+        size = picture_size(data)
+        if size is None or too_large(*size) or not _is_whole(data):
             return None
         image: Image | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except (OSError, cv2.error):
