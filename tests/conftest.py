@@ -40,6 +40,7 @@ HAS_TORCH = importlib.util.find_spec("torch") is not None
 if not HAS_TORCH:  # what is left is the runtime's; bundles to run come from elsewhere (see noxfile.py)
     collect_ignore_glob = [
         "test_benchmarks_performance.py",
+        "test_benchmarks_kills.py",
         "test_cli_import.py",
         "test_cli_table.py",
         "test_docs_commands.py",
