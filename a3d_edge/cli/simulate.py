@@ -23,9 +23,11 @@ def simulate(
     trace: str = typer.Argument(
         ..., help="A trace's file, or the name of one that comes along, such as drain."
     ),
-    bundle: str = typer.Option(None, "--bundle", help=BUNDLE_HELP),
-    table: str = typer.Option(None, "--table", help="A table (a name or a .json file) in a bundle's place."),
-    profile: Path = typer.Option(
+    bundle: str | None = typer.Option(None, "--bundle", help=BUNDLE_HELP),
+    table: str | None = typer.Option(
+        None, "--table", help="A table (a name or a .json file) in a bundle's place."
+    ),
+    profile: Path | None = typer.Option(
         None, "--profile", help="Device profile (.json) of the bundle: measured latencies."
     ),
     budget: str = typer.Option("auto", "--budget", help="auto, 0.25, 5GFLOPs, 80ms, or w0.50-s112-t4."),
@@ -33,7 +35,7 @@ def simulate(
     against: bool = typer.Option(
         False, "--compare", help="Also without hysteresis, and fixed: the smallest, the largest, the best."
     ),
-    plot: Path = typer.Option(
+    plot: Path | None = typer.Option(
         None, "--plot", help="Draw budget, configuration and signal over time (.png, .svg)."
     ),
     json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),

@@ -30,8 +30,10 @@ class Fixed:
         """Not used."""
 
 
-BRASH = {"headroom": 1.0, "up_latency": 1.0, "up_share": 1.0, "up_step": 1.0, "overuse_s": 0.0, "room_s": 0.0,
-         "dwell_s": 0.0, "backoff_first_s": 0.0, "backoff_max_s": 0.0, "forget_s": 0.0}  # fmt: skip
+BRASH: dict[str, Any] = {
+    "headroom": 1.0, "up_latency": 1.0, "up_share": 1.0, "up_step": 1.0, "overuse_s": 0.0, "room_s": 0.0,
+    "dwell_s": 0.0, "backoff_first_s": 0.0, "backoff_max_s": 0.0, "forget_s": 0.0,
+}  # fmt: skip
 """No margin, no dwell, no back-off, no second reading: what hysteresis is compared with."""
 
 

@@ -124,7 +124,9 @@ def _refuse_unknown(names: Any, where: str) -> None:
 def _checked(model: Any, values: dict[str, Any], origins: dict[str, str]) -> Settings:
     from pydantic import BaseModel, ValidationError, create_model
 
-    kinds = {name: (info.annotation, info.default) for name, info in model.model_fields.items()}
+    kinds: dict[str, Any] = {
+        name: (info.annotation, info.default) for name, info in model.model_fields.items()
+    }
     plain = create_model("Given", __base__=BaseModel, **kinds)
     try:
         checked = plain.model_validate(values)
