@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from _findings import Findings, Side
 from _paired import Interval
-from _plan import CORNERS, FULL, LARGER, LINES, NARROW, SIX, SLOWFAST, WITHOUT_FRAMES
+from _plan import COMPARED, CORNERS, FULL, LARGER, LINES, NARROW, SIX, SLOWFAST, SMALLEST, WITHOUT_FRAMES
 
 from a3d_edge.models.registry import describe
 
@@ -38,7 +38,7 @@ def against_alone(found: Findings) -> Lines:
     """a: A3D against networks trained alone."""
     yield from _head("configuration", "GFLOPs", "A3D", "alone", "A3D − alone", "A3D − alone, as much time")
     pairs = []
-    for one in SIX:
+    for one in COMPARED:
         name = found.named(one)
         ours, alone, longer = Side(A3D, name), _alone(found, one), _longer(found, one)
         pairs.append((ours, alone))
@@ -84,7 +84,9 @@ def _real_table(found: Findings) -> Lines:
 
 def front(found: Findings, kind: str) -> list[str]:
     """From cheap to dear, what is better on the validation clips than all that is cheaper."""
-    names = sorted({found.named(one) for line in (*LINES.values(), SIX) for one in line}, key=found.gflops)
+    names = sorted(
+        {found.named(one) for line in (*LINES.values(), COMPARED) for one in line}, key=found.gflops
+    )
     best, chosen = -1.0, []
     for name in names:
         accuracy = found.accuracy(Side(kind, name), "val")
@@ -96,7 +98,7 @@ def front(found: Findings, kind: str) -> list[str]:
 
 def several(found: Findings) -> Lines:
     """b: cutting several dimensions beats cutting one at the same cost."""
-    all_of_them = [found.named(one) for one in (*LINES["several"], *SIX)]
+    all_of_them = [found.named(one) for one in (*LINES["several"], *COMPARED)]
     yield "The best of several dimensions (on validation clips) that costs no more than what cuts one:"
     yield ""
     yield from _head("cut alone", "GFLOPs", "accuracy", "several", "better by")
@@ -115,7 +117,7 @@ def ablations(found: Findings) -> Lines:
     full, least = found.named(FULL), found.named(NARROW[-1])
     narrow, still = "testbed-a3d-narrow", "testbed-a3d-no-frames"
     alone = _alone(found, FULL)
-    wide = [found.named(one) for line in (*LINES.values(), SIX) for one in line]
+    wide = [found.named(one) for line in (*LINES.values(), COMPARED) for one in line]
     small = found.named(WITHOUT_FRAMES[-1])
     questions: list[tuple[str, Interval | None]] = [
         (
@@ -141,8 +143,8 @@ def ablations(found: Findings) -> Lines:
             (f"224γs {other or '–'} − 256γs {name}, which costs no less (Fig. 5)", _than(found, other, name))
         )
     for kind, words in OURS.items():
-        sides = [(Side(A3D, found.named(one)), Side(f"testbed-{kind}", found.named(one))) for one in SIX]
-        questions.append((f"A3D − {words}, mean of six", found.mean(sides)))
+        sides = [(Side(A3D, found.named(one)), Side(f"testbed-{kind}", found.named(one))) for one in COMPARED]
+        questions.append((f"A3D − {words}, mean of seven", found.mean(sides)))
         questions.append((f"A3D − {words}, full", found.mean(sides[:1])))
     yield from _head("what", "points")
     for words, answer in questions:
@@ -207,7 +209,7 @@ def slowfast(found: Findings) -> Lines:
 
 def calibration(found: Findings) -> Lines:
     """f: accuracy against the clips that calibration takes."""
-    ends = [found.named(SIX[0]), found.named(SIX[-1])]
+    ends = [found.named(FULL), found.named(SMALLEST)]
     yield from _head("calibrated on", *ends)
     for clips in sorted({*found.scale.calibrations, found.scale.calibration}):
         test = "test" if clips == found.scale.calibration else f"test:{clips}"
