@@ -42,9 +42,9 @@ def test_what_is_alone_is_trained_and_tested_at_one_configuration(module: Any) -
     """Which is one that A3D is tested at too, with the same recipe but for that."""
     own = module("_plan")
     runs = {run.name: run for run in own.plan(own.SCALES["full"])}
-    whole = runs["testbed-a3d-s1"]
-    alone = [run for name, run in runs.items() if name.startswith("testbed-alone") and name.endswith("s1")]
-    assert len(alone) == 6 + 3 + 6
+    whole = runs["testbed-a3d-s0"]
+    alone = [run for name, run in runs.items() if name.startswith("testbed-alone") and name.endswith("s0")]
+    assert len(alone) == 7 + 3 + 7
     for run in alone:
         [configuration] = run.configurations
         assert configuration in whole.configurations
@@ -55,7 +55,7 @@ def test_what_is_chosen_brings_what_it_needs(module: Any) -> None:
     """And what is not in the plan is refused."""
     own = module("_plan")
     runs = own.plan(own.SCALES["full"])
-    [last] = [run for run in runs if run.name == "testbed-alone-longer-w0.50-s37-t2-s2"]
+    [last] = [run for run in runs if run.name == "testbed-alone-longer-w0.50-s27-t2-s0"]
     assert {run.name for run in own.chosen(runs, "", [last.name])} == {last.name, *last.needs}
     assert own.chosen(runs, "", []) == list(runs)
     assert all(set(run.letters) & set("0") for run in own.chosen(runs, "0", []))
@@ -77,8 +77,8 @@ def test_compute_of_training_is_that_of_what_is_drawn(module: Any) -> None:
     """Of a network alone its own; of mutual training the full network's and two more: 1.2 to 2 times."""
     own, costs = module("_plan"), module("_costs")
     runs = {run.name: run for run in own.plan(own.SCALES["full"])}
-    full, ours = (runs[f"testbed-{name}-s0"] for name in ("alone-w1.00-s64-t8", "a3d"))
-    least = costs.gmacs_a_clip(runs["testbed-alone-w0.50-s37-t2-s0"])
+    full, ours = (runs[f"testbed-{name}-s0"] for name in ("alone-w1.00-s48-t8", "a3d"))
+    least = costs.gmacs_a_clip(runs["testbed-alone-w0.50-s27-t2-s0"])
     assert least < 0.1 * costs.gmacs_a_clip(full)
     assert 1.2 < costs.gmacs_a_clip(ours) / costs.gmacs_a_clip(full) < 2.0
 
@@ -156,7 +156,7 @@ def test_the_page_comes_of_logs_alone_and_says_what_is_missing(
     assert report.main() == 0
     page = (tmp_path / "e.md").read_text()
     assert f"| {c} | 75.0 %" in page
-    assert "Missing: 7 of 8 runs" in page
+    assert "Missing: 4 of 5 runs" in page
     assert (tmp_path / "e.png").stat().st_size > 1000
     other = json.loads((tmp_path / f"testbed-alone-{c}-s0.json").read_text())
     other["scale"]["test"] = 7

@@ -98,7 +98,7 @@ def front(found: Findings, kind: str) -> list[str]:
 
 def several(found: Findings) -> Lines:
     """b: cutting several dimensions beats cutting one at the same cost."""
-    all_of_them = [found.named(one) for one in (*LINES["several"], *COMPARED)]
+    all_of_them = [found.named(one) for one in LINES["several"]]
     yield "The best of several dimensions (on validation clips) that costs no more than what cuts one:"
     yield ""
     yield from _head("cut alone", "GFLOPs", "accuracy", "several", "better by")

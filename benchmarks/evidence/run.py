@@ -38,7 +38,6 @@ from a3d_edge.training.reports import StepReport
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / "docs" / "results" / "evidence"
-LOOKED_AT = 120  # validation clips of the curves
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +212,9 @@ def trained_network(
     """Begun, or gone on with."""
     init = None if run.init is None else place.work / f"{run.init}.pth"
     resume = out.exists()
+    torch.set_num_threads(1)
     train(
-        list(clips.train), out, "small", changes=dict(changes), val=list(clips.validate[:LOOKED_AT]) or None,
+        list(clips.train), out, "small", changes=dict(changes),
         init=None if resume else init, resume=resume, overwrite=not resume, calibration_clips=0,
         cache=clips.cache, workers=place.workers, on_step=curve,
     )  # fmt: skip
