@@ -55,7 +55,7 @@ def test_what_is_chosen_brings_what_it_needs(module: Any) -> None:
     """And what is not in the plan is refused."""
     own = module("_plan")
     runs = own.plan(own.SCALES["full"])
-    [last] = [run for run in runs if run.name == "testbed-alone-longer-w0.50-s27-t2-s0"]
+    [last] = [run for run in runs if run.name == "testbed-alone-longer-w0.50-s18-t2-s0"]
     assert {run.name for run in own.chosen(runs, "", [last.name])} == {last.name, *last.needs}
     assert own.chosen(runs, "", []) == list(runs)
     assert all(set(run.letters) & set("0") for run in own.chosen(runs, "0", []))
@@ -77,8 +77,8 @@ def test_compute_of_training_is_that_of_what_is_drawn(module: Any) -> None:
     """Of a network alone its own; of mutual training the full network's and two more: 1.2 to 2 times."""
     own, costs = module("_plan"), module("_costs")
     runs = {run.name: run for run in own.plan(own.SCALES["full"])}
-    full, ours = (runs[f"testbed-{name}-s0"] for name in ("alone-w1.00-s48-t8", "a3d"))
-    least = costs.gmacs_a_clip(runs["testbed-alone-w0.50-s27-t2-s0"])
+    full, ours = (runs[f"testbed-{name}-s0"] for name in ("alone-w1.00-s32-t8", "a3d"))
+    least = costs.gmacs_a_clip(runs["testbed-alone-w0.50-s18-t2-s0"])
     assert least < 0.1 * costs.gmacs_a_clip(full)
     assert 1.2 < costs.gmacs_a_clip(ours) / costs.gmacs_a_clip(full) < 2.0
 

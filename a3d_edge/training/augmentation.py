@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -99,6 +99,10 @@ def _augmented(
     )
 
 
+_Place = tuple[tuple[int, int] | None, NDArray[np.float32]]
+"""The sides that a picture is first made smaller to, if it is, and the affine map from there to the input."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Pose:
     """Where the input's square lies on a picture: the runtime's fit, scaled, turned, shifted, mirrored."""
@@ -143,6 +147,7 @@ class _Look:
     change: bool
     noise: float
     rng: np.random.Generator
+    places: dict[tuple[int, int], _Place] = field(default_factory=dict)  # of each shape of picture
 
     @classmethod
     def draw(
@@ -197,23 +202,21 @@ class _Look:
         return np.asarray(self._warped_bytes(image), np.float32)
 
     def _warped_bytes(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Of the type that the picture has."""
-        image = self._shrunk(image)
-        matrix = self.pose.matrix(self._roi(image), self.size)
-        return np.asarray(cv2.warpAffine(image, matrix, (self.size, self.size)))
-
-    def _roi(self, image: NDArray[Any]) -> Roi:
-        return shown_roi(image.shape[0], image.shape[1], self.aspect, self.region)
-
-    def _shrunk(self, image: NDArray[Any]) -> NDArray[Any]:
-        """A picture about as large as the input shows it, by the means of areas, as the runtime shrinks.
-
-        A warp alone takes every second or third pixel: edges flicker, and running never sees that motion.
-        """
+        """Of the type that the picture has. One that is larger than the input shows it is first made smaller
+        by the means of areas, as the runtime does: a warp alone takes every second or third pixel, edges
+        flicker, and running never sees that motion."""
         height, width = image.shape[:2]
-        roi = self._roi(image)
+        if (height, width) not in self.places:
+            self.places[height, width] = self._place(height, width)
+        sides, matrix = self.places[height, width]
+        small = image if sides is None else cv2.resize(image, sides, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.warpAffine(small, matrix, (self.size, self.size)))
+
+    def _place(self, height: int, width: int) -> _Place:
+        roi = shown_roi(height, width, self.aspect, self.region)
         factor = self.size / max(roi.width, roi.height) * self.pose.scale
         if factor >= 1.0:
-            return image
-        sides = max(1, round(width * factor)), max(1, round(height * factor))
-        return np.asarray(cv2.resize(image, sides, interpolation=cv2.INTER_AREA))
+            return None, self.pose.matrix(roi, self.size)
+        wide, high = max(1, round(width * factor)), max(1, round(height * factor))
+        small = shown_roi(high, wide, self.aspect, self.region)
+        return (wide, high), self.pose.matrix(small, self.size)
