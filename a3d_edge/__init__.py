@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from a3d_edge.adaptive import Controller
+    from a3d_edge.alerts import Alert, AlertRule
     from a3d_edge.bundle import Bundle
     from a3d_edge.configuration import Budget, Configuration
     from a3d_edge.control.controller import BudgetController
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "A3DEdgeError",
+    "Alert",
+    "AlertRule",
     "Budget",
     "BudgetController",
     "Bundle",
@@ -77,6 +80,8 @@ if "openvino" not in sys.modules:
 
 _HOMES = {
     "A3DEdgeError": "a3d_edge.errors",
+    "Alert": "a3d_edge.alerts",
+    "AlertRule": "a3d_edge.alerts",
     "Budget": "a3d_edge.configuration",
     "BudgetController": "a3d_edge.control.controller",
     "Bundle": "a3d_edge.bundle",

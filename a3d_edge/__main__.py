@@ -6,7 +6,7 @@ from a3d_edge.child import module_places
 
 sys.path[:] = module_places()  # Python has put the working folder first: what lies in it is no module of ours
 
-from a3d_edge.cli import main  # noqa: E402
+from a3d_edge.entry import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

@@ -17,6 +17,7 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.controller import BudgetController
 from a3d_edge.control.policy import Decision
+from a3d_edge.device.signals import Signals
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
 from a3d_edge.engine.pool import SessionPool
@@ -96,6 +97,12 @@ class AdaptiveWindows:
     def configuration(self) -> Configuration:
         """The one that runs; to be asked after `open`."""
         return self._stream.network.configuration
+
+    @property
+    def signals(self) -> Signals | None:
+        """What the controller last sensed, if it does."""
+        found = getattr(self._controller, "last_signals", None)
+        return found if isinstance(found, Signals) else None
 
     @property
     def is_enough(self) -> bool:

@@ -9,9 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from a3d_edge.alerts import Alert, AlertWatch
 from a3d_edge.errors import A3DEdgeError
-from a3d_edge.events import Events, Prediction, ReaderLeftError, Stoppable, Summary, Switch
+from a3d_edge.events import Events, Prediction, ReaderLeftError, SinkLostError, Stoppable, Summary, Switch
 from a3d_edge.video.frame import Frame
+from a3d_edge.video.health import Health
 
 __all__ = ["Audience"]
 
@@ -26,11 +28,12 @@ class Audience:
 
     One that fails is reported once, by the others' `warning` (by logging, if none has it), and is told on:
     what failed for one label, or while a network was away, may work the next time. How often it failed is
-    reported at the end.
+    reported at the end. ``alerts``: which events they are told of, too.
     """
 
-    def __init__(self, sinks: Iterable[Any]) -> None:
+    def __init__(self, sinks: Iterable[Any], alerts: AlertWatch | None = None) -> None:
         self._sinks = list(sinks)
+        self._alerts = alerts
         self._failures: Counter[int] = Counter()  # by the sink's id
 
     @property
@@ -47,9 +50,24 @@ class Audience:
 
     def prediction(self, prediction: Prediction) -> None:
         self._tell("prediction", prediction)
+        if self._alerts is not None:
+            self._tell_alerts(self._alerts.see(prediction))
+
+    def waited(self, now_s: float) -> None:
+        """Nothing has come, at ``now_s`` of a steady clock: see `AlertWatch.waited`."""
+        if self._alerts is not None:
+            self._tell_alerts(self._alerts.waited(now_s))
+
+    def stream_over(self) -> None:
+        """What comes next is another stream."""
+        if self._alerts is not None:
+            self._tell_alerts(self._alerts.stream_over())
 
     def switch(self, switch: Switch) -> None:
         self._tell("switch", switch)
+
+    def health(self, health: Health) -> None:
+        self._tell("health", health)
 
     def warning(self, message: str) -> None:
         self._tell("warning", message)
@@ -57,11 +75,15 @@ class Audience:
     def close(self, summary: Summary | None = None) -> None:
         """Tell each the summary, if there is one, and close it, the last first, whatever one of them raises.
 
-        So the first, which reports, has heard how closing the others went before it sums up.
+        So the first, which reports, has heard how closing the others went before it sums up. Before all of
+        it, events that go on are ended.
         """
         with ExitStack() as closing:
             for sink in self._sinks:
                 closing.callback(self._close, sink, summary)
+            self.stream_over()
+            if self._alerts is not None and summary is not None:
+                summary.alerts.update(self._alerts.counts)
             for sink in self._sinks:
                 if (count := self._failures[id(sink)]) > 1:
                     self._warn_others(sink, f"{_name(sink)} failed {count} times in this run")
@@ -73,6 +95,10 @@ class Audience:
                 self._tell_one(sink, "summary", summary)
         finally:
             self._tell_one(sink, "close")
+
+    def _tell_alerts(self, alerts: Iterable[Alert]) -> None:
+        for alert in alerts:
+            self._tell("alert", alert)
 
     def _tell(self, what: str, *given: Any) -> None:
         for sink in self._sinks:
@@ -87,6 +113,9 @@ class Audience:
             method(*given)
         except ENDINGS:
             raise
+        except SinkLostError as error:
+            self._warn_others(sink, str(error))
+            return False
         except Exception as error:
             self._failed(sink, what, error)
             return False

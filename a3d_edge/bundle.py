@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from a3d_edge.engine.engines import Engine
     from a3d_edge.engine.session import Network
 
+MARGIN, LEAST_WORK = 4.0, 1e8
+"""A graph's multiplications against those of the table: zeros at a window's ends, for one, come on top."""
+
 __all__ = ["Bundle", "Manifest", "digest", "manifest_digest"]
 
 
@@ -70,12 +73,13 @@ class Bundle:
             )
         manifest = read_manifest(folder / MANIFEST)
         verify_files(folder, manifest)
-        table = ConfigurationBudgetTable.load(folder / TABLE)
+        table = ConfigurationBudgetTable.load(folder / TABLE, manifest.files[TABLE].sha256)
         if {row.configuration for row in table.rows} != set(manifest.configurations):
             raise BundleError(
                 f"{folder / TABLE}: its rows are not the manifest's configurations; export again"
             )
         check_manifest(folder / MANIFEST, manifest)
+        _check_table(folder / TABLE, table, manifest)
         return cls(folder, manifest, table)
 
     @classmethod
@@ -154,11 +158,12 @@ class Bundle:
             frame=width.frame,
             clip=width.clip,
             volume=width.volume,
-            beside=frozenset(manifest.files),
+            beside=manifest.sums,
             own=TensorBlock(self.path / own_file(configuration), entry.offset, width.block),
             probe=entry.probe,
             weight_bytes=row.weight_bytes,
             temperature=1.0 if row.temperature is None else row.temperature,
+            work=MARGIN * row.gflops * 1e9 + LEAST_WORK,
         )
 
     @property
@@ -196,3 +201,12 @@ class Bundle:
         parsed = Configuration.parse(configuration) if isinstance(configuration, str) else configuration
         found = find_engine(engine) if isinstance(engine, str) else engine
         return open_network(self.files_of(parsed), threads=threads, engine=found, cache=cache)
+
+
+def _check_table(path: Path, table: ConfigurationBudgetTable, manifest: Manifest) -> None:
+    """Raise `BundleError` where a row is about classes that the bundle lacks."""
+    for row in table.rows:
+        for name in ("thresholds", "recall"):
+            named = getattr(row, name) or {}
+            if other := sorted(set(named) - set(manifest.classes)):
+                raise BundleError(f"{path}: {row.configuration}.{name} has '{other[0]}', which is no class")

@@ -20,6 +20,8 @@ Precision = Literal["fp32", "int8"]
 _NAME = re.compile(
     r"w(?P<width>\d\.\d{1,4})-s(?P<size>\d{1,4})-t(?P<frames>\d{1,3})(?:-(?P<precision>int8))?"
 )
+LARGEST = 1e9
+"""Of a budget's amount."""
 _AMOUNT = re.compile(r"(?P<amount>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>[a-z]*)", re.IGNORECASE)
 
 
@@ -55,7 +57,7 @@ class Configuration:
         match = _NAME.fullmatch(text.strip())
         if match is None:
             raise UsageError(
-                f"'{text}' is not a configuration; write width, size and frames as w0.50-s224-t4"
+                f"'{text:.60}' is not a configuration; write width, size and frames as w0.50-s224-t4"
             )
         precision: Precision = "int8" if match["precision"] else "fp32"
         return cls(float(match["width"]), int(match["size"]), int(match["frames"]), precision)
@@ -114,6 +116,7 @@ class BudgetKind(str, Enum):
     GFLOPS = "gflops"
     LATENCY = "latency"
     PINNED = "pinned"
+    TRACE = "trace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +124,14 @@ class Budget:
     """What the controller may spend.
 
     ``auto`` (whatever the device allows), ``0.25`` (fraction of the largest configuration's GFLOPs),
-    ``5GFLOPs``, ``80ms``, or a configuration's name (pinned).
+    ``5GFLOPs``, ``80ms``, a configuration's name (pinned), or ``trace:FILE`` (as ``auto``, on a
+    trace's signals in the place of the device's).
     """
 
     kind: BudgetKind
     amount: float = math.inf
     configuration: Configuration | None = None
+    trace: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -135,22 +140,23 @@ class Budget:
         if word.lower() == "auto":
             return cls(BudgetKind.AUTO)
         if word.lower().startswith("trace:"):
-            raise UsageError(
-                "`budget` trace:FILE is not in this version; use auto, 0.25, 5GFLOPs, 80ms or a name"
-            )
+            if not word[6:]:
+                raise UsageError("`budget` trace: names no trace; write trace:FILE, or trace:drain")
+            return cls(BudgetKind.TRACE, trace=word[6:])
         if _NAME.fullmatch(word):
             return cls(BudgetKind.PINNED, configuration=Configuration.parse(word))
         match = _AMOUNT.fullmatch(word)
         kind = _UNITS.get(match["unit"].lower()) if match else None
         if match is None or kind is None:
             raise UsageError(
-                f"unknown budget '{text}'; write auto, a fraction such as 0.25, 5GFLOPs, 80ms, "
+                f"unknown budget '{text:.60}'; write auto, a fraction such as 0.25, 5GFLOPs, 80ms, trace:FILE, "
                 "or a configuration such as w0.50-s224-t4"
             )
         amount = float(match["amount"]) * (1000.0 if match["unit"].lower() == "s" else 1.0)
-        if amount <= 0 or (kind is BudgetKind.FRACTION and amount > 1):
+        if not 0 < amount <= LARGEST or (kind is BudgetKind.FRACTION and amount > 1):
             raise UsageError(
-                f"budget '{text}' is out of range; a fraction lies in (0, 1], other amounts above 0"
+                f"budget '{text:.40}' is out of range; a fraction lies in (0, 1], other amounts above 0 and "
+                f"below {LARGEST:g}"
             )
         return cls(kind, amount)
 
@@ -159,6 +165,8 @@ class Budget:
             return str(self.configuration)
         if self.kind is BudgetKind.AUTO:
             return "auto"
+        if self.kind is BudgetKind.TRACE:
+            return f"trace:{self.trace}"
         unit = {BudgetKind.FRACTION: "", BudgetKind.GFLOPS: "GFLOPs", BudgetKind.LATENCY: "ms"}[self.kind]
         return f"{self.amount:g}{unit}"
 

@@ -39,9 +39,14 @@ class UsageError(A3DEdgeError, ValueError):
 
 
 class SourceError(A3DEdgeError):
-    """A video source that cannot be opened or read."""
+    """A video source that cannot be opened or read; ``cause``: the kind of failure, where it is known
+    (`a3d_edge.video.causes.Cause`)."""
 
     exit_code = 3
+
+    def __init__(self, *words: object, cause: str | None = None) -> None:
+        super().__init__(*words)
+        self.cause = cause
 
 
 class BundleError(A3DEdgeError):

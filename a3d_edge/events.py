@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any, Protocol, overload
 
 from numpy.typing import NDArray
 
+from a3d_edge.alerts.alert import Alert, utc
 from a3d_edge.configuration import Configuration
 from a3d_edge.video.frame import Frame
+from a3d_edge.video.health import Health
 
-__all__ = ["Events", "Prediction", "Ranking", "ReaderLeftError", "Stoppable", "Summary", "Switch"]
+__all__ = [
+    "Events",
+    "Prediction",
+    "Ranking",
+    "ReaderLeftError",
+    "SinkLostError",
+    "Stoppable",
+    "Summary",
+    "Switch",
+]
 
 TOP = 10
 LATENCIES_KEPT = 4096
 """Percentiles are of the latest so many predictions: a run of weeks must not grow."""
-
-
-def utc(seconds: float) -> str:
-    """Seconds since 1970 as ISO 8601 in UTC, to the millisecond: ``2026-01-31T12:00:00.000Z``."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 class Ranking(Sequence[tuple[str, float]]):
@@ -148,6 +153,10 @@ class ReaderLeftError(BrokenPipeError):
     """The reader of our output has left: the run has nobody to run for, and ends without a failure."""
 
 
+class SinkLostError(Exception):
+    """A sink can do its work no more, and the run goes on without it: the others warn with the message."""
+
+
 class Stoppable(Protocol):
     """A run that can be ended early; a `Runtime` is one."""
 
@@ -161,9 +170,10 @@ class Events:
     Called from the run's thread, in order. Any object with some of these methods will do as well.
 
     To end the run, a sink raises an `A3DEdgeError` (a full disk: `ResourceError`) or `ReaderLeftError`, and
-    Ctrl-C and `SystemExit` end it as anywhere. Any other exception is reported once through the `warning` of
-    the other sinks, or by ``logging`` (``a3d_edge``) when none has one; the run goes on, the sink is told on,
-    and how often it failed is reported at the end. All sinks are closed, the last first.
+    Ctrl-C and `SystemExit` end it as anywhere. A `SinkLostError` is told as it is, and the run goes on. Any
+    other exception is reported once through the `warning` of the other sinks, or by ``logging``
+    (``a3d_edge``) when none has one; the run goes on, the sink is told on, and how often it failed is
+    reported at the end. All sinks are closed, the last first.
 
     With ``every_frame = False``, or without a `frame` of its own, a sink does not care for every frame:
     unless others do, the loop then sleeps while a live source's frames pass that no window looks at, and is
@@ -184,8 +194,14 @@ class Events:
     def switch(self, switch: Switch) -> None:
         """The configuration has changed."""
 
+    def alert(self, alert: Alert) -> None:
+        """An event has started, goes on, or has ended (the run's ``alerts`` say which there are)."""
+
     def warning(self, message: str) -> None:
         """Something went wrong that the run survives."""
+
+    def health(self, health: Health) -> None:
+        """Something about the source has changed: its connection, or what its pictures show."""
 
     def summary(self, summary: Summary) -> None:
         """What the run did, however it ended, just before `close`."""
@@ -225,6 +241,8 @@ class Summary:
     scenes: int = 0
     scenes_agreed: int = 0
     scene: Scene | None = None  # the one going on
+    recording: dict[str, Any] | None = None  # what became of it: frames, missed, and why it ended early
+    alerts: dict[str, Any] = field(default_factory=dict)  # counts, and what each sink of them did
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
 
     def count(self, prediction: Prediction) -> None:
@@ -269,6 +287,8 @@ class Summary:
             "configurations": dict(self.by_configuration),
             "seconds": self.seconds,
         }
+        if self.recording is not None:
+            found["recording"] = self.recording
         if self.with_truth:
             found["truth"] = {
                 "agreed": self.agreed,
@@ -276,4 +296,6 @@ class Summary:
                 "scenes_agreed": self.scenes_agreed,
                 "scenes": self.scenes,
             }
+        if self.alerts:
+            found["alerts"] = self.alerts
         return found

@@ -2,12 +2,11 @@
 
 A tensor may lie in another file, which it names: ``../secret``, ``/etc/passwd``, a link. Engines check that
 today; ONNX Runtime before 1.24 did not. So every tensor of a graph is looked at, wherever it hides, and
-without a library, for the runtime has none that reads ONNX. What is read is protobuf's wire format:
+without a library, for the runtime has none that reads ONNX (see `a3d_edge.graphs.wire`). What is read and
+what is refused is what an engine's protobuf reads, or stricter.
 
-    message = field*    field = key, value    key = varint: number << 3 | wire type
-    wire type 0: varint    1: 8 bytes    2: length, so many bytes (text, message)    5: 4 bytes
-
-What is read and what is refused is what an engine's protobuf reads, or stricter.
+A bundle's graphs are held to far more (`a3d_edge.graphs.check`); this is for graphs that an engine has
+written itself, and says of any graph what it would read.
 """
 
 from __future__ import annotations
@@ -17,8 +16,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from a3d_edge.errors import BundleError
+from a3d_edge.graphs.wire import LENGTH, MalformedError, fields
+from a3d_edge.reading import read_regular
 
-__all__ = ["check_graph"]
+__all__ = ["check_graph", "check_locations"]
 
 TENSOR, ENTRY, NODE = "tensor", "entry", "node"
 PARTS = {
@@ -35,9 +36,8 @@ PARTS = {
 OPERATOR, COMPILED = 4, b"EPContext"
 """A node's operator, and the one that names a file of its own: code compiled for another device."""
 KEY, VALUE, LOCATION = 1, 2, b"location"
-
-LONGEST, LARGEST_KEY = 10, 1 << 32
-"""Bytes of a varint, and what a key is below."""
+LARGEST = 1 << 31
+"""Bytes of a graph, at the most: protobuf's limit."""
 
 
 def check_graph(graph: Path, allowed: Collection[str]) -> None:
@@ -48,9 +48,18 @@ def check_graph(graph: Path, allowed: Collection[str]) -> None:
     if graph.suffix != ".onnx":  # engines tell other formats by the name
         raise BundleError(f"{graph}: a graph's name must end in .onnx; export the bundle again")
     try:
-        locations = {_text(one) for one in _locations(graph.read_bytes())}
+        data = read_regular(graph, LARGEST)
+    except OSError as error:
+        raise BundleError(f"{graph}: cannot be read ({error.strerror}); the bundle is incomplete") from error
+    check_locations(graph, data, allowed)
+
+
+def check_locations(graph: Path, data: bytes, allowed: Collection[str]) -> None:
+    """The same for the bytes of a graph that lies there. Raises `BundleError`."""
+    try:
+        locations = {_text(one) for one in _locations(data)}
         outside = sorted(one for one in locations if one not in allowed or not _is_plain_file(graph, one))
-    except _MalformedError as error:
+    except MalformedError as error:
         raise BundleError(f"{graph}: is no ONNX graph ({error}); export the bundle again") from error
     except OSError as error:
         raise BundleError(f"{graph}: cannot be read ({error.strerror}); the bundle is incomplete") from error
@@ -58,10 +67,6 @@ def check_graph(graph: Path, allowed: Collection[str]) -> None:
         raise BundleError(
             f"{graph}: would read {outside[0][:80]!a}, which is no file of its bundle; do not use it"
         )
-
-
-class _MalformedError(Exception):
-    """Why bytes are no message, in a few words."""
 
 
 def _is_plain_file(graph: Path, name: str) -> bool:
@@ -86,7 +91,7 @@ def _locations(data: bytes) -> Iterator[bytes]:
         parts = PARTS[kind]
         for number, start, stop in _fields(data, begin, end):
             if kind == NODE and number == OPERATOR and data[start:stop] == COMPILED:
-                raise _MalformedError("a part of it is compiled for another device")
+                raise MalformedError("a part of it is compiled for another device")
             if number not in parts or not _has_any(data, start, stop):
                 continue
             if parts[number] == ENTRY:
@@ -108,34 +113,4 @@ def _values(data: bytes, begin: int, end: int) -> Iterator[bytes]:
 
 def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Number, begin and end of every field of a message that has a length; the others hold no message."""
-    while at < end:
-        key, at = _varint(data, at, end)
-        number, wire = key >> 3, key & 7
-        if not 8 <= key < LARGEST_KEY:
-            raise _MalformedError(f"field {number} at byte {at}")
-        if wire == 2:
-            length, at = _varint(data, at, end)
-            if length > end - at:
-                raise _MalformedError(f"{length} bytes at byte {at}, where {end - at} are left")
-            yield number, at, at + length
-            at += length
-        elif wire == 0:
-            _, at = _varint(data, at, end)
-        elif wire in (1, 5):
-            at += 8 if wire == 1 else 4
-        else:
-            raise _MalformedError(f"wire type {wire} at byte {at}")
-    if at > end:
-        raise _MalformedError("it ends within a number")
-
-
-def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """A number, and where it ends: seven bits a byte, the lowest first, the last byte below 128."""
-    if at < end and (byte := data[at]) < 128:  # as a rule
-        return byte, at + 1
-    value = 0
-    for place, byte in enumerate(data[at : min(at + LONGEST, end)]):
-        value |= (byte & 127) << 7 * place
-        if byte < 128:
-            return value, at + place + 1
-    raise _MalformedError(f"a number without an end at byte {at}")
+    return ((number, start, stop) for number, wire, start, stop in fields(data, at, end) if wire == LENGTH)

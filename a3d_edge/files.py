@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from a3d_edge.disk import why
 from a3d_edge.errors import ResourceError
 
 __all__ = ["new_directory", "sync", "write_atomically"]
@@ -22,9 +23,10 @@ __all__ = ["new_directory", "sync", "write_atomically"]
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux' renameat2(2)
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], None], *, flush: bool = True) -> None:
     """Call ``write`` with a temporary path beside ``path``, flush it to disk and rename it into place.
 
+    Not ``flush``: quicker, and whole also when the process is killed, but perhaps not when the power fails.
     Raises `ResourceError` when the disk is full or not writable; an older file is then unharmed.
     """
     temporary = _beside(path)
@@ -33,16 +35,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         mode = 0o666 if kept is None else kept | 0o600  # from the start: what is private is so while written
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     except OSError as error:
-        raise ResourceError(f"{path}: cannot be written ({error.strerror}); name another place") from error
+        raise ResourceError(f"{path}: cannot be written ({why(error, path)}); name another place") from error
     try:
         given = _mode(temporary)
         write(temporary)
-        sync(temporary)
+        if flush:
+            sync(temporary)
         _set_mode(temporary, given if kept is None else kept)
         temporary.replace(path)
-        sync(path.parent)
+        if flush:
+            sync(path.parent)
     except OSError as error:
-        raise ResourceError(f"{path}: writing failed ({_reason(error)}); nothing was changed") from error
+        raise _failed(path, error, temporary) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -59,7 +63,9 @@ def new_directory(target: Path) -> Iterator[Path]:
         work = _beside(target)
         work.mkdir(mode=0o777 if kept is None else kept | 0o700)
     except OSError as error:
-        raise ResourceError(f"{target}: cannot be written ({error.strerror}); name another place") from error
+        raise ResourceError(
+            f"{target}: cannot be written ({why(error, target)}); name another place"
+        ) from error
     try:
         yield work
         for file in sorted(work.rglob("*")):
@@ -69,7 +75,7 @@ def new_directory(target: Path) -> Iterator[Path]:
             _set_mode(work, kept)
         _swap(work, target)
     except OSError as error:
-        raise ResourceError(f"{target}: writing failed ({_reason(error)}); nothing was changed") from error
+        raise _failed(target, error, work) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -120,9 +126,13 @@ def _replace(work: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _reason(error: OSError) -> str:
-    """What the system said; numpy's short writes bring a sentence and no error number."""
-    return error.strerror or str(error)
+def _failed(path: Path, error: OSError, work: Path) -> ResourceError:
+    """``work``, what was written so far, is removed."""
+    files = [file for file in (work, *work.rglob("*")) if file.is_file()]
+    written = sum(file.stat().st_size for file in files)
+    shutil.rmtree(work, ignore_errors=True) if work.is_dir() else work.unlink(missing_ok=True)
+    said = why(error, path.parent, written, more=True)
+    return ResourceError(f"{path}: writing failed ({said}); nothing was changed")
 
 
 def sync(path: Path) -> None:

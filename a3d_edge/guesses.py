@@ -1,4 +1,5 @@
-"""Names that people look for in `a3d_edge` by what PyTorch, OpenCV or supervision call such a thing."""
+"""Names that people look for in `a3d_edge` by what PyTorch, OpenCV or supervision call such a thing; and of
+any names the one that was probably meant."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 
-__all__ = ["advice", "is_module"]
+__all__ = ["advice", "close_to", "is_module"]
 
 _MEANT: dict[str, tuple[str, ...]] = {
     "a3d_edge.Bundle.load": (
@@ -59,6 +60,16 @@ def advice(name: str, public: Sequence[str]) -> str:
         return f"; it is a module: import a3d_edge.{name}"
     alike = get_close_matches(name, public, n=1, cutoff=0.75)
     return f"; did you mean {alike[0]}?" if alike else ""
+
+
+def close_to(name: str, choices: Sequence[str]) -> str:
+    """``; did you mean 'fight'?`` for ``figth``, or Fight, or a part of it; nothing where none is alike."""
+    folded = {choice.casefold(): choice for choice in choices}
+    word = name.strip().casefold()[:100]
+    alike = get_close_matches(word, folded, n=1, cutoff=0.6)
+    if not alike and len(word) > 2:
+        alike = [one for one in folded if word in one][:1]
+    return f"; did you mean '{folded[alike[0]]}'?" if alike else ""
 
 
 def is_module(name: str) -> bool:

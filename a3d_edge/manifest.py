@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from a3d_edge.bundles import MANIFEST as MANIFEST
 from a3d_edge.configuration import Configuration, format_width
-from a3d_edge.engine.network_files import TensorEntry
+from a3d_edge.engine.graph_file import FileSum
+from a3d_edge.engine.network_files import FILE_BYTES, TensorEntry
 from a3d_edge.errors import A3DEdgeError, BundleError
+from a3d_edge.reading import NotReadableError, open_regular, read_regular, why
+from a3d_edge.shown import acts
 from a3d_edge.table import validation_message
 from a3d_edge.video.preprocess import Preprocessing
-from a3d_edge.video.sampler import Sampling
+from a3d_edge.video.sampler import Sampling, pathways
 
 __all__ = [
     "ConfigurationEntry",
@@ -43,6 +47,19 @@ SCHEMA_VERSION = 1
 MEAN, VARIANCE = "running_mean", "running_var"  # of a batch norm, as its tensors are called in the graphs
 
 
+MANIFEST_BYTES = 8_000_000
+"""A hundred times the built-in ones': of 240 configurations and 700 classes, 3 MB."""
+BUNDLE_BYTES = 2 * FILE_BYTES
+CLASSES, CONFIGURATIONS, TENSORS = 20_000, 2_000, 20_000
+WINDOW = 1 << 24
+"""Numbers in the pictures of one window: 100 pictures of 224², or 16 of 591²."""
+UNUSUAL = re.compile(r"NaN|Infinity|\d[eE]\+?\d\d|(?<![.\d])\d{16}|(?:[\[{]\s*){12}")
+"""What a manifest with a number out of all bounds, or deep in itself, has in its text, others hardly ever."""
+DEPTH, LARGEST = 16, 1e15
+
+Name = Annotated[str, Field(max_length=500)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,15 +67,15 @@ class _Strict(BaseModel):
 class FileEntry(_Strict):
     """Size and SHA-256 of a file."""
 
-    bytes: int = Field(ge=0)
+    bytes: int = Field(ge=0, le=FILE_BYTES)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class NormEntry(_Strict):
     """A batch norm of a width: its name in the graphs, its channels, and the stage it runs in."""
 
-    name: str
-    channels: int = Field(ge=1)
+    name: Name
+    channels: int = Field(ge=1, le=1 << 20)
     stage: Literal["frame", "clip"]
 
 
@@ -70,11 +87,11 @@ class WidthEntry(_Strict):
     statistics.bin) of fp32, ``tensors`` (scales, zero points, biases, in scales.bin) of int8.
     """
 
-    frame: str | None = None
-    clip: str
-    volume: str | None = None
-    norms: tuple[NormEntry, ...] = ()
-    tensors: tuple[TensorEntry, ...] = ()
+    frame: Name | None = None
+    clip: Name
+    volume: Name | None = None
+    norms: tuple[NormEntry, ...] = Field(default=(), max_length=TENSORS)
+    tensors: tuple[TensorEntry, ...] = Field(default=(), max_length=TENSORS)
 
     @cached_property
     def block(self) -> tuple[TensorEntry, ...]:
@@ -104,8 +121,8 @@ class ConfigurationEntry(_Strict):
     """A configuration: where its statistics begin in statistics.bin (bytes), the logits that the probe input
     gives (see `a3d_edge.engine.session`), and its parity figures."""
 
-    offset: int = Field(ge=0)
-    probe: tuple[float, ...]
+    offset: int = Field(ge=0, le=FILE_BYTES)
+    probe: tuple[float, ...] = Field(max_length=CLASSES)
     parity: Parity
 
 
@@ -113,18 +130,23 @@ class Manifest(_Strict):
     """What a bundle is. ``description``: the network's, by which `a3d_edge.models` can build it again."""
 
     schema_version: Literal[1] = 1
-    created_by: str
-    architecture: str
-    range: str
-    classes: tuple[str, ...] = Field(min_length=1)
+    created_by: Name
+    architecture: Name
+    range: Name
+    classes: tuple[Name, ...] = Field(min_length=1, max_length=CLASSES)
     preprocessing: Preprocessing
     sampling: Sampling
-    widths: dict[str, WidthEntry]
-    configurations: dict[Configuration, ConfigurationEntry] = Field(min_length=1)
+    widths: dict[Name, WidthEntry] = Field(max_length=CONFIGURATIONS)
+    configurations: dict[Configuration, ConfigurationEntry] = Field(min_length=1, max_length=CONFIGURATIONS)
     description: dict[str, Any] = Field(default_factory=dict)
     origin: dict[str, Any] = Field(default_factory=dict)
-    files: dict[str, FileEntry]
+    files: dict[Name, FileEntry] = Field(max_length=CONFIGURATIONS)
     sha256: str = ""
+
+    @cached_property
+    def sums(self) -> Mapping[str, FileSum]:
+        """Of every file, as the engine takes them."""
+        return {name: FileSum(entry.bytes, entry.sha256) for name, entry in self.files.items()}
 
     @field_validator("files")
     @classmethod
@@ -149,19 +171,25 @@ def own_file(configuration: Configuration) -> str:
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest. Raises `BundleError` unless every byte is as it was exported."""
     try:
-        text = path.read_bytes().decode()
+        text = read_regular(path, MANIFEST_BYTES).decode()
         content = json.loads(text)
+        digest = manifest_digest(content) if isinstance(content, dict) else ""
+        unusual = _out_of_bounds(content) if UNUSUAL.search(text) else None
     except FileNotFoundError as error:
         raise BundleError(
             f"{path.parent}: not a bundle, it has no {MANIFEST}; 'a3d-edge export' writes one"
         ) from error
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, a huge number
-        raise BundleError(f"{path}: cannot be read ({error}); export the bundle again") from error
+    except RecursionError as error:
+        raise BundleError(f"{path}: is nested too deep; export the bundle again") from error
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not JSON, a huge number
+        raise BundleError(f"{path}: cannot be read ({why(error)}); export the bundle again") from error
+    if unusual is not None:
+        raise BundleError(f"{path}: {unusual}; export the bundle again")
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         raise BundleError(
             f"{path}: schema_version is not {SCHEMA_VERSION}; export with this version of a3d-edge"
         )
-    if content.get("sha256") != manifest_digest(content) or text != manifest_text(content):
+    if content.get("sha256") != digest or text != manifest_text(content):
         raise BundleError(
             f"{path}: altered since the export (sha256 differs); copy or export the bundle again"
         )
@@ -173,8 +201,30 @@ def read_manifest(path: Path) -> Manifest:
         raise BundleError(f"{path}: {error}") from error
 
 
+def _out_of_bounds(content: Any) -> str | None:
+    """Where a number is none, or larger than any here, or what is nested too deep; None if nothing is."""
+    waiting: list[tuple[str, int, Any]] = [("", 0, content)]
+    while waiting:
+        where, depth, value = waiting.pop()
+        if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
+            return f"{where or 'file'}: {value!s:.30} is no number that can be meant"
+        if isinstance(value, dict | list):
+            if depth == DEPTH:
+                return f"{where:.200}: is nested too deep"
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting.extend((_below(where, key), depth + 1, item) for key, item in items)
+    return None
+
+
+def _below(where: str, key: Any) -> str:
+    return f"{where}[{key}]" if isinstance(key, int) else f"{where}.{key:.60}" if where else str(key)
+
+
 def check_manifest(path: Path, manifest: Manifest) -> None:
     """Raise `BundleError` where the parts of a manifest, read from ``path``, do not fit each other."""
+    for place, name in enumerate(manifest.classes):
+        if acts(name) or not name.strip():
+            raise BundleError(f"{path}: classes[{place}]: {name[:60]!a} is no name that can be shown")
     for key, subgraph in manifest.widths.items():
         if (subgraph.frame is None) == (manifest.sampling.alpha == 1):  # two pathways: no frame stage
             raise BundleError(
@@ -182,13 +232,21 @@ def check_manifest(path: Path, manifest: Manifest) -> None:
                 f"{manifest.sampling.alpha}; export again"
             )
     for configuration, entry in manifest.configurations.items():
+        where = f"{path}: configurations.{configuration}"
         width = manifest.widths.get(width_key(configuration))
         if width is None:
             raise BundleError(f"{path}: widths lacks the width of {configuration}")
         file = manifest.files.get(own_file(configuration))
         end = entry.offset + width.block_bytes
         if file is None or end > file.bytes or len(entry.probe) != len(manifest.classes):
-            raise BundleError(f"{path}: configurations.{configuration} does not fit the bundle's files")
+            raise BundleError(f"{where} does not fit the bundle's files")
+        if configuration.frames > manifest.sampling.frames:
+            raise BundleError(f"{where} has more frames than a window, {manifest.sampling.frames}")
+        seen = pathways(manifest.sampling, configuration)
+        if (numbers := sum(3 * len(one.instants) * one.size**2 for one in seen)) > WINDOW:
+            raise BundleError(
+                f"{where} looks at {numbers / 1e6:.0f} million numbers a window, too many to run"
+            )
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
@@ -205,38 +263,40 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
         needed |= {name for name in (width.frame, width.clip, width.volume) if name is not None}
     if missing := sorted(needed - set(manifest.files)):
         raise BundleError(f"{folder / MANIFEST}: files lacks {', '.join(missing)}")
-    for name, entry in manifest.files.items():
-        file = folder / name
-        try:
-            size = file.stat().st_size
-            if size != entry.bytes:
+    if (whole := sum(entry.bytes for entry in manifest.files.values())) > BUNDLE_BYTES:
+        raise BundleError(f"{folder / MANIFEST}: files of {whole / 1e9:.1f} GB, more than a bundle has")
+    for check in (_check_size, _check_sum):  # all sizes first: sums take long where they are wrong
+        for name, entry in manifest.files.items():
+            try:
+                check(folder / name, entry)
+            except OSError as error:
                 raise BundleError(
-                    f"{file}: {size} bytes instead of {entry.bytes}; copy or export the bundle again"
-                )
-            if digest(file) != entry.sha256:
-                raise BundleError(
-                    f"{file}: altered since the export (SHA-256 differs); copy or export the bundle again"
-                )
-        except OSError as error:
-            raise BundleError(
-                f"{file}: cannot be read ({error.strerror}); the bundle is incomplete"
-            ) from error
+                    f"{folder / name}: cannot be read ({error.strerror}); the bundle is incomplete"
+                ) from error
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else _digest(file)
+def _check_size(file: Path, entry: FileEntry) -> None:
+    size = file.stat().st_size
+    if size != entry.bytes and file.is_file():
+        raise BundleError(f"{file}: {size} bytes instead of {entry.bytes}; copy or export the bundle again")
+
+
+def _check_sum(file: Path, entry: FileEntry) -> None:
+    if digest(file, most=entry.bytes) != entry.sha256:
+        raise BundleError(
+            f"{file}: altered since the export (SHA-256 differs); copy or export the bundle again"
         )
 
 
-def _digest(file: Any) -> str:  # Python 3.10
-    sha = hashlib.sha256()
-    while block := file.read(1 << 20):
-        sha.update(block)
+def digest(path: Path, most: int = 1 << 40) -> str:
+    """SHA-256 of a regular file of at most so many bytes, hexadecimal. Raises `OSError`."""
+    sha, left = hashlib.sha256(), most
+    with open_regular(path, most) as file:
+        while block := file.read(min(1 << 20, left + 1)):
+            sha.update(block)
+            left -= len(block)
+            if left < 0:
+                raise NotReadableError("grows while it is read")
     return sha.hexdigest()
 
 

@@ -5,11 +5,11 @@ exists? ─ is it an input, a folder, a device? refused ─ `overwrite`? ─ can
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from a3d_edge.disk import FULL, free_bytes, megabytes, why
 from a3d_edge.errors import ResourceError, UsageError
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "require_writable",
 ]
 
-_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 TRIED = 64 * 1024  # bytes written to see whether a place takes any
 
 
@@ -104,8 +103,8 @@ def require_writable(path: Path, *, name: str = "out") -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        reason = error.strerror or str(error)
-        if error.errno in _ROOM:
+        reason = why(error, path.parent, TRIED)
+        if error.errno in FULL:
             raise ResourceError(
                 f"`{name}` {path}: cannot be written ({reason}); make room, or name another place"
             ) from error
@@ -114,11 +113,10 @@ def require_writable(path: Path, *, name: str = "out") -> None:
 
 def require_room(path: Path, size: int, *, name: str = "out") -> None:
     """Raise `ResourceError` when the disk of a file to be written has fewer than ``size`` bytes left."""
-    status = os.statvfs(path.parent)
-    left = status.f_bavail * status.f_frsize
-    if left < size:
+    left = free_bytes(path.parent)
+    if left is not None and left < size:
         raise ResourceError(
-            f"`{name}` {path}: needs {size / 1e6:.0f} MB, its disk has {left / 1e6:.0f} MB left; make room, "
+            f"`{name}` {path}: needs {megabytes(size)}, its disk has {megabytes(left)} left; make room, "
             "or name another place"
         )
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from a3d_edge.adaptive import AdaptiveWindows, Controller
+from a3d_edge.alerts import AlertRule, watch_for
 from a3d_edge.audience import Audience
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Budget, Configuration
@@ -55,9 +56,11 @@ class Recognizer:
         latencies: Mapping[Configuration, float] | None = None,
         memory: int | None = None,
         cache: PreparedNetworks | None = None,
+        alerts: Sequence[AlertRule | str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._audience, self._stop, self._clock = Audience(events), threading.Event(), clock
+        self._audience = Audience(events, watch_for(alerts, bundle, hop))
+        self._stop, self._clock = threading.Event(), clock
         self._begun = clock()
         self._pushed = 0
         self._predicted = 0  # before the present stream, which ends with a padded window if it gave none
@@ -107,6 +110,7 @@ class Recognizer:
         found = list(self._windows.end())
         if self._last_s > -math.inf and self.summary.predictions == self._predicted:
             found += self._windows.pad()
+        self._audience.stream_over()
         self._predicted, self._last_s = self.summary.predictions, -math.inf
         return found
 

@@ -15,10 +15,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict
 
 from a3d_edge.adaptive import AdaptiveWindows, Controller
+from a3d_edge.alerts import AlertRule, watch_for
 from a3d_edge.audience import Audience
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Budget, Configuration
 from a3d_edge.control.cycle import Cycle
+from a3d_edge.device.signals import Signals
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
 from a3d_edge.errors import UsageError
@@ -73,9 +75,10 @@ class Runtime:
         latencies: Mapping[Configuration, float] | None = None,
         memory: int | None = None,
         cache: PreparedNetworks | None = None,
+        alerts: Sequence[AlertRule | str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._audience = Audience(events)
+        self._audience = Audience(events, watch_for(alerts, bundle, hop))
         self._seconds, self._clock = seconds, clock
         self._stop = threading.Event()
         self._once = threading.Lock()  # taken for good by the one run
@@ -90,6 +93,8 @@ class Runtime:
             )  # fmt: skip
             self._pool = self._windows.pool
             self.summary = self._windows.summary
+            self._reader: Reader | None = None
+            self.turned_at: float | None = None  # when the loop last did, by ``time.monotonic()``
             self._every_frame = self._audience.wants_every_frame
             self._audience.bind(self)
             failing.pop_all()
@@ -97,6 +102,17 @@ class Runtime:
     def stop(self) -> None:
         """End the run soon, with its summary; may be called from a signal handler or another thread."""
         self._stop.set()
+
+    @property
+    def signals(self) -> Signals | None:
+        """The latest reading of the sensors, of a controller that has one."""
+        return self._windows.signals
+
+    def account(self) -> Summary:
+        """The summary with the frames so far; may be asked from any thread."""
+        if self._reader is not None:
+            self._account(self._reader)
+        return self.summary
 
     def run(self) -> Summary:
         """Run to the end, and the summary. Raises `UsageError` when it is called a second time."""
@@ -141,22 +157,30 @@ class Runtime:
         reader: Reader | None = None
         try:
             if self._windows.open():
-                reader = Reader(self._source)
+                self._reader = reader = Reader(self._source)
                 yield from self._loop(reader, begun)
         finally:
             self._finish(reader, begun)
 
     def _loop(self, reader: Reader, begun: float) -> Iterator[Prediction]:
         while not self._is_over(begun):
+            self.turned_at = time.monotonic()
             frame = reader.get(self._patience(begun), self._calm())
+            self._tell_health(reader)
             if frame is None and reader.ended:
                 yield from self._end_of_source()
                 return
             if frame is not None:
                 yield from self._windows.take(frame)
                 yield from self._catch_up(reader)
+            else:
+                self._audience.waited(self._clock())
             yield from self._windows.answer()
             self._windows.look_ahead()
+
+    def _tell_health(self, reader: Reader) -> None:
+        for health in reader.health():
+            self._audience.health(health)
 
     def _end_of_source(self) -> Iterator[Prediction]:
         yield from self._windows.end()
@@ -190,6 +214,7 @@ class Runtime:
             ending.callback(self._audience.close, self.summary)
             ending.callback(self._pool.close)
             if reader is not None:
+                ending.callback(self._tell_health, reader)
                 reader.close()
                 self._account(reader)
             else:
@@ -203,7 +228,7 @@ class Runtime:
         summary.frames_captured = reader.frames_captured + reader.unreadable
         summary.frames_used = used
         summary.dropped = {
-            "not_sampled": reader.frames_captured - sum(dropped.values()) - used,
+            "not_sampled": reader.frames_captured - sum(dropped.values()) - used - reader.waiting,
             "overrun": dropped["overrun"],
             "unread": dropped["closed"],
             "unreadable": reader.unreadable,
@@ -233,6 +258,7 @@ class RunOptions(TypedDict, total=False):
     latencies: Mapping[Configuration, float] | None
     memory: int | None
     cache: PreparedNetworks | None
+    alerts: Sequence[AlertRule | str]
     clock: Callable[[], float]
 
 

@@ -5,6 +5,7 @@ And the device profile: the same rows measured on one device.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -26,6 +27,7 @@ from pydantic import (
 
 from a3d_edge.configuration import Configuration, Precision
 from a3d_edge.errors import A3DEdgeError, BundleError, UsageError
+from a3d_edge.reading import read_regular
 
 __all__ = [
     "ConfigurationBudgetTable",
@@ -45,6 +47,10 @@ INT8_COST = 0.3
 """What int8 costs of the same configuration in fp32 where it was not measured: Slow R-50's, see
 docs/results/performance.md. A small network gains less, so an export measures it (`Row.int8_cost`)."""
 WEIGHT_BYTES = {"fp32": 4, "int8": 1}
+FILE_BYTES = 32_000_000
+ROWS, CLASSES, LARGEST = 2_000, 20_000, 1e6
+"""Of a table or profile, at the most; numbers are GFLOPs, milliseconds, megabytes, millions of parameters."""
+Text = Annotated[str, Field(max_length=2_000)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 RELIABILITY = ("clips", "accuracy_interval", "recall", "calibration_error", "temperature", "thresholds")
 """Fields of a row that tables of older versions have not: left out of files where they are not known."""
@@ -54,10 +60,10 @@ class _Named(BaseModel):
     """A row that is about one configuration. GFLOPs are multiply–accumulates of one window, 1e9, whatever
     their precision."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     configuration: Configuration
-    gflops: float = Field(gt=0.0)
+    gflops: float = Field(gt=0.0, le=LARGEST)
 
 
 class Row(_Named):
@@ -73,16 +79,16 @@ class Row(_Named):
     """
 
     precision: Precision = Field(default=None, validate_default=True)
-    int8_cost: float | None = Field(default=None, gt=0.0)
+    int8_cost: float | None = Field(default=None, gt=0.0, le=1e3)
     accuracy: Share | None = None
-    streaming_gflops: float | None = Field(default=None, gt=0.0)
-    params_m: float = Field(gt=0.0)
-    clips: int | None = Field(default=None, ge=1)
+    streaming_gflops: float | None = Field(default=None, gt=0.0, le=LARGEST)
+    params_m: float = Field(gt=0.0, le=1e4)
+    clips: int | None = Field(default=None, ge=1, le=10**9)
     accuracy_interval: tuple[Share, Share] | None = None
-    recall: dict[str, Share] | None = None
+    recall: dict[Text, Share] | None = Field(default=None, max_length=CLASSES)
     calibration_error: Share | None = None
-    temperature: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
-    thresholds: dict[str, Share] | None = None
+    temperature: float | None = Field(default=None, gt=0.0, le=LARGEST)
+    thresholds: dict[Text, Share] | None = Field(default=None, max_length=CLASSES)
 
     @property
     def weight_bytes(self) -> int:
@@ -128,12 +134,12 @@ class Row(_Named):
 class ConfigurationBudgetTable(BaseModel):
     """Rows ordered from the cheapest to the dearest configuration; names are unique."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[1] = 1
-    architecture: str
-    measured_on: str = ""
-    rows: tuple[Row, ...] = Field(min_length=1)
+    architecture: Text
+    measured_on: Text = ""
+    rows: tuple[Row, ...] = Field(min_length=1, max_length=ROWS)
 
     @field_validator("rows")
     @classmethod
@@ -178,19 +184,19 @@ class ConfigurationBudgetTable(BaseModel):
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
 
     @classmethod
-    def load(cls, path: Path) -> ConfigurationBudgetTable:
-        """Read a table file. Raises `BundleError` with the key that is wrong."""
-        return _read(path, cls, "table", "configuration–budget table")
+    def load(cls, path: Path, sha256: str | None = None) -> ConfigurationBudgetTable:
+        """Read a table file, with that sum if given. Raises `BundleError` with the key that is wrong."""
+        return _read(path, cls, "table", "configuration–budget table", sha256)
 
 
 class Latency(BaseModel):
     """Milliseconds: the median, and what 95 and 99 of 100 measurements stay below."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    p50: float = Field(gt=0.0)
-    p95: float = Field(gt=0.0)
-    p99: float = Field(gt=0.0)
+    p50: float = Field(gt=0.0, le=1e9)
+    p95: float = Field(gt=0.0, le=1e9)
+    p99: float = Field(gt=0.0, le=1e9)
 
     @model_validator(mode="after")
     def _ordered(self) -> Latency:
@@ -214,10 +220,10 @@ class ProfileRow(_Named):
     other_ms: Latency | None = None
     streaming_ms: Latency | None = None
     paced_ms: Latency | None = None
-    cpu_s: float | None = Field(default=None, ge=0.0)
-    energy_j: float | None = Field(default=None, ge=0.0)
-    peak_mb: float | None = Field(default=None, gt=0.0)
-    steady_mb: float | None = Field(default=None, gt=0.0)
+    cpu_s: float | None = Field(default=None, ge=0.0, le=1e9)
+    energy_j: float | None = Field(default=None, ge=0.0, le=1e9)
+    peak_mb: float | None = Field(default=None, gt=0.0, le=1e9)
+    steady_mb: float | None = Field(default=None, gt=0.0, le=1e9)
     noisy: bool = False
 
 
@@ -229,16 +235,16 @@ class DeviceProfile(BaseModel):
     Rows are ordered by what they took here (median of a whole window), whatever they cost elsewhere.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[1] = 1
-    device: dict[str, str]
+    device: dict[Text, Text] = Field(max_length=100)
     bundle_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    engine: str
-    threads: int | None = Field(default=None, ge=1)
-    hop: int | None = Field(default=None, ge=1)
-    measured_at: str = ""
-    rows: tuple[ProfileRow, ...] = Field(min_length=1)
+    engine: Text
+    threads: int | None = Field(default=None, ge=1, le=10_000)
+    hop: int | None = Field(default=None, ge=1, le=100_000)
+    measured_at: Text = ""
+    rows: tuple[ProfileRow, ...] = Field(min_length=1, max_length=ROWS)
 
     @field_validator("rows")
     @classmethod
@@ -318,11 +324,14 @@ def _cheapest_first(rows: tuple[_AnyRow, ...], cost: Callable[[_AnyRow], float])
     return tuple(sorted(rows, key=lambda row: (cost(row), row.configuration)))
 
 
-def _read(path: Path, kind: type[_AnyFile], what: str, full: str) -> _AnyFile:
+def _read(path: Path, kind: type[_AnyFile], what: str, full: str, sha256: str | None = None) -> _AnyFile:
     try:
-        text = path.read_text(encoding="utf-8")
+        data = read_regular(path, FILE_BYTES)
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"{path}: cannot read the {what} ({error})") from error
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise BundleError(f"{path}: altered since it was verified (SHA-256 differs); copy the bundle again")
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.engines import Tensors
+from a3d_edge.engine.graph_file import GraphFile
 from a3d_edge.engine.ort import OrtEngine, OrtStage
 from a3d_edge.engine.session import BundleNetwork, available_threads, relative_error
 from a3d_edge.errors import A3DEdgeError
@@ -78,7 +78,7 @@ class _Volumes:
     _literal: OrtEngine = field(default_factory=lambda: replace(OrtEngine.of("CPU"), optimize=False))
 
     def open(
-        self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
+        self, graph: GraphFile, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
     ) -> OrtStage:
         return self._literal.open(graph, replaced, shapes, threads)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import os
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +50,7 @@ if not HAS_TORCH:  # what is left is the runtime's; bundles to run come from els
         "test_training_begin.py",
         "test_training_start.py",
         "test_training_tabulate.py",
+        "test_training_threads.py",
         "test_training_calibrate.py",
         "test_training_distillation.py",
         "test_training_evaluation.py",
@@ -76,6 +79,21 @@ def _no_saved_profiles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
 def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
     """Runs a command line inside this process: (exit code, stdout, stderr)."""
     return lambda *arguments: main_here(capfd, monkeypatch, *arguments)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real disk of 1 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a 1 MB disk")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], check=False).returncode:
+        pytest.skip("this system does not let root mount a tmpfs")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,19 @@ def test_an_epoch_is_summed_up(capfd: pytest.CaptureFixture[str]) -> None:
     assert told[1] == "loss 1.000, accuracy 25.0%, 25% waiting for data"
 
 
+def test_the_time_left_is_that_of_the_run_whose_steps_are_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """`fit` trains twice; what lay before a run's first step, and another run, is none of its pace."""
+    now = [100.0]
+    log = TrainLog(silent, False, clock=lambda: now[0])
+    for _ in range(2):
+        for step in steps(6):
+            now[0] += 2.0
+            log(step)
+        now[0] += 600.0
+    lines = [line for line in capfd.readouterr().err.splitlines() if "step 2 of 6" in line]
+    assert [line.rpartition(", ")[2] for line in lines] == ["0.1 min left"] * 2
+
+
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC, errno.EBADF])
 def test_a_stdout_that_takes_no_more_is_left(
     number: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

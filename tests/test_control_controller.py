@@ -210,7 +210,7 @@ def test_a_draining_battery_lowers_the_cost_step_by_step() -> None:
         sensors.signals = Signals(battery_percent=float(percent), plugged=False)
         costs.append(GFLOPS[device.run(device.clock.now + 2.0)[-1][1].configuration])
     assert costs == sorted(costs, reverse=True)
-    assert len(set(costs)) > 10
+    assert len(set(costs)) >= 7
     assert costs[-1] <= 0.1 * max(GFLOPS.values())
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a3d_edge.configuration import Budget, Configuration
@@ -198,11 +199,40 @@ def test_a_refused_twin_does_not_bar_the_other() -> None:
         (Signals(battery_percent=32.5, plugged=False, temperature_c=80), 1, "temperature"),
     ],
 )
-def test_a_violated_cap_is_obeyed_at_once(signals: Signals, expected: int, signal: str) -> None:
+def test_a_violated_cap_is_obeyed_at_the_second_reading(signals: Signals, expected: int, signal: str) -> None:
     """Straight to the largest that fits, without a dwell; of several caps the tightest is named."""
-    decision, _ = choose(at(LARGEST), signals)
+    first, state = choose(at(LARGEST), signals)
+    assert (first.changed, first.configuration) == (False, LARGEST)
+    assert not choose(state, signals, now=0.9)[0].changed
+    decision, _ = choose(state, signals, now=1.0)
     assert (decision.configuration, decision.limiting_signal) == (ALL[expected], signal)
     assert decision.changed == (expected != 4)
+
+
+def test_a_reading_that_was_noise_is_not_obeyed() -> None:
+    """Within the caps in between: the count begins anew."""
+    _, state = choose(at(LARGEST), Signals(cpu_others=0.5))
+    _, state = choose(state, Signals(), now=1.0)
+    decision, _ = choose(state, Signals(cpu_others=0.5), now=2.0)
+    assert not decision.changed
+
+
+@pytest.mark.parametrize(
+    ("signals", "expected", "signal"),
+    [
+        (Signals(battery_percent=12, plugged=False), 0, "battery"),
+        (Signals(temperature_c=86), 0, "temperature"),
+        (Signals(temperature_c=96, temperature_limit_c=95), 0, "temperature"),
+    ],
+)
+def test_a_critical_battery_or_temperature_is_obeyed_at_once(
+    signals: Signals, expected: int, signal: str
+) -> None:
+    """At the first reading, and right after a switch."""
+    state = PolicyState(current=LARGEST, switched_at=0.0)
+    decision, _ = choose(state, signals, now=0.1)
+    assert (decision.configuration, decision.changed) == (ALL[expected], True)
+    assert decision.limiting_signal == signal
 
 
 def test_a_late_configuration_is_left_and_barred() -> None:
@@ -223,16 +253,16 @@ def test_the_smallest_stays_when_nothing_fits() -> None:
 
 
 def test_a_bar_grows_with_each_failed_retry_and_starts_anew_after_a_good_run() -> None:
-    """4, 8, 16, 32, 60, 60 s; after a long time without failure, 4 s again."""
+    """4, 8, 16 … at most 120 s; after a long time without failure, 4 s again."""
     state, now, waits = at(LARGEST), 0.0, []
-    for _ in range(6):
+    for _ in range(7):
         state = choose(replace(state, current=LARGEST), hop_s=0.06, latencies=IDLE, now=now)[1]
         bar = state.bar(LARGEST)
         assert bar is not None
         waits.append(bar.wait_s)
         now = bar.until + 1.0
-    assert waits == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
-    state = choose(replace(state, current=LARGEST), hop_s=0.06, latencies=IDLE, now=now + 100.0)[1]
+    assert waits == [4.0, 8.0, 16.0, 32.0, 64.0, 120.0, 120.0]
+    state = choose(replace(state, current=LARGEST), hop_s=0.06, latencies=IDLE, now=now + 700.0)[1]
     bar = state.bar(LARGEST)
     assert bar is not None
     assert bar.wait_s == 4.0
@@ -246,10 +276,98 @@ def test_more_is_taken_only_after_the_dwell() -> None:
     state = PolicyState(current=SMALLEST, switched_at=0.0)
     decision, state = choose(state, now=5.0)
     assert (decision.changed, decision.reason) == (False, "caps allow more, for 0.0 s so far")
-    assert not choose(state, now=6.9)[0].changed
-    decision, _ = choose(state, now=7.0)
-    assert (decision.configuration, decision.reason) == (LARGEST, "caps allow more for 2.0 s")
-    assert not choose(replace(state, switched_at=6.0), now=7.0)[0].changed
+    assert decision.next_up_s == 6.0
+    assert not choose(state, now=5.9)[0].changed
+    decision, _ = choose(state, now=6.0)
+    assert (decision.configuration, decision.reason) == (LARGEST, "caps allow more for 1.0 s")
+    early, _ = choose(replace(state, switched_at=4.5), now=6.0)
+    assert (early.changed, early.next_up_s) == (False, 6.5)
+    assert choose(replace(state, switched_at=4.0), now=6.0)[0].changed
+
+
+def test_up_goes_only_as_far_as_was_allowed_all_the_time() -> None:
+    """Half of the cores free for a moment, all of them now: what both allow."""
+    state = at(SMALLEST, since=None)
+    _, state = choose(state, Signals(cpu_others=0.4), now=0.0)
+    decision, _ = choose(state, Signals(), now=1.0)
+    assert decision.configuration == ALL[2]
+
+
+def test_a_step_up_that_fails_doubles_the_wait_for_the_next() -> None:
+    """4, 8, 16 s in which caps must allow more without a break; one that held counts as no failure."""
+    state, now, waits = at(LARGEST), 0.0, []
+    for _ in range(3):
+        state = replace(state, current=LARGEST, went_up_at=now, over_since=now - 2.0)
+        _, state = choose(state, Signals(cpu_others=0.5), now=now + 1.0)
+        waits.append(state.backoff_s)
+        now += 100.0
+    assert waits == [4.0, 8.0, 16.0]
+    _, state = choose(state, now=now)
+    early, _ = choose(state, now=now + 15.0)
+    late, _ = choose(state, now=now + 16.0)
+    assert (early.changed, late.changed) == (False, True)
+    held = replace(state, current=LARGEST, went_up_at=now, over_since=now + 998.0)
+    assert choose(held, Signals(cpu_others=0.5), now=now + 1000.0)[1].backoff_s == 8.0
+
+
+def test_two_processes_do_not_retry_together() -> None:
+    """The same history with two seeds: waits differ, by less than the jitter, and by the seed alone."""
+    waits = []
+    for seed in (1, 2, 2):
+        state = at(LARGEST, went_up_at=0.0, over_since=0.0, seed=seed)
+        waits.append(choose(state, Signals(cpu_others=0.5), now=1.0)[1].backoff_s)
+    assert waits[0] != waits[1] == waits[2]
+    assert all(3.2 <= wait <= 4.8 for wait in waits)
+
+
+def test_what_failed_twice_is_believed() -> None:
+    """35 ms at 7 GFLOPs promise 57 ms at 10, but 90 were measured twice; the device's own change counts."""
+    latencies = {ALL[3]: 35.0, LARGEST: 90.0}
+    state = at(LARGEST)
+    for now in (0.0, 100.0):
+        _, state = choose(replace(state, current=LARGEST), hop_s=0.1, latencies=latencies, now=now)
+    state = replace(state, room_since=None, backoff_s=0.0)
+    decision, _ = choose(state, hop_s=0.1, latencies=latencies, now=200.0)
+    assert (decision.configuration, decision.changed) == (ALL[3], False)
+    _, faster = choose(state, hop_s=0.1, latencies={ALL[3]: 17.0, LARGEST: 45.0}, now=200.0)
+    assert choose(faster, hop_s=0.1, latencies={ALL[3]: 17.0, LARGEST: 45.0}, now=201.0)[0].changed
+    forgotten, _ = choose(replace(state, room_since=790.0), hop_s=0.1, latencies=latencies, now=800.0)
+    assert forgotten.configuration == LARGEST
+
+
+def test_what_costs_about_as_much_as_what_failed_is_barred_with_it() -> None:
+    """A row of 9.5 GFLOPs is no way around one of 10 that was late."""
+    near = Configuration(0.95, 224, 8)
+    rows = TABLE.with_rows([*TABLE.rows, Row(configuration=str(near), gflops=9.5, params_m=1.0)])
+    _, state = choose(at(LARGEST), hop_s=0.06, latencies=IDLE, rows=rows)
+    assert state.current == ALL[3]
+
+
+def test_a_signal_that_falls_faster_than_steps_go_gets_a_larger_margin() -> None:
+    """A second step down within ten seconds of the first goes further than the cap asks for."""
+    state = at(LARGEST, over_since=0.0)
+    _, state = choose(state, Signals(cpu_others=0.16), now=1.0)
+    assert state.current == ALL[3]
+    _, state = choose(replace(state, over_since=2.0), Signals(cpu_others=0.5), now=3.0)
+    assert state.current == ALL[2]
+    slow, _ = choose(at(ALL[3], over_since=2.0), Signals(cpu_others=0.55), now=3.0)
+    fast, _ = choose(
+        replace(at(ALL[3], over_since=2.0), switched_at=0.0, falls=1), Signals(cpu_others=0.55), now=3.0
+    )
+    assert (slow.configuration, fast.configuration) == (ALL[2], ALL[1])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -5.0, 1e300, "full", True, None])
+@pytest.mark.parametrize(
+    "name",
+    ["battery_percent", "cpu_others", "temperature_c", "temperature_limit_c", "memory_available",
+     "memory_pressure", "cpu_pressure", "cores"],
+)  # fmt: skip
+def test_absurd_readings_are_unknown(name: str, value: Any) -> None:
+    """They neither raise nor read as empty, hot or full."""
+    signals = replace(Signals(), **{name: value})
+    decision, _ = choose(at(LARGEST, over_since=-5.0), signals, now=10.0)
+    assert (decision.configuration, decision.limiting_signal) == (LARGEST, "none")
 
 
 def test_the_dwell_starts_again_when_the_caps_close_between() -> None:
@@ -308,7 +426,7 @@ def test_an_old_slow_measurement_yields_to_what_runs_now() -> None:
     _, barred = choose(at(LARGEST), hop_s=0.1, latencies=latencies)
     state = replace(barred, current=ALL[3], room_since=None)
     early, early_state = choose(state, hop_s=0.1, latencies=latencies, now=3.9)
-    late, _ = choose(replace(early_state, room_since=0.0), hop_s=0.1, latencies=latencies, now=4.0)
+    late, _ = choose(replace(early_state, room_since=0.0), hop_s=0.1, latencies=latencies, now=10.0)
     assert (early.configuration, early.limiting_signal) == (ALL[3], "deadline")
     assert late.configuration == LARGEST
 
@@ -351,13 +469,21 @@ SIGNALS = st.builds(
     temperature_c=maybe(1, 129),
     temperature_limit_c=maybe(50, 120),
     memory_available=maybe(0, 1),
+    memory_pressure=maybe(0, 1),
 )
 LATENCIES = st.dictionaries(st.sampled_from(ALL), st.floats(1, 200))
 BUDGETS = st.sampled_from(["auto", "0.05", "0.3", "1.0", "5GFLOPs", "15ms", "60ms"])
 HOPS = st.none() | st.floats(0.005, 0.5)
-STATES = st.builds(at, st.sampled_from(ALL), previous=st.none() | st.sampled_from(ALL)) | st.just(
-    PolicyState()
-)
+STATES = st.builds(
+    at,
+    st.sampled_from(ALL),
+    previous=st.none() | st.sampled_from(ALL),
+    over_since=st.none() | st.floats(0, 10),
+    backoff_s=st.floats(0, 120),
+    went_up_at=st.just(-math.inf) | st.floats(0, 10),
+    falls=st.integers(0, 5),
+    seed=st.integers(0, 9),
+) | st.just(PolicyState())
 
 
 @given(STATES, SIGNALS, LATENCIES, BUDGETS, HOPS)
@@ -372,6 +498,9 @@ def test_no_cap_is_ever_exceeded_except_by_the_smallest(
     decision, after = choose(state, signals, budget=budget, hop_s=hop_s, latencies=latencies, now=10.0)
     assert decision.configuration in ALL
     assert after.current == decision.configuration
+    if after.over_since is not None:  # broken, but not yet at two readings
+        decision, after = choose(after, signals, budget=budget, hop_s=hop_s, latencies=latencies, now=11.0)
+        assert after.over_since is None
     if decision.configuration == SMALLEST:
         return
     cost = COSTS[ALL.index(decision.configuration)] / COSTS[-1]
@@ -414,6 +543,56 @@ def test_a_tighter_signal_never_gives_a_dearer_configuration(
     assert costs[0] <= costs[1]
 
 
+ANYTHING = (
+    st.none() | st.floats() | st.integers() | st.text(max_size=3) | st.booleans() | st.binary(max_size=2)
+)
+READINGS = st.builds(Signals, *[ANYTHING] * len(fields(Signals)))
+
+
+@given(st.lists(st.tuples(READINGS, st.floats(0.01, 3.0), st.floats(1, 300)), max_size=40), BUDGETS, HOPS)
+def test_nothing_raises_and_the_dwell_is_kept(
+    steps: list[tuple[Signals, float, float]], budget: str, hop_s: float | None
+) -> None:
+    """Whatever sensors say and however long predictions take: a row of the table, and up after the dwell."""
+    state, latency, now, switched_at = PolicyState(), LatencyModel.of(TABLE), 0.0, -math.inf
+    for signals, lasts, ms in steps:
+        before = state.current
+        decision, state = decide(
+            state, signals, TABLE, latency, now, budget=Budget.parse(budget), hop_s=hop_s
+        )
+        assert decision.configuration in ALL
+        if decision.changed and before is not None:
+            if ALL.index(decision.configuration) > ALL.index(before):
+                assert now - switched_at >= SETTINGS.dwell_s - 1e-5
+            switched_at = now
+        latency = latency.observe(decision.configuration, ms)
+        now += lasts
+
+
+@given(STATES, SIGNALS, LATENCIES, HOPS, st.floats(0.01, 1), st.floats(0.01, 1))
+def test_a_smaller_budget_never_gives_a_costlier_configuration(
+    state: PolicyState,
+    signals: Signals,
+    latencies: dict[Configuration, float],
+    hop_s: float | None,
+    one: float,
+    other: float,
+) -> None:
+    """Everything else equal."""
+    costs = [
+        COSTS[
+            ALL.index(
+                choose(state, signals, budget=f"{budget:.4f}", hop_s=hop_s, latencies=latencies, now=10.0)[
+                    0
+                ].configuration
+            )
+        ]
+        for budget in sorted((one, other))
+    ]
+    assert costs[0] <= costs[1]
+
+
+@settings(deadline=None)
 @given(SIGNALS, BUDGETS, HOPS, st.floats(0, 50), st.floats(0.5, 100))
 def test_constant_signals_and_latencies_settle(
     signals: Signals, budget: str, hop_s: float | None, fixed_ms: float, ms_per_gflop: float

@@ -25,7 +25,7 @@ from typing import Any
 import cv2
 import pytest
 from fixtures_bundle import pictures, write_video
-from test_docs import DOCS, FENCED, PAGES, ROOT
+from test_docs import DOCS, FENCED, PAGES, ROOT, blocks
 
 from a3d_edge.cli import main
 from a3d_edge.models.registry import ARCHITECTURES
@@ -178,6 +178,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, clip_list: Path) -> Path:
         cv2.imwrite(str(folder / "frames" / f"{number}.png"), picture)
     for name, plan in PAPERS.items():
         torch.save({"model_state": PySlowFast(plan).state_dict()}, folder / name)
+    (folder / "alerts.toml").write_text(blocks(DOCS / "guides/alerts.md", "toml")[0], encoding="utf-8")
     (folder / "names.txt").write_text("down\nright\nstill\n", encoding="utf-8")
     return folder
 

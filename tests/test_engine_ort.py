@@ -11,6 +11,7 @@ from fixtures_bundle import LARGEST, SMALLEST, copy_of
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.engine.engines import Stage, Tensors
+from a3d_edge.engine.graph_file import GraphFile
 from a3d_edge.engine.ort import OrtEngine
 from a3d_edge.engine.session import relative_error
 from a3d_edge.errors import BundleError, ResourceError, UsageError
@@ -93,7 +94,12 @@ def test_a_graph_that_is_none_is_a_bundle_error(bundle: Bundle, tmp_path: Path) 
     graph = copy_of(bundle.path, tmp_path / "copy") / "w0.50.frame.onnx"
     graph.write_bytes(b"not a graph")
     with pytest.raises(BundleError, match=r"w0\.50\.frame\.onnx: ONNX Runtime refuses the graph") as caught:
-        CPU.open(graph, bundle.files_of(SMALLEST).own.read()["frame"], {"pictures": (1, 3, 18, 18)}, 1)
+        CPU.open(
+            GraphFile.read(graph),
+            bundle.files_of(SMALLEST).own.read()["frame"],
+            {"pictures": (1, 3, 18, 18)},
+            1,
+        )
     assert "\n" not in str(caught.value)
 
 

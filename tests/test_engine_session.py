@@ -148,7 +148,7 @@ def test_the_probe_is_the_same_everywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(b"not a graph", "is no ONNX graph"), (b"", "ONNX Runtime refuses the graph")]
+    ("content", "why"), [(b"not a graph", "is no ONNX graph"), (b"", "is no ONNX graph")]
 )
 def test_a_graph_that_is_none_is_a_bundle_error(
     bundle: Bundle, tmp_path: Path, content: bytes, why: str
@@ -313,14 +313,14 @@ def rename_input(graph: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (exchange_inputs, BundleError, "does not compute what was exported"),
-        (rename_input, A3DEdgeError, "ONNX Runtime failed"),
+        (exchange_inputs, BundleError, "its inputs are not slow, fast"),
+        (rename_input, BundleError, "its inputs are not slow, fast"),
     ],
 )
 def test_a_graph_with_other_inputs_is_refused(
     slowfast: Bundle, tmp_path: Path, change: Callable[[Any], None], error: type[Exception], message: str
 ) -> None:
-    """Inputs exchanged compute something, for a graph takes any size and number of frames; it is not it."""
+    """Inputs exchanged would compute something, for a graph takes any size and number of frames."""
     onnx = pytest.importorskip("onnx")
     folder = copy_of(slowfast.path, tmp_path / "copy")
     path = folder / "w0.50.clip.onnx"

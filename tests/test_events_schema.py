@@ -36,7 +36,7 @@ def test_every_event_in_the_code_is_in_the_schema_and_no_other() -> None:
     package = Path(a3d_edge.__file__).parent
     sources = [p for p in package.rglob("*.py") if "exporters" not in p.parts]  # which emit operators
     code = "\n".join(p.read_text(encoding="utf-8") for p in sources)
-    written = set(re.findall(r"\b(?:emit|_lines\.write)\(\s*\"(\w+)\"", code))
+    written = set(re.findall(r"\b(?:emit|_lines\.write|self\._put)\(\s*\"(\w+)\"", code))
     assert written == set(kinds().values())
 
 

@@ -104,7 +104,7 @@ def test_a_place_that_takes_nothing(
 
     monkeypatch.setattr(os, "fsync", sync)
     said = refusal(require_writable, tmp_path / "net.pth", kind=kind)
-    assert said.startswith(f"`out` {tmp_path}/net.pth: cannot be written ({os.strerror(number)}); ")
+    assert said.startswith(f"`out` {tmp_path}/net.pth: cannot be written ({os.strerror(number)}")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,8 +1,10 @@
-"""Recordings: whole under their name, or not there."""
+"""Recordings: playable at any moment, and under their name as soon as there is something to play."""
 
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +46,6 @@ def test_a_recording_holds_every_frame_under_its_name_only(tmp_path: Path, name:
     with VideoSink(tmp_path / name, 12.5) as sink:
         for _ in range(20):
             sink.write(noise())
-        assert not (tmp_path / name).exists()
     assert len(frames_in(tmp_path / name)) == 20
     assert cv2.VideoCapture(str(tmp_path / name)).get(cv2.CAP_PROP_FPS) == pytest.approx(12.5)
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -79,15 +80,64 @@ def test_a_recording_without_a_frame_leaves_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.avi"])
-def test_a_full_disk_is_an_error_and_harms_nothing(tmp_path: Path, name: str) -> None:
-    """OpenCV says nothing; the recording is checked, refused and removed, and the older file is intact."""
-    (tmp_path / name).write_bytes(b"old")
-    with pytest.raises(ResourceError, match=rf"{name}: cannot record"), files_limited_to(20_000):  # noqa: PT012
-        sink = VideoSink(tmp_path / name, 30.0)
-        for number in range(60):
-            sink.write(noise(seed=number))
+def test_a_disk_that_fills_up_ends_the_recording_once_and_keeps_it(tmp_path: Path, name: str) -> None:
+    """Every frame that was whole is there, exactly as many as are told; the others are counted."""
+    sink, errors = VideoSink(tmp_path / name, 30.0), []
+    with files_limited_to(100_000):
+        for number in range(150):
+            try:
+                sink.write(noise(seed=number))
+            except ResourceError as error:
+                errors.append(str(error))
         sink.close()
-    assert (tmp_path / name).read_bytes() == b"old"
+    assert len(errors) == 1
+    assert f"{name}: cannot record on (File too large); the {sink.frames} frames before are kept" in errors[0]
+    assert len(frames_in(tmp_path / name)) == sink.frames >= 30
+    assert sink.frames + sink.missed == 150
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.avi"])
+def test_a_disk_without_room_says_how_much_is_needed(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was recorded before is whole to its last frame, and what is there of another recording is kept."""
+    (tmp_path / name).write_bytes(b"old")
+    free = iter([10**9, 10**9, 123_456])
+    monkeypatch.setattr("a3d_edge.sinks.video_writer.free_bytes", lambda path: next(free))
+    sink = VideoSink(tmp_path / name, 30.0)
+    for number in range(30):
+        sink.write(noise(seed=number))
+    with pytest.raises(
+        ResourceError, match=r"\(needs 0\.\d\d MB, its disk has 0\.12 MB left\); the 30 frames"
+    ):
+        sink.write(noise())
+    sink.write(noise())
+    sink.close()
+    assert len(frames_in(tmp_path / name)) == 30
+    assert (sink.frames, sink.missed) == (30, 2)
+    monkeypatch.setattr("a3d_edge.sinks.video_writer.free_bytes", lambda path: 0)
+    full = VideoSink(tmp_path / name, 30.0)
+    with pytest.raises(ResourceError, match=r"has 0\.00 MB left\); make room"):
+        full.write(noise())
+    full.close()
+    assert len(frames_in(tmp_path / name)) == 30
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.avi"])
+def test_a_killed_process_leaves_what_it_recorded(tmp_path: Path, name: str) -> None:
+    """All but the last second of an .mp4, under its name."""
+    program = (
+        "import os, sys, numpy; from a3d_edge.sinks.video_writer import VideoSink\n"
+        "sink = VideoSink(sys.argv[1], 30.0)\n"
+        "for seed in range(80):\n"
+        "    sink.write(numpy.random.default_rng(seed).integers(0, 255, (48, 64, 3), numpy.uint8))\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / name)], timeout=60, check=False)
+    assert done.returncode == -9
+    assert len(frames_in(tmp_path / name)) in {"out.mp4": range(50, 80), "out.avi": [80]}[name]
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

@@ -91,6 +91,7 @@ def test_the_other_side_is_shown_only_where_it_may_be(spec: Preprocessing) -> No
         (("Turn_Right", "stop"), False),
         (("swipe-left-fast", "stop"), False),
         (("turn clockwise", "stop"), False),
+        (("forehand", "serve"), False),
         (("bright", "leftover"), True),
     ],
 )

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from types import FrameType
 from typing import Any, NoReturn
 
 import typer
@@ -16,6 +15,7 @@ from typer.core import TyperGroup
 from a3d_edge.cli import (
     bench,
     cache,
+    config,
     data,
     explain,
     export,
@@ -23,7 +23,9 @@ from a3d_edge.cli import (
     flops,
     import_,
     info,
+    record_signals,
     run,
+    simulate,
     table,
     train,
     verify,
@@ -31,15 +33,13 @@ from a3d_edge.cli import (
 from a3d_edge.cli import eval as eval_command
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.cli.help import Command
-from a3d_edge.cli.notices import warnings_as_lines
+from a3d_edge.cli.notices import also_to, tell_others, warnings_as_lines
+from a3d_edge.cli.signals import Terminated, came, interrupting
 from a3d_edge.cli.streams import drop_unwritten, prepare_streams
 from a3d_edge.errors import A3DEdgeError
+from a3d_edge.shown import shown
 
 __all__ = ["app", "main"]
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM: ends what runs as Ctrl-C does, so that nothing half-done is left behind."""
 
 
 class _Ended(Exception):  # noqa: N818 - an end, not always an error
@@ -74,9 +74,12 @@ app.command("train", cls=Command)(train.train)
 app.command("fit", cls=Command)(fit.fit)
 app.command("eval", cls=Command)(eval_command.evaluate)
 app.command("explain", cls=Command)(explain.explain)
+app.command("simulate", cls=Command)(simulate.simulate)
+app.command("record-signals", cls=Command)(record_signals.record_signals)
 app.add_typer(table.app, name="table")
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
+app.add_typer(config.app, name="config")
 
 
 @app.callback(invoke_without_command=True)
@@ -93,13 +96,14 @@ def _root(
 def main() -> None:
     """Entry point of ``a3d-edge``: typed errors become one line on stderr and their exit code."""
     prepare_streams()
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        with warnings_as_lines():
-            code = _code()
+    also_to(None)
+    with interrupting():
+        try:
+            with warnings_as_lines():
+                code = _code()
+        except KeyboardInterrupt:  # while the end was told
+            code = _interrupted(came() or signal.SIGINT)
         drop_unwritten()
-    finally:
-        signal.signal(signal.SIGTERM, before)
     _leave(code)
 
 
@@ -119,15 +123,20 @@ def _code() -> int:
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
-    except A3DEdgeError as error:
-        return _failed(f"error: {as_flags(str(error))}", error.exit_code)
-    except MemoryError:
-        return _failed("error: out of memory; use a smaller configuration or batch", 5)
     except (_Ended, KeyboardInterrupt, BrokenPipeError) as error:
         return _ended(error.__cause__ if isinstance(error, _Ended) else error)
     except Exception as error:
-        return _explained(error)
-    return code if isinstance(code, int) else 0
+        return _failure(error) if came() is None else _interrupted(came())
+    return _interrupted(came()) or (code if isinstance(code, int) else 0)
+
+
+def _failure(error: Exception) -> int:
+    """The exit code of what went wrong, which is told."""
+    if isinstance(error, A3DEdgeError):
+        return _failed(f"error: {as_flags(str(error))}", error.exit_code)
+    if isinstance(error, MemoryError):
+        return _failed("error: out of memory; use a smaller configuration or batch", 5)
+    return _explained(error)
 
 
 def _explained(error: Exception) -> int:
@@ -163,13 +172,20 @@ def _refused(error: Any) -> int:
 def _ended(cause: BaseException | None) -> int:
     if isinstance(cause, BrokenPipeError):  # the reader of our output has left: an end, not a failure
         return 0
-    return _failed("terminated", 143) if isinstance(cause, _Terminated) else _failed("interrupted", 130)
+    return _interrupted(signal.SIGTERM if isinstance(cause, Terminated) else signal.SIGINT)
+
+
+def _interrupted(number: int | None) -> int:
+    """The code of a signal, which is told; 0 without one."""
+    if number is None:
+        return 0
+    return _failed("terminated" if number == signal.SIGTERM else "interrupted", 128 + number)
 
 
 def _failed(message: str, code: int) -> int:
-    print(" ".join(message.split("\n")), file=sys.stderr)  # noqa: T201 - the command line is what prints
+    from a3d_edge.video.addresses import scrubbed
+
+    line = shown(scrubbed(" ".join(message.split("\n"))))  # whatever option a URL was given to
+    tell_others(line)
+    print(line, file=sys.stderr)  # noqa: T201 - the command line is what prints
     return code
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated

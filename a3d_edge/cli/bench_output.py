@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-import typer
-
 from a3d_edge.cli.common import emit
 from a3d_edge.cli.flags import as_flags
+from a3d_edge.cli.notices import tell
 from a3d_edge.profiling.bench import Failure, Result, noise_note
 from a3d_edge.table import Latency
 
@@ -93,11 +92,12 @@ class TextOutput:
 
     def begin(self, conditions: Conditions) -> None:
         """Where and how, then the table's head."""
-        typer.echo(f"{conditions.bundle}\n{_device(conditions.device)}\n{_how(conditions)}\n{_head()}")
+        for line in (conditions.bundle, _device(conditions.device), _how(conditions), *_head().split("\n")):
+            tell(f"{line}")
 
     def found(self, one: Result | Failure) -> None:
         """One line."""
-        typer.echo(f"{one.configuration:21} not measured" if isinstance(one, Failure) else _line(one))
+        tell(f"{one.configuration:21} not measured" if isinstance(one, Failure) else _line(one))
 
     def end(
         self,
@@ -108,13 +108,13 @@ class TextOutput:
     ) -> None:
         """What holds for the whole table."""
         meter = _meter(results)
-        typer.echo(
+        tell(
             f"energy: {METERS[meter]}" if meter in METERS else "energy: this device has no meter we can read"
         )
         if note := noise_note(results):
-            typer.echo(note)
+            tell(note)
         for path in files:
-            typer.echo(f"written: {path}")
+            tell(f"written: {path}")
 
 
 METERS = {

@@ -7,8 +7,12 @@ from pathlib import Path
 from a3d_edge.cli.notices import say
 from a3d_edge.errors import UsageError
 from a3d_edge.labels import label_of, look_alikes, same_labels
+from a3d_edge.reading import read_regular
 
 __all__ = ["class_names"]
+
+
+FILE_BYTES = 16_000_000
 
 
 def class_names(text: str) -> tuple[str, ...]:
@@ -32,7 +36,7 @@ def class_names(text: str) -> tuple[str, ...]:
 
 def _lines(text: str) -> list[str]:
     try:
-        lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(Path(text), FILE_BYTES).decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:  # ValueError: no text, or a name that no file can have
         raise UsageError(
             f"--classes {text}: cannot be read as a file of names, one a line; or write the names with "

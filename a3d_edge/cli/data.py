@@ -10,7 +10,7 @@ import typer
 from a3d_edge.cli.common import emit, progress
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.cli.help import Command
-from a3d_edge.cli.notices import say
+from a3d_edge.cli.notices import say, tell
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,17 +85,17 @@ def _fields(found: DataReport) -> dict[str, Any]:
 
 
 def _print(found: DataReport) -> None:
-    typer.echo(f"{len(found.clips)} of {len(found.listed)} clips, {len(found.classes)} classes")
+    tell(f"{len(found.clips)} of {len(found.listed)} clips, {len(found.classes)} classes")
     for label, count in found.classes.items():
-        typer.echo(f"  {label:24} {count:6}")
+        tell(f"  {label:24} {count:6}")
     if sizes := found.groups.values():
-        typer.echo(f"groups: {len(sizes)}, of {min(sizes)} to {max(sizes)} clips")
+        tell(f"groups: {len(sizes)}, of {min(sizes)} to {max(sizes)} clips")
     for what, counts in (("splits", found.splits), ("folds", found.folds)):
         if counts:
-            typer.echo(f"{what}: " + ", ".join(f"{name} ({count})" for name, count in counts.items()))
+            tell(f"{what}: " + ", ".join(f"{name} ({count})" for name, count in counts.items()))
     if found.lengths:
         least, middle, most = found.lengths
-        typer.echo(f"seconds: {least:.1f} to {most:.1f}, median {middle:.1f}")
-        typer.echo("rates: " + ", ".join(f"{rate:g} ({count})" for rate, count in found.rates.items()))
+        tell(f"seconds: {least:.1f} to {most:.1f}, median {middle:.1f}")
+        tell("rates: " + ", ".join(f"{rate:g} ({count})" for rate, count in found.rates.items()))
     for one in found.findings:
         say(f"warning: {one.message}")

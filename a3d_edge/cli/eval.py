@@ -21,7 +21,7 @@ from a3d_edge.cli.measuring import (
     WholeRangeOption,
     measuring_progress,
 )
-from a3d_edge.cli.notices import say
+from a3d_edge.cli.notices import say, tell
 
 if TYPE_CHECKING:
     from a3d_edge.training import Accuracies, Measuring
@@ -89,7 +89,7 @@ def _tell(found: Accuracies, how: Measuring, json_lines: bool) -> None:
         if json_lines:
             emit("accuracy", fields)
         else:
-            typer.echo(
+            tell(
                 f"{c!s:20} top-1 {of.accuracy:6.1%} ({low:.1%} to {high:.1%})  top-5 {of.top(5):6.1%}  "
                 f"{len(of.truth)} clips, {how.views_in_words}"
             )

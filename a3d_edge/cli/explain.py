@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from a3d_edge.cli.common import BUNDLE_HELP, OverwriteOption, emit, load_bundle, require
+from a3d_edge.cli.notices import tell
 from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.errors import UsageError
 from a3d_edge.labels import label_of
@@ -227,15 +228,15 @@ def _say(
         fields = {"clip": str(clip), "out": str(out), "label": label, "window_s": [times[0], times[-1]]}
         emit("explanation", {**fields, "configurations": [_fields(row, times) for row in rows]})
         return
-    typer.echo(f"{clip}: what speaks for {label} from {times[0]:.2f} to {times[-1]:.2f} s")
+    tell(f"{clip}: what speaks for {label} from {times[0]:.2f} to {times[-1]:.2f} s")
     for row in rows:
         fast = f" {row.fast:+.2f} (Fast pathway)" if row.fast else ""
-        typer.echo(
+        tell(
             f"{row.configuration} ({row.gflops:.3g} GFLOPs) predicts {row.prediction} {row.score:.1%}; "
             f"logit {row.logit:+.2f} = {sum(row.shares):+.2f} (frames){fast} {row.bias:+.2f} (bias)"
         )
         pairs = zip(row.slots, row.shares, strict=True)
-        typer.echo("  " + "  ".join(f"{times[slot]:.2f} s {share:+.2f}" for slot, share in pairs))
+        tell("  " + "  ".join(f"{times[slot]:.2f} s {share:+.2f}" for slot, share in pairs))
 
 
 def _fields(row: Explained, times: Sequence[float]) -> dict[str, Any]:

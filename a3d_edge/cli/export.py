@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from a3d_edge.cli.common import emit, progress, require
-from a3d_edge.cli.notices import say
+from a3d_edge.cli.notices import say, tell
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 
@@ -105,4 +105,4 @@ def _tell(bundle: Bundle, json_lines: bool) -> None:
         emit("exported", fields)
         return
     worst = " and ".join(f"{error:.1e} ({kind})" for kind, error in errors.items())
-    typer.echo(f"{bundle.path}: {len(entries)} configurations, {total / 1e6:.2f} MB, parity within {worst}")
+    tell(f"{bundle.path}: {len(entries)} configurations, {total / 1e6:.2f} MB, parity within {worst}")

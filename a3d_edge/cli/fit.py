@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from a3d_edge.cli.common import BUILT_IN, OverwriteOption, emit, progress, require, window_seconds
-from a3d_edge.cli.notices import say
+from a3d_edge.cli.notices import say, tell
 from a3d_edge.cli.train_log import TrainLog
 
 
@@ -73,5 +73,5 @@ def fit(
         ends = {"largest": rows[-1].accuracy, "smallest": rows[0].accuracy}
         emit("fitted", {"path": str(done.bundle), "report": str(done.report), "rows": len(rows), **ends})
         return
-    typer.echo(f"{done.bundle}: {len(rows)} configurations; see {done.report}")
-    typer.echo(f"Try it: a3d-edge run --bundle {done.bundle} --camera 0")
+    tell(f"{done.bundle}: {len(rows)} configurations; see {done.report}")
+    tell(f"Try it: a3d-edge run --bundle {done.bundle} --camera 0")

@@ -21,23 +21,24 @@ from a3d_edge.errors import UsageError
 __all__ = ["EXAMPLES", "Command", "loudness"]
 
 GROUPS = {
-    "Source": "--camera --source --realtime",
+    "Source": "--camera --source --realtime --stall --give-up --allow-redirect",
     "Data": "--data --val --share --fold --classes --rendered --rendered-share --balanced --draw --mirror "
     "--validation --views --protocol",
     "Network": "--bundle --checkpoint --arch --init --key --input --aspect --view --window --range --table "
     "--configuration --all --precision --width --size --frames",
-    "Budget": "--budget --profile --hop --switch-every",
+    "Budget": "--budget --config --profile --hop --switch-every --compare",
     "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
     "--dropout --no-mutual --alone --multi-resolution --no-distillation --random-widths --students-from "
     "--patience --seed --resume --tensorboard",
     "Calibration and proof": "--calibration --calibration-clips --no-calibration "
     "--parity-clips --range-clips",
-    "Measuring": "--windows --paced --measure --keep-noisy",
+    "Measuring": "--windows --paced --measure --keep-noisy --interval",
     "Device": "--engine --threads --memory --device --workers --cache",
     "Picture": "--x --deadline --title --pareto --label --start",
     "Ending": "--max-predictions --seconds",
-    "Output": "--out --json --save --save-profile --save-profile-as --scores --overwrite --show "
-    "--all-rows --names --verbose --quiet",
+    "Events": "--alert --alerts",
+    "Output": "--out --json --save --save-profile --save-profile-as --scores --plot --decisions --overwrite "
+    "--show --all-rows --names --metrics --log --log-size --verbose --quiet",
 }
 """In the order in which they are shown; what is in none comes last. An option has one group everywhere."""
 
@@ -58,6 +59,9 @@ EXAMPLES = {
     "data check": "a3d-edge data check clips.csv",
     "cache show": "a3d-edge cache show",
     "cache clear": "a3d-edge cache clear",
+    "config show": "a3d-edge config show",
+    "simulate": "a3d-edge simulate drain --table a3d_slow_8x8_0.016_grid",
+    "record-signals": "a3d-edge record-signals --out signals.jsonl --seconds 60",
     "table plot": "a3d-edge table plot bundle/ --out curve.svg",
 }
 

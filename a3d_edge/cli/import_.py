@@ -10,7 +10,7 @@ import typer
 from a3d_edge.cli.class_names import class_names
 from a3d_edge.cli.common import OverwriteOption, emit, require
 from a3d_edge.cli.flags import as_flags
-from a3d_edge.cli.notices import say
+from a3d_edge.cli.notices import say, tell
 from a3d_edge.errors import CheckpointError
 from a3d_edge.outputs import claim, refuse_existing
 
@@ -87,7 +87,7 @@ def _tell(out: Path, checkpoint: Checkpoint, report: ImportReport, json_lines: b
     if json_lines:
         emit("imported", fields)
         return
-    typer.echo(
+    tell(
         f"{out}: {report.architecture} from {report.library}, {description.classes} classes, "
         f"{fields['params_m']:.2f} M parameters, head '{description.head}'"
     )

@@ -9,6 +9,7 @@ import typer
 
 from a3d_edge.bundles import as_path, is_bundle
 from a3d_edge.cli.common import BUNDLE_HELP, emit, load_bundle, require
+from a3d_edge.cli.notices import tell
 
 
 def info(
@@ -22,7 +23,7 @@ def info(
         emit("info", fields)
         return
     for key, value in fields.items():
-        typer.echo(f"{key:15} {_text(value)}")
+        tell(f"{key:15} {_text(value)}")
 
 
 def _of_bundle(path: Path | None) -> dict[str, Any]:

@@ -4,22 +4,43 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.errors import DataWarning
+from a3d_edge.shown import shown
 
-__all__ = ["detail", "say", "told_in_detail", "warnings_as_lines"]
+__all__ = ["also_to", "detail", "say", "tell", "tell_others", "told_in_detail", "warnings_as_lines"]
+
+_others: list[Callable[[str], None]] = []
+
+
+def also_to(write: Callable[[str], None] | None) -> None:
+    """Lines for people go there too, whatever stderr is; None: nowhere else any more."""
+    _others.append(write) if write is not None else _others.clear()
+
+
+def tell_others(line: str) -> None:
+    """One line to whoever hears lines beside stderr."""
+    for write in _others:
+        write(line)
+
+
+def tell(line: str) -> None:
+    """One line on stdout, for people; what came from a file in it does nothing but show. Raises `OSError`."""
+    print(shown(line), flush=True)  # noqa: T201 - prints for the commands
 
 
 def say(line: str) -> None:
     """One line on stderr, if it can be written; parameters that it names are shown as options."""
+    text = shown(" ".join(as_flags(line).split("\n")))
+    tell_others(text)
     if sys.stderr is None:
         return
     try:
-        print(" ".join(as_flags(line).split("\n")), file=sys.stderr, flush=True)  # noqa: T201 - prints for the commands
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - prints for the commands
     except OSError:  # its reader has left, or its disk is full
         return
 
@@ -33,7 +54,9 @@ def told_in_detail() -> bool:
 def detail(line: str, *values: object) -> None:
     """A debug line of ``logging``, with ``values`` put in; see ``--verbose``."""
     if told_in_detail():
-        sys.modules["logging"].getLogger("a3d_edge").debug(line, *values)
+        sys.modules["logging"].getLogger("a3d_edge").debug(
+            line, *(shown(one) if isinstance(one, str) else one for one in values)
+        )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import typer
 
 from a3d_edge.bundles import DEFAULT, as_path, names
 from a3d_edge.cli.common import OverwriteOption, load_bundle, progress, require
+from a3d_edge.cli.notices import tell
 from a3d_edge.errors import UsageError
 from a3d_edge.outputs import claim
 from a3d_edge.training.reports import step
@@ -91,7 +92,7 @@ def plot(
     )
     write_atomically(out, lambda temporary: save(drawing, temporary, format))
     points = sum(len(one.joined) + len(one.loose) for one in curves)
-    typer.echo(f"{out}: {points} configurations of {', '.join(one.name for one in tables)}")
+    tell(f"{out}: {points} configurations of {', '.join(one.name for one in tables)}")
 
 
 def default_bundle() -> Named:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
 
+from a3d_edge.cli.alerts import ALERT, ALERTS, alerting
 from a3d_edge.cli.common import BUNDLE_HELP, load_bundle
 from a3d_edge.cli.notices import say
-from a3d_edge.errors import UsageError
+from a3d_edge.cli.operating import logs, operating
+from a3d_edge.cli.signals import Terminated, came, let_go_soon
+from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.outputs import claim
 
 if TYPE_CHECKING:
@@ -26,7 +29,11 @@ if TYPE_CHECKING:
 
 def run(
     camera: int = typer.Option(None, "--camera", help="Camera number.", min=0),
-    source: str = typer.Option(None, "--source", help="Video file, folder of images, URL, or 'demo'."),
+    source: str = typer.Option(
+        None,
+        "--source",
+        help="Video file, folder of images, URL, env:NAME or secret:FILE that hold one, or 'demo'.",
+    ),
     bundle: str = typer.Option(None, "--bundle", help=BUNDLE_HELP),
     budget: str = typer.Option("auto", "--budget", help="auto, 0.25, 5GFLOPs, 80ms, or w0.50-s112-t4."),
     hop: int = typer.Option(
@@ -39,6 +46,13 @@ def run(
     max_predictions: int = typer.Option(None, "--max-predictions", help="Stop after so many.", min=1),
     seconds: float = typer.Option(None, "--seconds", help="Stop after so many seconds."),
     realtime: bool = typer.Option(False, "--realtime", help="Pace a file like a camera."),
+    stall: float = typer.Option(5.0, "--stall", help="Seconds without a picture after which to reconnect."),
+    give_up: float = typer.Option(
+        None, "--give-up", help="End when a source is away for so many seconds (default: never)."
+    ),
+    allow_redirect: bool = typer.Option(
+        False, "--allow-redirect", help="Let a URL or playlist lead to other servers or files."
+    ),
     engine: str = typer.Option("ort:CPU", "--engine", help="ort:CPU, ort:<execution provider>, or openvino."),
     switch_every: int = typer.Option(
         None, "--switch-every", help="Soak test: go through all configurations."
@@ -59,6 +73,15 @@ def run(
     profile: str = typer.Option(
         "auto", "--profile", help="Device profile: auto (as 'bench --save-profile' kept it), none, or a file."
     ),
+    alert: list[str] = ALERT,
+    alerts: Path = ALERTS,
+    metrics: str = typer.Option(
+        None, "--metrics", help="Serve Prometheus metrics, /healthz and /readyz: PORT, or ADDRESS:PORT."
+    ),
+    log: list[Path] = typer.Option(
+        [], "--log", help="Append messages to a file; of .jsonl what --json prints. May be given again."
+    ),
+    log_size: str = typer.Option("10MB", "--log-size", help="A log of that size is renamed; 5 are kept."),
 ) -> None:
     """Recognise actions in a source, one prediction a hop, the configuration switched live to the budget."""
     if (camera is None) == (source is None):
@@ -68,7 +91,9 @@ def run(
     if seconds is not None and not seconds > 0:
         raise UsageError(f"--seconds {seconds} is not above 0")
     if save is not None:
-        claim(save, name="save", inputs=[_file_of(source)], overwrite=overwrite)
+        with suppress(ResourceError):  # no room: the recording says so itself, and the run does without it
+            claim(save, name="save", inputs=[_file_of(source)], overwrite=overwrite)
+    logged = logs(log, log_size, [_file_of(source)]) if log else []
     from a3d_edge.configuration import Budget
     from a3d_edge.device.cores import checked_threads
     from a3d_edge.engine.cache.prepared import cache_of
@@ -85,14 +110,20 @@ def run(
         loaded.table.row(parsed.configuration)
     controller = None if switch_every is None else Cycle(loaded.configurations, switch_every)
     chosen_live = parsed.configuration is None and not isinstance(controller, Cycle)
+    watched = alerting(alert, alerts, loaded)
     known = _latencies(profile, loaded, engine, threads, hop) if chosen_live else None
-    opened = open_source(camera if source is None else source, realtime=realtime, classes=loaded.classes)
+    opened = open_source(
+        camera if source is None else source, realtime=realtime, classes=loaded.classes,
+        stall_s=stall, give_up_s=give_up, allow_redirect=allow_redirect,
+    )  # fmt: skip
     try:
-        events = _events(json_lines, save, show, opened.frame_rate)
+        events = [*_events(json_lines, save, show, opened.frame_rate), *logged]
+        events += watched.events(patient=not opened.live)
+        events += operating(opened, budget, metrics, events)
         runtime = Runtime(
             loaded, opened, budget=parsed, hop=hop, controller=controller, events=events,
             max_predictions=max_predictions, seconds=seconds, threads=threads, engine=found, latencies=known,
-            memory=allowed, cache=kept,
+            memory=allowed, cache=kept, alerts=watched.rules,
         )  # fmt: skip
     except BaseException:
         opened.close()
@@ -138,11 +169,15 @@ def _stopping_on_signals(runtime: Runtime) -> Iterator[list[int]]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         if caught:
-            raise KeyboardInterrupt
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
         caught.append(number)
+        let_go_soon()
         runtime.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    if came() is not None:  # while it was set up, and something has swallowed it
+        caught.append(came() or 0)
+        runtime.stop()
     try:
         yield caught
     finally:

@@ -25,7 +25,7 @@ from a3d_edge.cli.measuring import (
     WholeRangeOption,
     measuring_progress,
 )
-from a3d_edge.cli.notices import say
+from a3d_edge.cli.notices import say, tell
 from a3d_edge.outputs import claim
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _print_names(json_lines: bool) -> None:
         if json_lines:
             emit("table", {**fields, "architecture": table.architecture})
         else:
-            typer.echo(f"{name:28} {len(table.rows):3} rows, {table.measured_on}")
+            tell(f"{name:28} {len(table.rows):3} rows, {table.measured_on}")
 
 
 def _write(table: ConfigurationBudgetTable, path: Path) -> None:
@@ -118,12 +118,12 @@ def _print(table: ConfigurationBudgetTable, json_lines: bool) -> None:
             emit("row", row.model_dump(mode="json"))
         return
     largest, more = max(row.cost for row in table.rows), _columns(table)
-    typer.echo(f"{table.architecture}{': accuracy on ' + table.measured_on if table.measured_on else ''}")
+    tell(f"{table.architecture}{': accuracy on ' + table.measured_on if table.measured_on else ''}")
     head = " ".join(head for head, _ in more)
-    typer.echo(f"{'configuration':20} {'GFLOPs':>9} {'budget':>7} {'params M':>9} {head}")
+    tell(f"{'configuration':20} {'GFLOPs':>9} {'budget':>7} {'params M':>9} {head}")
     for row in table.rows:
         cost = f"{row.gflops:9.4f} {row.cost / largest:7.3f} {row.params_m:9.3f}"
-        typer.echo(f"{row.configuration:20} {cost} {' '.join(tell(row) for _, tell in more)}".rstrip())
+        tell(f"{row.configuration:20} {cost} {' '.join(tell(row) for _, tell in more)}".rstrip())
 
 
 def _columns(table: ConfigurationBudgetTable) -> list[tuple[str, Callable[[Row], str]]]:

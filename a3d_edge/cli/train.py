@@ -9,7 +9,7 @@ import typer
 
 from a3d_edge.cli.class_names import class_names
 from a3d_edge.cli.common import BUILT_IN, progress, require, window_seconds
-from a3d_edge.cli.notices import say
+from a3d_edge.cli.notices import say, tell
 from a3d_edge.cli.train_log import TrainLog
 
 NOT_OF_THE_RECIPE = {
@@ -154,7 +154,7 @@ def train(
         )  # fmt: skip
     if first and not json_lines:
         epochs = trained.origin.get("settings", {}).get("epochs", epochs)
-        typer.echo(f"{out}: {trained.description.name}, {len(trained.classes)} classes, {epochs} epochs")
+        tell(f"{out}: {trained.description.name}, {len(trained.classes)} classes, {epochs} epochs")
 
 
 def _changes(context: typer.Context, share: float | None) -> dict[str, Any]:

@@ -33,10 +33,12 @@ class TrainLog:
         self._epoch: list[StepReport] = []
         self._begun = clock()
         self._told = -QUIET_S
-        self._first: int | None = None
+        self._last, self._since = 0, (0, self._begun)
 
     def __call__(self, step: StepReport) -> None:
-        self._first = step.step - 1 if self._first is None else self._first
+        if not 0 < self._last < step.step:  # the first of a run
+            self._since, self._epoch = (step.step - 1, self._clock() - step.seconds), []
+        self._last = step.step
         self._epoch.append(step)
         means = _means(self._epoch)
         self._report("train", step.step, step.steps, _in_words(means))
@@ -64,8 +66,8 @@ class TrainLog:
                 say(f"{place}: {_in_words(means)}{self._left(step)}")
 
     def _left(self, step: StepReport) -> str:
-        done = step.step - (self._first or 0)
-        seconds = (self._clock() - self._begun) / done * (step.steps - step.step)
+        first, begun = self._since
+        seconds = (self._clock() - begun) / (step.step - first) * (step.steps - step.step)
         return f", {seconds / 60:.1f} min left" if step.step < step.steps else ""
 
     def _emit(self, fields: dict[str, object]) -> None:

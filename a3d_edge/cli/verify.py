@@ -3,13 +3,14 @@ another engine compute the same?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from a3d_edge.cli.common import BUILT_IN, emit, load_bundle, progress
+from a3d_edge.cli.notices import tell
 from a3d_edge.errors import BundleError
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ TOLERANCE = {"fp32": 1e-3, "int8": 0.25}
 """Largest relative error of the logits. In int8 engines may differ in where they round, by as much as int8
 differs from fp32 (OpenVINO does not round one branch of a residual sum: 0.02 to 0.08 on the default bundle's
 network, whose int8 is 0.04 to 0.16 from its fp32); scales of another configuration are farther off."""
+
+BASE_BYTES, BASE_CPU_S, CPU_S, SILENCE_S = 2 << 30, 60, 60, 180.0
+"""Of the process in which configurations are opened: memory beside ten times the weights, seconds of the
+processor for all and for each more, and seconds for one by the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +54,89 @@ def verify(
     ),
     json_lines: bool = typer.Option(False, "--json", help="JSON Lines on stdout."),
 ) -> None:
-    """Check all SHA-256 sums, then load every configuration and compare its probe with the export's."""
+    """Check all SHA-256 sums and graphs, then load every configuration and compare its probe with the
+    export's.
+
+    Engines open the graphs in a process of its own, with limits.
+    """
     from a3d_edge.engine.engines import DEFAULT, find_engine
 
     found = find_engine(engine)
     loaded = load_bundle(bundle)
+    for configuration in loaded.configurations:
+        loaded.files_of(configuration).graphs(volumes=True)  # also what only other engines open
+    steps = _tried_apart(loaded, found.name) if _is_ours(found) else tried(loaded, found)
     parities = []
     with progress() as report:
-        for done, configuration in enumerate(loaded.configurations, start=1):
-            loaded.files_of(configuration).graphs(volumes=True)  # also what only other engines open
-            if found.name == DEFAULT:
-                loaded.open(configuration)
-            else:
-                parities.append(engine_parity(loaded, configuration, found))
+        for done, parity in enumerate(steps, start=1):
+            if found.name != DEFAULT:
+                parities.append(parity)
             report("configurations", done, len(loaded.configurations))
-    _tell(loaded, found.name, parities, json_lines)
-    for parity in parities:
-        _require_same(loaded, found.name, parity)
+    _tell(loaded, found.name, [one for one in parities if one is not None], json_lines)
+    for one in parities:
+        if one is not None:
+            _require_same(loaded, found.name, one)
+
+
+def tried(bundle: Bundle, engine: Engine) -> Iterator[EngineParity | None]:
+    """Every configuration opened, one after the other; None of the default engine, which proves itself.
+
+    Raises `BundleError`.
+    """
+    from a3d_edge.engine.engines import DEFAULT
+
+    for configuration in bundle.configurations:
+        if engine.name == DEFAULT:
+            bundle.open(configuration)
+            yield None
+        else:
+            yield engine_parity(bundle, configuration, engine)
+
+
+def _is_ours(engine: Engine) -> bool:
+    """One that an application has made cannot be named to another process."""
+    return type(engine).__module__.startswith("a3d_edge.")
+
+
+def _tried_apart(bundle: Bundle, engine: str) -> Iterator[EngineParity | None]:
+    """`tried` in a process of its own. Raises `BundleError` when that is lost, too."""
+    from a3d_edge.cli.limited import Limits, LostError, run_limited
+    from a3d_edge.configuration import Configuration
+
+    weights = sum(entry.bytes for entry in bundle.manifest.files.values())
+    limits = Limits(BASE_BYTES + 10 * weights, BASE_CPU_S + CPU_S * len(bundle.configurations), SILENCE_S)
+    task = {"bundle": str(bundle.path), "sha256": bundle.manifest.sha256, "engine": engine}
+    done = 0
+    try:
+        for step in run_limited("a3d_edge.cli.verify", "try_apart", task, limits):
+            done += 1
+            if step is None:
+                yield None
+            else:
+                yield EngineParity(**{**step, "configuration": Configuration.parse(step["configuration"])})
+    except LostError as error:
+        at = bundle.configurations[min(done, len(bundle.configurations) - 1)]
+        raise BundleError(
+            f"{bundle.path}: {at} cannot be opened on {engine} ({error}); do not use it"
+        ) from error
+
+
+def try_apart() -> None:
+    """What that process does."""
+    from a3d_edge.cli.limited import serve
+
+    serve(_steps)
+
+
+def _steps(task: Mapping[str, Any]) -> Iterator[dict[str, Any] | None]:
+    from a3d_edge.bundle import Bundle
+    from a3d_edge.engine.engines import find_engine
+
+    bundle = Bundle.load(task["bundle"])
+    if bundle.manifest.sha256 != task["sha256"]:
+        raise BundleError(f"{bundle.path}: altered while it was verified; copy or export the bundle again")
+    for parity in tried(bundle, find_engine(task["engine"])):
+        yield None if parity is None else {**asdict(parity), "configuration": str(parity.configuration)}
 
 
 def engine_parity(bundle: Bundle, configuration: Configuration, engine: Engine) -> EngineParity:
@@ -129,9 +200,9 @@ def _tell(bundle: Bundle, engine: str, parities: Sequence[EngineParity], json_li
         )
         return
     for parity in parities:
-        typer.echo(f"{engine} {parity}")
+        tell(f"{engine} {parity}")
     counts = f"{fields['files']} files and {fields['configurations']} configurations"
-    typer.echo(f"{bundle.path}: {counts} are as exported")
+    tell(f"{bundle.path}: {counts} are as exported")
 
 
 def _require_same(bundle: Bundle, engine: str, parity: EngineParity) -> None:

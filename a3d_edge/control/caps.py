@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from a3d_edge.configuration import Budget, BudgetKind
+from a3d_edge.control.settings import Settings, at
 from a3d_edge.device.signals import Signals
 
 __all__ = ["Cap", "Settings", "caps"]
@@ -14,36 +15,17 @@ ROUNDING = 1e-9  # a fraction and a quotient of GFLOPs that mean the same may di
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Constants of the policy. Shares are of the largest configuration's GFLOPs; times are seconds."""
-
-    headroom: float = 0.8  # of the hop: the rest is for decoding, preprocessing and jitter
-    dwell_s: float = 2.0  # a switch costs a session's creation (up to 0.6 s): do not pay it more often
-    up_latency: float = 0.85  # hysteresis: enter only where this share of the latency limit suffices …
-    up_share: float = 0.9  # … and go up only below this share of a signal's cap: signals are noisy too
-    caution: float = 0.3  # a latency scaled up by r may be r**caution worse: caches and memory do not scale
-    backoff_first_s: float = 4.0  # two dwells: the first retry is an attempt and not a flicker
-    backoff_max_s: float = 60.0  # one retry a minute costs about one late prediction a minute
-    refused_s: float = 30.0  # memory that was missing rarely returns sooner
-    battery_ample_percent: float = 50.0  # above half, nothing needs saving
-    battery_low_percent: float = 15.0  # devices warn, then hibernate: what is left is for that
-    battery_low_share: float = 0.1  # still better than the smallest, where the table has something between
-    cpu_dead_zone: float = 0.15  # others' background noise; beyond it, leave them what they take
-    temperature_limit_c: float = 85.0  # where common boards throttle, if the sensor names no limit
-    temperature_band_c: float = 15.0  # slow down over this range, before the hardware does it
-    memory_ample: float = 0.2  # a session's creation peaks near three times its weights …
-    memory_low: float = 0.1  # … and below a tenth free, the kernel begins to swap or kill
-    warmup_observations: int = 1  # after a switch the whole window is encoded anew: not the steady cost
-
-
-@dataclass(frozen=True, slots=True)
 class Cap:
-    """A limit, a share of the largest configuration's GFLOPs or a latency in ms, and where it comes from."""
+    """A limit, a share of the largest configuration's GFLOPs or a latency in ms, and where it comes from.
+
+    ``critical``: to be obeyed at the first reading, whatever else waits.
+    """
 
     signal: str
     why: str
     share: float = math.inf
     latency_ms: float = math.inf
+    critical: bool = False
 
     def allows(self, share: float, estimate_ms: float | None) -> bool:
         """Whether a configuration of this cost and expected latency keeps the cap; unknown latency does."""
@@ -69,13 +51,15 @@ def caps(
     signals: Signals, budget: Budget, hop_s: float | None, largest_gflops: float, settings: Settings
 ) -> tuple[Cap, ...]:
     """The caps in force. An unknown signal gives none; a pinned budget is not a cap and gives none either."""
+    known = signals.plausible()
     every = (
         _budget(budget, largest_gflops),
         _deadline(hop_s, settings),
-        _battery(signals, settings),
-        _cpu(signals, settings),
-        _temperature(signals, settings),
-        _memory(signals, settings),
+        _battery(known, settings),
+        _cpu(known, settings),
+        _temperature(known, settings),
+        _memory(known, settings),
+        *_pressures(known, settings),
     )
     return tuple(cap for cap in every if cap is not None and (cap.share < 1 or math.isfinite(cap.latency_ms)))
 
@@ -98,47 +82,47 @@ def _deadline(hop_s: float | None, settings: Settings) -> Cap | None:
 
 
 def _battery(signals: Signals, settings: Settings) -> Cap | None:
-    """Linear from all at half full to a tenth when nearly empty. Unless known to be plugged, it drains."""
+    """Unless it is known to be plugged, it drains."""
     percent = signals.battery_percent
     if percent is None or signals.plugged:
         return None
-    low, ample = settings.battery_low_percent, settings.battery_ample_percent
-    rest = _between(percent, low, ample)
-    share = settings.battery_low_share + (1 - settings.battery_low_share) * rest
-    return Cap(
-        "battery", f"a battery at {percent:.0f} % allows {share:.2f} of the largest configuration", share
-    )
+    share, critical = at(settings.battery, percent), percent <= settings.battery_critical
+    why = f"a battery at {percent:.0f} % allows {share:.2f} of the largest configuration"
+    return Cap("battery", why, share, critical=critical)
 
 
 def _cpu(signals: Signals, settings: Settings) -> Cap | None:
-    """1 − others, stretched so that it begins at the dead zone without a jump."""
     others = signals.cpu_others
     if others is None:
         return None
-    share = 1 - _between(others, settings.cpu_dead_zone, 1.0)
-    return Cap("cpu", f"other processes take {others:.0%} of the CPU", share)
+    return Cap("cpu", f"other processes take {others:.0%} of the CPU", at(settings.cpu, others))
 
 
 def _temperature(signals: Signals, settings: Settings) -> Cap | None:
-    """Linear from all at the limit − 15 °C to the smallest at the limit."""
     now = signals.temperature_c
     if now is None:
         return None
     limit = signals.temperature_limit_c
-    limit = settings.temperature_limit_c if limit is None else limit
-    share = 1 - _between(now, limit - settings.temperature_band_c, limit)
-    return Cap("temperature", f"{now:.0f} °C is near the limit of {limit:.0f} °C", share)
+    limit = settings.temperature_limit if limit is None else limit
+    why = f"{now:.0f} °C is near the limit of {limit:.0f} °C"
+    return Cap("temperature", why, at(settings.temperature, now - limit), critical=now >= limit)
 
 
 def _memory(signals: Signals, settings: Settings) -> Cap | None:
-    """Linear from all at 20 % available to the smallest at 10 %: a cliff would flap at its edge."""
     free = signals.memory_available
     if free is None:
         return None
-    share = _between(free, settings.memory_low, settings.memory_ample)
-    return Cap("memory", f"{free:.0%} of the memory is available", share)
+    return Cap("memory", f"{free:.0%} of the memory is available", at(settings.memory, free))
 
 
-def _between(value: float, low: float, high: float) -> float:
-    """How far a value is on the way from low (0) to high (1)."""
-    return min(1.0, max(0.0, (value - low) / (high - low)))
+def _pressures(signals: Signals, settings: Settings) -> list[Cap]:
+    """Of what the kernel says that processes wait for (PSI)."""
+    found = []
+    for what, part, curve in (
+        ("memory", signals.memory_pressure, settings.memory_pressure),
+        ("CPU", signals.cpu_pressure, settings.cpu_pressure),
+    ):
+        if part is not None:
+            why = f"processes wait for {what} {part:.0%} of the time"
+            found.append(Cap("pressure", why, at(curve, part)))
+    return found

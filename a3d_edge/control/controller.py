@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from a3d_edge.configuration import Budget, BudgetKind, Configuration
 from a3d_edge.control import policy
+from a3d_edge.control.caps import caps
 from a3d_edge.control.policy import Decision, LatencyModel, PolicyState, Settings
+from a3d_edge.control.trace import Replay, find_trace
 from a3d_edge.device.signals import DeviceSensors, Signals
 from a3d_edge.errors import UsageError
 from a3d_edge.table import ConfigurationBudgetTable
@@ -21,10 +26,13 @@ class BudgetController:
     Ask `decide` before a window, run what it says, tell `observe` how long it took; tell `refuse` when it
     could not be prepared. Everything else (cameras, sessions, threads) stays the application's.
 
-    ``budget``: `Budget` or its text (``auto``, ``0.25``, ``5GFLOPs``, ``80ms``, ``w0.50-s224-t4``).
+    ``budget``: `Budget` or its text (``auto``, ``0.25``, ``5GFLOPs``, ``80ms``, ``w0.50-s224-t4``);
+    ``trace:FILE`` is ``auto`` on the signals of that trace.
     ``hop_s``: seconds between two windows of a paced source, None for files as fast as they decode.
     ``sensors``: read at most every ``sensing_interval_s``; this device if not given.
     ``clock``: monotonic seconds. ``latencies``: ms that are known beforehand, of a device profile.
+    ``on_decision`` is called with every decision. ``seed``: of the jitter of back-offs, 0 for none; a random
+    one if not given.
     Raises `UsageError` for a budget, a hop or a latency that does not fit the table.
     Not thread-safe: call all methods from one thread. Nothing blocks; no thread or file is held.
     """
@@ -40,9 +48,13 @@ class BudgetController:
         settings: Settings | None = None,
         latencies: Mapping[Configuration, float] | None = None,
         sensing_interval_s: float = 1.0,
+        on_decision: Callable[[Decision], object] | None = None,
+        seed: int | None = None,
     ) -> None:
         self._table = table
         self._budget = Budget.parse(budget) if isinstance(budget, str) else budget
+        if self._budget.trace is not None:
+            sensors, self._budget = Replay(find_trace(self._budget.trace), clock), Budget(BudgetKind.AUTO)
         self._hop_s = _checked_hop(hop_s)
         self._sensors = DeviceSensors() if sensors is None else sensors
         self._clock = clock
@@ -54,7 +66,12 @@ class BudgetController:
         self._sensor_error: Exception | None = None
         self._observed: Configuration | None = None
         self._warming = 0
-        self._state = PolicyState()
+        self._awaited_since: float | None = None  # since when others run in the place of the latest choice
+        self._on_decision = on_decision
+        self._latest: Decision
+        self._because = ""  # the reason of the latest change
+        self._seed = secrets.randbits(63) if seed is None else seed
+        self._state = PolicyState(seed=self._seed)
         self._current = self.decide().configuration
 
     @property
@@ -84,14 +101,18 @@ class BudgetController:
         Raises `UsageError` for one that is not in the table.
         """
         self._latency = LatencyModel.of(self._table, {configuration: latency_ms})
-        self._state = PolicyState()
+        self._state = PolicyState(seed=self._seed)
 
     def observe(self, configuration: Configuration, latency_ms: float) -> None:
         """Tell how long one prediction took, in ms. Raises `UsageError` for one that is not in the table.
 
-        The first after a switch is left out: it encodes the whole window anew, which the next ones do not.
+        The first after a switch is left out, its caches are cold; so is what is no time, such as NaN or 0.
         """
+        if not (isinstance(latency_ms, (int, float)) and 0 < latency_ms < math.inf):
+            self._table.row(configuration)
+            return
         observed = self._latency.observe(configuration, latency_ms)
+        self._await(configuration)
         if configuration != self._observed:
             self._observed, self._warming = configuration, self._settings.warmup_observations
         if self._warming > 0:
@@ -103,6 +124,16 @@ class BudgetController:
         """The configuration for the next window, whether it changed, and why."""
         now = self._clock()
         signals = self._sense(now)
+        if self._is_loading(now, signals):
+            reason = f"{self._current} is being prepared: {self._because}"
+            decision = replace(self._latest, changed=False, reason=reason)
+        else:
+            decision = self._decided(signals, now)
+        if self._on_decision is not None:
+            self._on_decision(decision)
+        return decision
+
+    def _decided(self, signals: Signals, now: float) -> Decision:
         decision, state = policy.decide(
             self._state,
             signals,
@@ -116,8 +147,32 @@ class BudgetController:
         if decision.changed and state.previous is not None:
             before, caution = state.previous, self._settings.caution
             self._latency = self._latency.retried(decision.configuration, before, caution)
+            self._awaited_since = None
+        if decision.changed:
+            self._because = decision.reason
+        self._latest = decision
         self._state, self._current = state, decision.configuration
         return decision
+
+    def _await(self, ran: Configuration) -> None:
+        """Others run while the latest choice is prepared; its time begins when it runs."""
+        if ran != self._current:
+            if self._awaited_since is None:
+                self._awaited_since = self._clock()
+        elif self._awaited_since is not None:
+            self._awaited_since = None
+            self._state = replace(self._state, switched_at=self._clock())
+
+    def _is_loading(self, now: float, signals: Signals) -> bool:
+        """Whether to wait for the latest choice: what it takes is not known, and it is not to be blamed for
+        what runs in its place. Not where a signal is critical, nor for ever."""
+        since = self._awaited_since
+        if since is None or now - since > self._settings.loading_s or self._state.current is None:
+            return False
+        largest = self._table.rows[-1].cost
+        limits = caps(signals, self._budget, self._hop_s, largest, self._settings)
+        share = self._table.row(self._current).cost / largest
+        return not any(cap.critical and not cap.allows(share, None) for cap in limits)
 
     def refuse(self, configuration: Configuration) -> None:
         """Tell that a configuration could not be prepared: it is not chosen again for a while.
@@ -126,6 +181,7 @@ class BudgetController:
         that is not in the table.
         """
         self._table.row(configuration)
+        self._awaited_since = None
         self._state = policy.refuse(self._state, configuration, self._clock(), self._settings)
 
     def _sense(self, now: float) -> Signals:
@@ -133,7 +189,7 @@ class BudgetController:
             return self._signals
         self._sensed_at = now
         try:
-            self._signals, self._sensor_error = self._sensors(), None
+            self._signals, self._sensor_error = self._sensors().plausible(), None
         except Exception as error:  # sensors may be the application's own: none of their failures may stop it
             self._signals, self._sensor_error = Signals(), error
         return self._signals

@@ -21,6 +21,7 @@ SETTLED = 3  # the median of three ignores one stray measurement and follows the
 HIGH = 0.9  # the percentile to expect; of fewer than ten measurements it still leaves out the slowest
 NOISE = 0.2  # a change of the median below this is averaged; a larger one is the device, and taken at once
 SMOOTHING = 0.25
+OFTEN = 10  # the 90th percentile of fewer is one measurement
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,19 @@ class LatencyModel:
     def estimate(self, configuration: Configuration) -> float | None:
         """Latency in ms to expect; None while nothing is measured."""
         return self.outlook(configuration).ms
+
+    def latest(self, configuration: Configuration) -> float | None:
+        """The last measured latency in ms of a configuration; None if it did not run."""
+        known = self.measurements.get(configuration)
+        return known.recent[-1] if known is not None and known.recent else None
+
+    def is_late(self, configuration: Configuration, limit_ms: float) -> bool:
+        """Whether it runs slower than a limit, beyond doubt: twice in a row, or often enough of late."""
+        known = self.measurements.get(configuration)
+        if known is None:
+            return False
+        twice = len(known.recent) > 1 and min(known.recent[-2:]) > limit_ms
+        return twice or (len(known.recent) >= OFTEN and known.expected > limit_ms)
 
     def outlook(self, configuration: Configuration) -> Outlook:
         """All that is known of a configuration, at the price of one look-up: they are slow to hash."""

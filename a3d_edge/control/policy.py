@@ -3,62 +3,49 @@
     signals, budget, hop ─> caps ──┐
     table, latency model ─> options ┴─> decide ─> Decision, next PolicyState
 
-Caps combine by minimum. A violated cap is obeyed at once, straight to the largest configuration that fits;
-more is taken only after a dwell. One left for its latency, or refused, is barred for a growing time. Every
-configuration is entered with a margin on latency limits and left without one, so that noise does not flap.
+Caps combine by minimum. One that is broken at two readings is obeyed, straight to the largest configuration
+that fits; a critical one at the first. More is taken only after a dwell, where caps allowed it without a
+break for the back-off, which doubles when a step up fails; then as much as they allowed all the time. What
+was left for its latency, or refused, is barred for a growing time; failed twice, its latency is believed.
+Configurations are entered with a margin and left without one, so that noise does not flap.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from a3d_edge.configuration import Budget, BudgetKind, Configuration
-from a3d_edge.control.caps import Cap, Settings, caps
+from a3d_edge.control.caps import Cap, caps
 from a3d_edge.control.latency import LatencyModel
+from a3d_edge.control.settings import Settings
+from a3d_edge.control.state import BELIEVED, FALLING_S, Bar, PolicyState, Way, barring, refuse, switched
 from a3d_edge.device.signals import Signals
 from a3d_edge.table import ConfigurationBudgetTable
 
 __all__ = ["Bar", "Cap", "Decision", "LatencyModel", "PolicyState", "Settings", "caps", "decide", "refuse"]
 
 AUTO = Budget(BudgetKind.AUTO)
+ROUNDING_S = 1e-6  # times of decisions add up
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What to run next. ``changed``: other than the decision before; ``reason``: a sentence for people;
-    ``limiting_signal``: battery, cpu, temperature, memory, deadline, budget or none."""
+    ``limiting_signal``: battery, cpu, temperature, memory, pressure, deadline, budget or none.
+
+    ``predicted_ms``: the latency to expect of it, ``measured_ms`` its latest; ``next_up_s``: when it may
+    go up at the earliest, on the controller's clock. None: unknown, or nothing is larger.
+    """
 
     configuration: Configuration
     changed: bool
     reason: str
     limiting_signal: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A configuration not to choose until a time (s), what kept it out, and how long the bar was (s)."""
-
-    configuration: Configuration
-    signal: str
-    until: float
-    wait_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyState:
-    """What the policy remembers between decisions. Times are on the caller's clock, in s."""
-
-    current: Configuration | None = None
-    previous: Configuration | None = None
-    switched_at: float = -math.inf
-    room_since: float | None = None
-    bars: tuple[Bar, ...] = ()
-
-    def bar(self, configuration: Configuration) -> Bar | None:
-        """The latest bar of a configuration, over or not."""
-        return next((bar for bar in self.bars if bar.configuration == configuration), None)
+    predicted_ms: float | None = field(default=None, compare=False)
+    measured_ms: float | None = field(default=None, compare=False)
+    next_up_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True, eq=False)  # told apart by identity: fields are slow to compare; frozen, slow to make
@@ -69,9 +56,10 @@ class _Option:
     hopeful_ms: float | None  # scaled up from the running configuration, with doubt; None if not above it
     measured: bool
     barred: Bar | None
+    near: bool  # it costs about what a barred one does, or more: it would be late as well
 
     def keeps(self, limits: Sequence[Cap]) -> bool:
-        if self.barred is not None:
+        if self.barred is not None or self.near:
             return False
         for cap in limits:  # noqa: SIM110  (it is asked of every option, and `all` takes twice as long)
             if not cap.allows(self.share, self.estimate_ms):
@@ -114,58 +102,77 @@ def decide(
     """
     if budget.kind is BudgetKind.PINNED and budget.configuration is not None:
         table.row(budget.configuration)
-        return _switch(state, budget.configuration, now, "the budget names this configuration", "budget")
+        step = _switch(
+            state, budget.configuration, now, settings, "the budget names this configuration", "budget"
+        )
+        return _told(step, latency, now)
     limits = caps(signals, budget, hop_s, table.rows[-1].cost, settings)
     enter = tuple(cap.less(latency=settings.up_latency) for cap in limits)
     climb = tuple(cap.less(share=settings.up_share) for cap in enter)
-    options = _options(state, table, latency, now, settings.caution)
-    at = _Moment(state, options, limits, enter, climb, now, settings)
-    if state.current is None:
-        return _start(at, small=_limits_latency(limits))
-    here = next((option for option in at.options if option.configuration == state.current), None)
+    options = _options(state, table, latency, now, settings)
+    return _told(_step(_Moment(state, options, limits, enter, climb, now, settings), latency), latency, now)
+
+
+def _step(at: _Moment, latency: LatencyModel) -> Step:
+    if at.state.current is None:
+        return _start(at, small=_limits_latency(at.limits))
+    here = next((option for option in at.options if option.configuration == at.state.current), None)
     lower = [one for one in at.options if one.barred is None and (here is None or one.share < here.share)]
     if here is None or here.barred is not None:
         return _retreat(at, lower)
-    if lower and not here.keeps(limits):
-        return _down(at, here, lower)
-    return _up_or_stay(at, here)
+    broken = [cap for cap in at.limits if not cap.allows(here.share, here.estimate_ms)]
+    if lower and broken:
+        return (
+            _down(at, here, lower, broken) if _pressing(at, broken, latency) else _bear(at, here, broken[0])
+        )
+    return _up_or_stay(replace(at, state=replace(at.state, over_since=None)), here)
 
 
-def refuse(state: PolicyState, configuration: Configuration, now: float, settings: Settings) -> PolicyState:
-    """The state after a configuration could not be prepared. Memory is the usual cause, so it is blamed."""
-    return _barring(state, Bar(configuration, "memory", now, settings.refused_s), settings)
-
-
-def _barring(state: PolicyState, new: Bar, settings: Settings) -> PolicyState:
-    """Bar a configuration from ``new.until`` on: for its wait, or twice the last if it failed soon after."""
-    last = state.bar(new.configuration)
-    longest = max(new.wait_s, settings.backoff_max_s)
-    again = last is not None and new.until - last.until <= longest
-    wait = min(2 * last.wait_s, longest) if last is not None and again else new.wait_s
-    others = tuple(bar for bar in state.bars if bar.configuration != new.configuration)
-    return replace(state, bars=(*others, replace(new, until=new.until + wait, wait_s=wait)))
+def _told(step: Step, latency: LatencyModel, now: float) -> Step:
+    """The decision with what is known of the latency."""
+    decision, state = step
+    one = decision.configuration
+    return replace(decision, predicted_ms=latency.estimate(one), measured_ms=latency.latest(one)), state
 
 
 def _options(
-    state: PolicyState, table: ConfigurationBudgetTable, latency: LatencyModel, now: float, caution: float
+    state: PolicyState, table: ConfigurationBudgetTable, latency: LatencyModel, now: float, settings: Settings
 ) -> tuple[_Option, ...]:
     """The Pareto front where accuracy is known of every row, else all rows, with what is expected of each.
 
     Configurations are slow to hash, and this is done for every prediction: each is looked up once.
     """
     bars = {bar.configuration: bar for bar in reversed(state.bars) if bar.until > now}
-    hope = latency.scaling_from(state.current, caution) if state.current else None
+    ceiling, believed = _ceilings(state, latency, now, settings)
+    hope = latency.scaling_from(state.current, settings.caution) if state.current else None
     options = []
     for one, share in table.worthwhile:
         expected, gflops, measured = latency.outlook(one)
         hopeful = hope(gflops) if hope else None
-        if expected is not None and hopeful is not None:
+        if expected is not None and hopeful is not None and gflops < believed:
             # What was measured long ago may have been the load of that moment, and the running one knows
             # better: without this, a configuration that was left once could never come back.
             expected = min(expected, hopeful)
         barred = bars.get(one) if bars else None
-        options.append(_Option(one, share, expected, hopeful, measured, barred))
+        near = gflops >= ceiling and one != state.current
+        options.append(_Option(one, share, expected, hopeful, measured, barred, near))
     return tuple(options)
+
+
+def _ceilings(
+    state: PolicyState, latency: LatencyModel, now: float, settings: Settings
+) -> tuple[float, float]:
+    """GFLOPs from which on all is barred with what was late; and those from which on measurements count."""
+    ceiling = believed = math.inf
+    for bar in state.bars:
+        if bar.signal not in ("deadline", "budget"):
+            continue
+        gflops = latency.gflops.get(bar.configuration, math.inf) / settings.up_step
+        if bar.until > now:
+            ceiling = min(ceiling, gflops)
+        if bar.count >= BELIEVED and now - (bar.until - bar.wait_s) < settings.forget_s:
+            believed = min(believed, gflops)
+    return ceiling, believed
 
 
 def _start(at: _Moment, *, small: bool) -> Step:
@@ -176,10 +183,10 @@ def _start(at: _Moment, *, small: bool) -> Step:
     if small and all(option.estimate_ms is None for option in at.options):
         first = next((option for option in at.options if option.barred is None), at.options[0])
         reason, signal = "start small: no latency is measured yet", "none"
-        return _switch(at.state, first.configuration, at.now, reason, signal)
+        return _switch(at.state, first.configuration, at.now, at.settings, reason, signal)
     target = _dearest(at.options, at.enter)
     reason, signal = _binding(at.options, target, at.enter, "start with the largest that the caps allow")
-    return _switch(at.state, target.configuration, at.now, reason, signal)
+    return _switch(at.state, target.configuration, at.now, at.settings, reason, signal)
 
 
 def _retreat(at: _Moment, lower: Sequence[_Option]) -> Step:
@@ -189,35 +196,74 @@ def _retreat(at: _Moment, lower: Sequence[_Option]) -> Step:
     others = lower or [option for option in at.options if option.barred is None][:1] or at.options[:1]
     target = before if before is not None and usable else _dearest(others, at.enter)
     reason = f"{at.state.current} could not be prepared"
-    return _switch(at.state, target.configuration, at.now, reason, "memory")
+    return _switch(at.state, target.configuration, at.now, at.settings, reason, "memory")
 
 
-def _down(at: _Moment, here: _Option, lower: Sequence[_Option]) -> Step:
-    """At once, straight to the largest of the cheaper ones that keeps every cap."""
-    broken = [cap for cap in at.limits if not cap.allows(here.share, here.estimate_ms)]
+def _pressing(at: _Moment, broken: Sequence[Cap], latency: LatencyModel) -> bool:
+    """Whether a broken cap is to be obeyed now: a critical one, or one that was broken twice."""
+    current, since = at.state.current, at.state.over_since
+    if since is not None and at.now - since >= at.settings.overuse_s - ROUNDING_S:
+        return True
+    for cap in broken:
+        if math.isfinite(cap.latency_ms):
+            if current is not None and latency.is_late(current, cap.latency_ms):
+                return True
+        elif cap.critical or cap.signal == "budget":
+            return True
+    return False
+
+
+def _bear(at: _Moment, here: _Option, cap: Cap) -> Step:
+    """Stay for one more reading."""
+    since = at.now if at.state.over_since is None else at.state.over_since
+    state = replace(at.state, over_since=since, room_since=None, room_share=math.inf)
+    reason = f"{cap.reason(here.estimate_ms)}, for {at.now - since:.1f} s so far"
+    return Decision(here.configuration, False, reason, cap.signal), state
+
+
+def _down(at: _Moment, here: _Option, lower: Sequence[_Option], broken: Sequence[Cap]) -> Step:
+    """Straight to the largest of the cheaper ones that keeps every cap, each less its margin: a larger one
+    where one step down follows the other, as a signal falls faster than they go."""
     cap = min(broken, key=lambda cap: _dearest(lower, [cap]).share)
     state = at.state
     slow = next((cap.signal for cap in broken if math.isfinite(cap.latency_ms)), None)
     if slow is not None:
         bar = Bar(here.configuration, slow, at.now, at.settings.backoff_first_s)
-        state = _barring(state, bar, at.settings)
-    target = _dearest(lower, at.enter)
-    return _switch(state, target.configuration, at.now, cap.reason(here.estimate_ms), cap.signal)
+        state = barring(state, bar, at.settings)
+    soon = at.now - state.switched_at <= FALLING_S
+    margin = at.settings.up_share ** (3 if soon and state.falls else 1)
+    target = _dearest(lower, [cap.less(share=margin) for cap in at.enter])
+    reason = cap.reason(here.estimate_ms)
+    return _switch(state, target.configuration, at.now, at.settings, reason, cap.signal, "down")
 
 
 def _up_or_stay(at: _Moment, here: _Option) -> Step:
-    """Up when the caps, each less its margin, have allowed more for the dwell, also since the last switch."""
-    target = _reachable(at, here)
+    """Up when the caps, each less its margin, have allowed more without a break, and the dwell is over."""
+    state, settings = at.state, at.settings
+    target = _reachable(at, here, math.inf)
     if target is None:
         return _stay(at, here)
-    since = at.now if at.state.room_since is None else at.state.room_since
-    waited = at.now - max(since, at.state.switched_at)
+    since = at.now if state.room_since is None else state.room_since
+    least = min(target.share, state.room_share)
     _, signal = _binding(at.options, target, at.climb, "")
-    if waited >= at.settings.dwell_s:
+    next_up = _next_up(at, since)
+    waited = at.now - since
+    steady = target if target.share <= least else _reachable(at, here, least)
+    if at.now >= next_up - ROUNDING_S and steady is not None:
         reason = f"caps allow more for {waited:.1f} s"
-        return _switch(at.state, target.configuration, at.now, reason, signal)
+        return _switch(state, steady.configuration, at.now, settings, reason, signal, "up")
     waiting = f"caps allow more, for {waited:.1f} s so far"
-    return Decision(here.configuration, False, waiting, signal), replace(at.state, room_since=since)
+    decision = Decision(here.configuration, False, waiting, signal, next_up_s=next_up)
+    if steady is None:  # what it was allowed for a moment only is not worth a switch: count anew
+        return decision, replace(state, room_since=at.now, room_share=target.share)
+    return decision, replace(state, room_since=since, room_share=least)
+
+
+def _next_up(at: _Moment, room_since: float) -> float:
+    """When a step up may be made, if there is room from a time on without a break."""
+    state, settings = at.state, at.settings
+    dwell = settings.rest_s if state.falls else settings.dwell_s
+    return max(room_since + max(settings.room_s, state.backoff_s), state.switched_at + dwell)
 
 
 def _stay(at: _Moment, here: _Option) -> Step:
@@ -228,13 +274,23 @@ def _stay(at: _Moment, here: _Option) -> Step:
         reason, signal = "waiting for the first measured latency", "none"
     else:
         reason, signal = _binding(at.options, here, at.climb, "nothing is larger")
-    return Decision(here.configuration, False, reason, signal), replace(at.state, room_since=None)
+    next_up = None if at.options[-1] is here else _next_up(at, at.now)
+    state = replace(at.state, room_since=None, room_share=math.inf)
+    return Decision(here.configuration, False, reason, signal, next_up_s=next_up), state
 
 
-def _reachable(at: _Moment, here: _Option) -> _Option | None:
-    """The dearest to go up to: any measured one that fits; of the unmeasured the next that fits, or one that
-    fits even if it is slower than scaled. Without a latency limit nothing can go wrong: any that fits."""
-    above = [option for option in at.options[at.options.index(here) + 1 :] if option.keeps(at.climb)]
+def _reachable(at: _Moment, here: _Option, most: float) -> _Option | None:
+    """The dearest up to a share to go up to: any measured one that fits; of the unmeasured the next that
+    fits, or one that fits even if it is slower than scaled. Without a latency limit nothing can go wrong: any
+    that fits. A step that hardly costs more is none, unless it is the last."""
+    worth = at.settings.up_step * here.share
+    above = [
+        option
+        for option in at.options[at.options.index(here) + 1 :]
+        if option.share <= most
+        and (option.share >= worth or option is at.options[-1])
+        and option.keeps(at.climb)
+    ]
     if not above or not _limits_latency(at.limits):
         return above[-1] if above else None
     if not here.measured:
@@ -273,10 +329,17 @@ def _limits_latency(limits: Sequence[Cap]) -> bool:
     return any(math.isfinite(cap.latency_ms) for cap in limits)
 
 
-def _switch(state: PolicyState, target: Configuration, now: float, reason: str, signal: str) -> Step:
+def _switch(
+    state: PolicyState,
+    target: Configuration,
+    now: float,
+    settings: Settings,
+    reason: str,
+    signal: str,
+    way: Way = "other",
+) -> Step:
     """To the target, which may be where we are already; the start is not a change."""
     if target == state.current:
         return Decision(target, False, reason, signal), state
     changed = state.current is not None
-    state = replace(state, current=target, previous=state.current, switched_at=now, room_since=None)
-    return Decision(target, changed, reason, signal), state
+    return Decision(target, changed, reason, signal), switched(state, target, now, settings, way)

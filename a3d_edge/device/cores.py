@@ -8,7 +8,7 @@ from pathlib import Path
 from a3d_edge.device.cgroups import cpu_quota, group_directories
 from a3d_edge.errors import UsageError
 
-__all__ = ["affinity", "available_threads", "checked_threads"]
+__all__ = ["affinity", "available_threads", "checked_threads", "effective_cores"]
 
 MOST_A_CORE = 4
 """Threads that a network may be given for each core: more only wait for one another, and take memory."""
@@ -23,6 +23,13 @@ def available_threads(root: Path = Path("/")) -> int:
     cores = len(affinity(os.cpu_count() or 1))
     quota, _ = cpu_quota(group_directories(root, "cpu"))
     return max(1, cores if quota is None else min(cores, int(quota)))
+
+
+def effective_cores(root: Path = Path("/")) -> float:
+    """Cores that affinity and quota leave us: 0.5 where the container may use half a core."""
+    cores = len(affinity(os.cpu_count() or 1))
+    quota, _ = cpu_quota(group_directories(root, "cpu"))
+    return float(cores) if quota is None else min(float(cores), quota)
 
 
 def checked_threads(threads: int | None, root: Path = Path("/")) -> int:

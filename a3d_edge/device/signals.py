@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import psutil
 
 from a3d_edge.device.cgroups import cpu_quota, group_directories
 from a3d_edge.device.cores import affinity
 from a3d_edge.device.memory import memory_rooms
+from a3d_edge.device.pressure import Pressure
 
 __all__ = ["DeviceSensors", "Signals"]
 
@@ -26,6 +28,18 @@ PLAUSIBLE_TEMPERATURE_C = (0.0, 130.0)
 PLAUSIBLE_LIMIT_C = (50.0, 120.0)
 # At `critical` the hardware throttles hard or powers off, so our limit lies this far below it.
 CRITICAL_MARGIN_C = 10.0
+
+PLAUSIBLE: dict[str, tuple[float, float]] = {
+    "battery_percent": (0.0, 100.0),
+    "cpu_others": (0.0, 1.0),
+    "temperature_c": PLAUSIBLE_TEMPERATURE_C,
+    "temperature_limit_c": PLAUSIBLE_LIMIT_C,
+    "memory_available": (0.0, 1.0),
+    "memory_pressure": (0.0, 1.0),
+    "cpu_pressure": (0.0, 1.0),
+    "cores": (1e-3, 1e6),
+}
+"""Least and most of each number of `Signals`."""
 
 T = TypeVar("T")
 
@@ -44,6 +58,15 @@ class Signals:
     temperature_c: float | None = None
     temperature_limit_c: float | None = None
     memory_available: float | None = None
+    memory_pressure: float | None = None
+    cpu_pressure: float | None = None
+    cores: float | None = None
+
+    def plausible(self) -> Signals:
+        """The same with what cannot be (NaN, 300 %, a text) as unknown: it is no reading, and never empty."""
+        good = {name: _within(getattr(self, name), *PLAUSIBLE[name]) for name in PLAUSIBLE}
+        plugged = self.plugged if isinstance(self.plugged, bool) else None
+        return Signals(plugged=plugged, **good)
 
 
 class DeviceSensors:
@@ -66,14 +89,25 @@ class DeviceSensors:
         self._process: Any = _known(lambda: source.Process())
         self._cpu_groups = group_directories(root, "cpu")
         self._memory_groups = group_directories(root, "memory")
+        self._memory_pressure = Pressure("memory", clock, root, self._memory_groups)
+        self._cpu_pressure = Pressure("cpu", clock, root, self._cpu_groups)
         self._before: _CpuReading | None = None
         self._cpu_others: float | None = None
 
     def __call__(self) -> Signals:
         percent, plugged = _known(self._battery) or (None, None)
         temperature, limit = _known(self._temperature) or (None, None)
-        cpu_others = _known(self._read_cpu_others)
-        return Signals(percent, plugged, cpu_others, temperature, limit, _known(self._memory))
+        return Signals(
+            battery_percent=percent,
+            plugged=plugged,
+            cpu_others=_known(self._read_cpu_others),
+            temperature_c=temperature,
+            temperature_limit_c=limit,
+            memory_available=_known(self._memory),
+            memory_pressure=self._memory_pressure.read(),
+            cpu_pressure=self._cpu_pressure.read(),
+            cores=None if self._before is None else self._before.effective,
+        )
 
     def _battery(self) -> tuple[float | None, bool | None]:
         battery = self._source.sensors_battery()
@@ -160,6 +194,11 @@ class _CpuReading(NamedTuple):
     quota: float | None
     group_used: float | None
 
+    @property
+    def effective(self) -> float:
+        """Cores that affinity and quota leave us."""
+        return float(self.cores) if self.quota is None else min(float(self.cores), self.quota)
+
 
 def _share_of_others(before: _CpuReading, now: _CpuReading) -> float | None:
     """Share 0..1 of our effective cores that others took between two readings.
@@ -172,14 +211,19 @@ def _share_of_others(before: _CpuReading, now: _CpuReading) -> float | None:
         return None
     own = max(0.0, now.own - before.own) / elapsed
     free = now.cores - max(0.0, (now.busy - before.busy) / elapsed - own)
-    effective = float(now.cores)
     if now.quota is not None and now.quota < now.cores:
-        effective = now.quota
         free = min(free, now.quota)
         if now.group_used is not None and before.group_used is not None:
             members = (now.group_used - before.group_used) / elapsed
             free = min(free, now.quota - max(0.0, members - own))
-    return min(1.0, max(0.0, 1.0 - free / effective))
+    return min(1.0, max(0.0, 1.0 - free / now.effective))
+
+
+def _within(value: object, low: float, high: float) -> float | None:
+    """The number, or None for what is none or lies outside."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        return None
+    return float(value) if low <= value <= high else None  # NaN is in no range
 
 
 def _known(read: Callable[[], T]) -> T | None:

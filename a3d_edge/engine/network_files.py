@@ -7,6 +7,7 @@ checked, and tensors read, when a network is opened.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -15,12 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.configuration import Configuration
+from a3d_edge.engine.graph_file import FileSum, GraphFile, check_graphs
 from a3d_edge.errors import BundleError
-from a3d_edge.external_data import check_graph
+from a3d_edge.reading import open_regular
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Pathway, Sampling, pathways
 
-__all__ = ["NetworkFiles", "TensorBlock", "TensorEntry"]
+__all__ = ["FILE_BYTES", "NetworkFiles", "TensorBlock", "TensorEntry"]
+
+FILE_BYTES = 1 << 30
+"""Of any file of a bundle, at the most: 268 million weights, four times the largest network's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ class TensorBlock:
         """The tensors by stage and name. Raises `BundleError` when the file does not hold them (any more)."""
         size = sum(one.bytes for one in self.tensors)
         try:
-            raw = np.fromfile(self.file, np.uint8, size, offset=self.offset)
+            with open_regular(self.file, FILE_BYTES) as file:
+                raw = np.fromfile(file, np.uint8, size, offset=self.offset)
         except OSError as error:
             raise BundleError(
                 f"{self.file}: cannot be read ({error.strerror}); the bundle is incomplete"
@@ -74,9 +80,10 @@ class NetworkFiles:
 
     ``folder``: the bundle's, where its graphs lie; ``digest``: what tells the bundle from every other one;
     ``frame``, ``clip``, ``volume``: graph files by form, see `a3d_edge.manifest.WidthEntry`; ``beside``: the
-    files that graphs may read; ``own``: the tensors that the configuration has of its own, which replace the
-    graphs'; ``probe``: the logits that the probe input gives; ``weight_bytes``: what the weights take when
-    they are loaded; ``temperature``: what logits are divided by before they become scores.
+    bundle's files, those that graphs may read; ``own``: the tensors that the configuration has of its own,
+    which replace the graphs'; ``probe``: the logits that the probe input gives; ``weight_bytes``: what the
+    weights take when they are loaded; ``temperature``: what logits are divided by before they become scores;
+    ``work``: the most multiplications that a graph may have.
     """
 
     configuration: Configuration
@@ -88,26 +95,32 @@ class NetworkFiles:
     frame: str | None
     clip: str
     volume: str | None
-    beside: frozenset[str]
+    beside: Mapping[str, FileSum]
     own: TensorBlock
     probe: tuple[float, ...]
     weight_bytes: int
     temperature: float = 1.0
+    work: float = math.inf
 
     @property
     def pathways(self) -> tuple[Pathway, ...]:
         """What the network looks at."""
         return pathways(self.sampling, self.configuration)
 
-    def graphs(self, *, volumes: bool = False) -> dict[str, Path]:
-        """Graph files by stage: ``frame``, if there is one, and ``clip``: with ``volumes`` in rank 5 if the
-        bundle has it so. Every engine opens what it finds here.
+    def graphs(self, *, volumes: bool = False) -> dict[str, GraphFile]:
+        """Graphs by stage: ``frame``, if there is one, and ``clip``: with ``volumes`` in rank 5 if the bundle
+        has it so. Every engine opens what it finds here.
 
-        Raises `BundleError` for a graph that would read another file than the bundle's.
+        Raises `BundleError` for a graph that is not as it was verified, or not such as an export writes.
         """
         clip = self.volume if volumes and self.volume else self.clip
-        stages = {"clip": clip} if self.frame is None else {"frame": self.frame, "clip": clip}
-        graphs = {stage: self.folder / name for stage, name in stages.items()}
-        for graph in graphs.values():
-            check_graph(graph, self.beside)
-        return graphs
+        names = {"clip": clip} if self.frame is None else {"frame": self.frame, "clip": clip}
+        read = {
+            stage: GraphFile.read(self.folder / name, self.beside.get(name)) for stage, name in names.items()
+        }
+        inputs = ("slow", "fast") if self.frame is None else ("pictures",)
+        seen = {
+            name: (len(one.instants), 3, one.size, one.size)
+            for name, one in zip(inputs, self.pathways, strict=True)
+        }
+        return check_graphs(read, seen, self.beside, len(self.classes), self.work)

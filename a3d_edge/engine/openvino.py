@@ -9,7 +9,10 @@ sum without rounding it first, so its logits differ from ONNX Runtime's, by no m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +24,7 @@ from numpy.typing import NDArray
 from openvino.frontend import FrontEndManager
 from openvino.frontend.onnx import ConversionExtension
 
+from a3d_edge.engine.graph_file import GraphFile
 from a3d_edge.engine.protocols import Tensors, reason, trim_heap
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 
@@ -53,7 +57,7 @@ class OpenVinoEngine:
         return cls("openvino" if wanted == "CPU" else f"openvino:{wanted}", wanted, core)
 
     def open(
-        self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
+        self, graph: GraphFile, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
     ) -> OpenVinoStage:
         """See `a3d_edge.engine.engines.Engine.open`.
 
@@ -62,7 +66,8 @@ class OpenVinoEngine:
         one compiled for any number of rows is up to twice as slow. Its weights are a twentieth of all.
         """
         try:
-            model = _read(graph, replaced)
+            with _as_files(graph) as path:
+                model = _read(path, replaced)
             _thin_first(model)
             _move_once(model)
             by_row = model.output(0).partial_shape[0].is_dynamic
@@ -74,7 +79,7 @@ class OpenVinoEngine:
         except BundleError:
             raise
         except Exception as error:  # as ONNX Runtime's: many types without a common base
-            raise BundleError(f"{graph}: OpenVINO refuses the graph ({reason(error)})") from error
+            raise BundleError(f"{graph.path}: OpenVINO refuses the graph ({reason(error)})") from error
         del model
         trim_heap()
         return stage
@@ -130,6 +135,28 @@ def _properties(device: str, threads: int) -> dict[str, Any]:
     if device == "CPU":
         found |= {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False}
     return found
+
+
+@contextmanager
+def _as_files(graph: GraphFile) -> Iterator[Path]:
+    """Where OpenVINO finds a graph and what it needs: it reads files only, and no links out of a folder.
+
+    Raises `BundleError` when the graph was exchanged while it was read.
+    """
+    folder = graph.path.parent.resolve()
+    if all((folder / name).resolve() == folder / name for name in (graph.name, *graph.needs)):
+        yield graph.path
+        if graph.path.read_bytes() != graph.data:
+            raise BundleError(f"{graph.path}: altered while it was opened; copy or export the bundle again")
+        return
+    with tempfile.TemporaryDirectory(prefix="a3d-edge-") as copies:
+        Path(copies, graph.name).write_bytes(graph.data)
+        for name in graph.needs:
+            try:
+                Path(copies, name).hardlink_to((folder / name).resolve())
+            except OSError:  # of another disk, or another user
+                shutil.copyfile(folder / name, Path(copies, name))
+        yield Path(copies, graph.name)
 
 
 def _read(graph: Path, replaced: Tensors) -> ov.Model:

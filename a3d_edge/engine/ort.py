@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+import mmap
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,13 +13,20 @@ from typing import Any, ClassVar
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from a3d_edge.engine.graph_file import GraphFile
+from a3d_edge.engine.network_files import FILE_BYTES
 from a3d_edge.engine.protocols import Tensors, path_text, reason, trim_heap
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 from a3d_edge.external_data import check_graph
+from a3d_edge.reading import open_regular
 
 __all__ = ["OrtEngine", "OrtStage"]
 
 ort.disable_telemetry_events()  # `a3d_edge` keeps it from beginning, unless the application loaded it first
+
+QUIET = 4
+"""Of its log's levels, the last: what goes wrong is raised, and told in a line of ours."""
+ort.set_default_logger_severity(QUIET)
 
 SUFFIX = "ExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -26,6 +34,10 @@ CPU = "CPUExecutionProvider"
 WEIGHTS_APART = "session.optimized_model_external_initializers"
 APART_BYTES = 1024
 """Tensors from this size on lie in the weights' file and are mapped; smaller ones in the graph."""
+
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+IN_MEMORY = "add_external_initializers_from_files_in_memory"
+"""Of ONNX Runtime's options; the oldest that we run on lacks it."""
 
 AT_ONCE = 4 * 224 * 224
 
@@ -69,7 +81,7 @@ class OrtEngine:
         raise UsageError(f"`engine` ort:{device}: this ONNX Runtime has no such execution provider; {advice}")
 
     def open(
-        self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
+        self, graph: GraphFile, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
     ) -> OrtStage:
         """See `a3d_edge.engine.engines.Engine.open`. The optimizer folds the replaced tensors."""
         return OrtStage(graph.name, self._session(graph, self._options(threads), replaced), _rows(shapes))
@@ -82,7 +94,7 @@ class OrtEngine:
         return f"onnxruntime {ort.__version__} {ort.get_build_info()}"
 
     def write_prepared(
-        self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], folder: Path
+        self, graph: GraphFile, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], folder: Path
     ) -> None:
         """The optimized graph, and its weights beside it: sliced, with batch norm folded in, reordered."""
         options = self._options(threads=1)
@@ -98,30 +110,37 @@ class OrtEngine:
         check_graph(folder / graph, {f"{graph}.data"})
         options = self._options(threads)
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        return OrtStage(graph, self._session(folder / graph, options, {}), _rows(shapes))
+        return OrtStage(graph, self._session(GraphFile(folder / graph, b""), options, {}), _rows(shapes))
 
     def _options(self, threads: int) -> ort.SessionOptions:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = QUIET
         _save_memory(options)
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # paced input: idle is idle
         if not self.optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         return options
 
-    def _session(self, graph: Path, options: ort.SessionOptions, replaced: Tensors) -> ort.InferenceSession:
+    def _session(
+        self, graph: GraphFile, options: ort.SessionOptions, replaced: Tensors
+    ) -> ort.InferenceSession:
+        """Of the graph's bytes; of the file at its path where it has none (one that we have written)."""
         # ONNX Runtime reads the replaced tensors while it builds the session: they must live until then.
         values = [ort.OrtValue.ortvalue_from_numpy(array) for array in replaced.values()]
         options.add_external_initializers(list(replaced), values)
-        name = path_text(graph)
+        name = path_text(graph.path)
         try:
-            session = ort.InferenceSession(name, options, providers=self._providers())
+            with _weights_of(graph, options):
+                # Its own way to fall back prints to stdout; that the provider is not there is told below.
+                session = ort.InferenceSession(
+                    graph.data or name, options, providers=self._providers(), enable_fallback=0
+                )
         except MemoryError as error:
             raise ResourceError(f"{graph.name}: not enough memory to load it; pin a narrower one") from error
         except Exception as error:  # ONNX Runtime raises many types without a common base
-            raise BundleError(f"{graph}: ONNX Runtime refuses the graph ({reason(error)})") from error
+            raise BundleError(f"{graph.path}: ONNX Runtime refuses the graph ({reason(error)})") from error
         del values
         if self.provider not in session.get_providers():  # it only warns, and runs on the CPU instead
             raise ResourceError(
@@ -132,6 +151,30 @@ class OrtEngine:
 
     def _providers(self) -> list[str]:
         return list(dict.fromkeys([self.provider, CPU]))
+
+
+@contextmanager
+def _weights_of(graph: GraphFile, options: ort.SessionOptions) -> Iterator[None]:
+    """Say where a graph's tensors lie: in its folder, where ONNX Runtime maps them.
+
+    It refuses files that a link leads to elsewhere, as model hubs have them. Those are mapped here, and given
+    as memory, while the session is built.
+    """
+    folder = graph.path.parent.resolve()
+    if graph.data:
+        options.add_session_config_entry(WEIGHTS_FOLDER, path_text(folder))
+    linked = [name for name in graph.needs if (folder / name).resolve() != folder / name]
+    if not linked or not hasattr(options, IN_MEMORY):
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            files = [stack.enter_context(open_regular(folder / name, FILE_BYTES)) for name in graph.needs]
+        except OSError as error:
+            raise BundleError(f"{graph.path}: its weights cannot be read ({error.strerror})") from error
+        maps = [mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) for file in files]
+        getattr(options, IN_MEMORY)(list(graph.needs), maps, [len(one) for one in maps])
+        yield
 
 
 def _save_memory(options: ort.SessionOptions) -> None:
@@ -158,6 +201,7 @@ def _share_arena() -> None:
 def _shrinking() -> ort.RunOptions:
     """A run after which the arena returns all that nobody uses: also what larger networks left in it."""
     options = ort.RunOptions()
+    options.log_severity_level = QUIET
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from a3d_edge.engine.graph_file import GraphFile
 from a3d_edge.errors import BundleError
 
 __all__ = ["Engine", "PreparingEngine", "Stage", "Tensors", "path_text", "reason", "trim_heap"]
@@ -40,7 +41,7 @@ class Engine(Protocol):
         """Whether clip stages of rank 5 are to be opened: three-dimensional convolutions are quick here."""
 
     def open(
-        self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
+        self, graph: GraphFile, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
     ) -> Stage:
         """Load a graph whose stored tensors of these names have other values.
 
@@ -62,7 +63,7 @@ class PreparingEngine(Engine, Protocol):
         """What its prepared graphs depend on beside the processor: a library's version. None: it has none."""
 
     def write_prepared(
-        self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], folder: Path
+        self, graph: GraphFile, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], folder: Path
     ) -> None:
         """Write what `open` would load into files of ``folder`` whose names begin with the graph's.
 

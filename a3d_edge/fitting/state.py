@@ -16,10 +16,12 @@ from typing import Any
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.files import write_atomically
 from a3d_edge.manifest import digest
+from a3d_edge.reading import read_regular
 
 __all__ = ["State", "content_digest", "fingerprint"]
 
 NAME = "fit.json"
+STATE_BYTES = 16_000_000
 SCHEMA = 1
 
 
@@ -54,7 +56,7 @@ class State:
     def _read(self) -> dict[str, Any]:
         path = self.folder / NAME
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(read_regular(path, STATE_BYTES))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:

@@ -21,11 +21,14 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, CheckpointError
 from a3d_edge.files import write_atomically
 from a3d_edge.labels import labels_of
+from a3d_edge.models.archive import MOST_BYTES, check_archive, check_contents, is_finite
 from a3d_edge.models.layers import SlimBatchNorm
 from a3d_edge.models.network import NetworkDescription, SlimNetwork
 from a3d_edge.models.ranges import candidates, find_range
 from a3d_edge.models.recognise import what_is
-from a3d_edge.models.registry import read_description
+from a3d_edge.models.registry import read_description, require_small
+from a3d_edge.reading import open_regular, why
+from a3d_edge.shown import acts
 from a3d_edge.table import validation_message
 from a3d_edge.video.preprocess import Preprocessing
 
@@ -133,25 +136,50 @@ def load(path: Path) -> Checkpoint:
 def read_tensors(path: Path) -> Any:
     """Whatever a ``.pth`` holds, if it is only tensors and plain values. Raises `CheckpointError`."""
     if not path.is_file():
-        said = what_is(path) if path.exists() else "no such checkpoint; name a .pth file"
-        raise CheckpointError(f"{path}: {said}")
+        there = what_is(path) if path.is_dir() else "is no regular file; name a .pth file"
+        raise CheckpointError(f"{path}: {there if path.exists() else 'no such checkpoint; name a .pth file'}")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), open_regular(path, MOST_BYTES) as file:
             warnings.simplefilter("ignore")  # what it suspects of a foreign file; the error below says enough
-            return torch.load(path, map_location="cpu", weights_only=True)
+            check_archive(path)
+            payload = torch.load(file, map_location="cpu", weights_only=True)
+            check_contents(payload)
+            return payload
     except Exception as error:  # a damaged file makes the unpickler raise nearly anything
-        refused = isinstance(error, pickle.UnpicklingError)
-        usual = UNSAFE if refused else "cannot be read as a checkpoint; is it complete?"
-        said = what_is(path)
-        told = usual if said is None else f"cannot be read as a checkpoint: it {said}"
-        raise CheckpointError(f"{path}: {told}") from error
+        raise CheckpointError(f"{path}: {_why_unread(path, error)}") from error
+
+
+def _why_unread(path: Path, error: Exception) -> str:
+    said = what_is(path)
+    if said is not None:
+        return f"cannot be read as a checkpoint: it {said}"
+    if isinstance(error, pickle.UnpicklingError):
+        return UNSAFE
+    if isinstance(error, OSError):
+        return f"cannot be read as a checkpoint: it {why(error)}"
+    if isinstance(error, ValueError) and error.__traceback__ is not None and _is_ours(error):
+        return f"refused, it {error}"
+    return "cannot be read as a checkpoint; is it complete?"
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether it was raised by what looks at an archive and its contents."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__") == check_archive.__module__
 
 
 def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
-    description = read_description(payload["description"])
+    description, state = read_description(payload["description"]), payload["state"]
+    require_small(description, sum(tensor.numel() for tensor in state.values()))
     model = description.build().eval()
-    model.load_state_dict(payload["state"])
+    model.load_state_dict(state)
+    if lost := [name for name, tensor in state.items() if not is_finite(tensor)]:
+        raise ValueError(f"state.{lost[0]}: not finite, as of a training that diverged; take an earlier one")
     classes = labels_of(str(name) for name in payload["classes"])
+    if hidden := [place for place, name in enumerate(classes) if acts(name)]:
+        raise ValueError(f"classes[{hidden[0]}]: {classes[hidden[0]][:60]!a} is no name that can be shown")
     if len(classes) != description.classes:
         raise ValueError(f"classes: {len(classes)} names for {description.classes} outputs")
     fields = dict(payload["preprocessing"])
@@ -159,9 +187,22 @@ def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
     preprocessing = Preprocessing(**values)
     find_range(payload["range"])
     set_statistics(model, payload["statistics"])
-    return Checkpoint(
-        model, classes, preprocessing, payload["range"], dict(payload["origin"]), payload["resume"]
-    )
+    origin = {str(key): value for key, value in dict(payload["origin"]).items()}
+    resume = _resume_state(payload["resume"])
+    return Checkpoint(model, classes, preprocessing, payload["range"], origin, resume)
+
+
+def _resume_state(found: Any) -> dict[str, Any] | None:
+    """What a run goes on from. Raises ValueError where it is none."""
+    if found is None:
+        return None
+    kinds = {"step": int, "settings": dict, "optimizer": dict}
+    for key, kind in kinds.items():
+        if not isinstance(found, dict) or not isinstance(found.get(key), kind):
+            raise ValueError(f"resume.{key}: is no {kind.__name__}")
+    if not 0 <= found["step"] < 1 << 40:
+        raise ValueError(f"resume.step: {found['step']} is no step")
+    return dict(found)
 
 
 def norms(model: SlimNetwork) -> dict[str, SlimBatchNorm]:
@@ -206,4 +247,6 @@ def set_statistics(model: SlimNetwork, wanted: Mapping[str, Mapping[str, list[Te
             channels = layers[layer].channels_at(width)
             if mean.shape != (channels,) or variance.shape != (channels,):
                 raise ValueError(f"statistics.{configuration}.{layer}: not of {channels} channels")
+            if not (is_finite(mean) and is_finite(variance) and bool((variance >= 0).all())):
+                raise ValueError(f"statistics.{configuration}.{layer}: not finite, or below 0")
             layers[layer].calibrated[configuration] = (mean, variance)

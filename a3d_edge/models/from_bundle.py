@@ -10,6 +10,7 @@ from torch import Tensor
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
+from a3d_edge.engine.network_files import FILE_BYTES
 from a3d_edge.engine.session import probe_pictures, relative_error
 from a3d_edge.errors import BundleError
 from a3d_edge.labels import labels_of
@@ -17,6 +18,7 @@ from a3d_edge.manifest import STATISTICS, WEIGHTS
 from a3d_edge.models.checkpoint import Checkpoint, norms, set_statistics
 from a3d_edge.models.network import NetworkDescription, SlimNetwork
 from a3d_edge.models.registry import describe, read_description
+from a3d_edge.reading import read_regular
 from a3d_edge.video.sampler import pathways
 
 __all__ = ["checkpoint_of", "description_of"]
@@ -81,7 +83,7 @@ def _fp32(bundle: Bundle) -> list[Configuration]:
 
 def _read_weights(bundle: Bundle, model: SlimNetwork) -> None:
     """weights.bin holds every full-width parameter in the order of definition, each aligned."""
-    content = np.fromfile(bundle.path / WEIGHTS, np.uint8)
+    content = np.frombuffer(read_regular(bundle.path / WEIGHTS, FILE_BYTES), np.uint8)
     place = 0
     for parameter in model.parameters():
         place += -place % ALIGNMENT

@@ -59,12 +59,12 @@ class NetworkDescription(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: str
-    name: str
-    classes: int = Field(default=400, ge=1)
-    size: int = Field(default=224, ge=32)
+    name: str = Field(max_length=500)
+    classes: int = Field(default=400, ge=1, le=20_000)
+    size: int = Field(default=224, ge=32, le=4096)
     frames: int = Field(default=8, ge=1)
     stride: int = Field(default=8, ge=1)
-    rate: float = Field(default=30.0, gt=0)
+    rate: float = Field(default=30.0, gt=0, le=1000)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     head: HeadKind = "global"
 

@@ -56,6 +56,8 @@ def what_is(path: Path) -> str | None:
     """A sentence that goes on after the file's name; None where nothing is recognised."""
     if path.is_dir():
         return _folder(path)
+    if not path.is_file():  # a pipe would be waited for, a device read without an end
+        return "is no regular file; name a .pth file"
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from a3d_edge.errors import UsageError
 from a3d_edge.models.network import NetworkDescription
 from a3d_edge.models.r2plus1d import R2Plus1DDescription
@@ -12,7 +14,7 @@ from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
 from a3d_edge.models.x3d import X3DDescription
 
-__all__ = ["ARCHITECTURES", "describe", "layers_of", "read_description"]
+__all__ = ["ARCHITECTURES", "describe", "layers_of", "read_description", "require_small"]
 
 R50, R101, SMALL = (3, 4, 6, 3), (3, 4, 23, 3), (1, 1, 1, 1)
 X3D = (3, 5, 11, 7)  # of XS, S and M: one network, which sees more or less
@@ -75,3 +77,12 @@ def read_description(content: Mapping[str, Any]) -> NetworkDescription:
     if family not in FAMILIES:
         raise ValueError(f"family '{family}' is not one of {', '.join(FAMILIES)}")
     return FAMILIES[family].model_validate(content)
+
+
+def require_small(description: NetworkDescription, stored: int) -> None:
+    """Raise ValueError when a network has more numbers than are ``stored``, before any memory is taken."""
+    with torch.device("meta"):
+        model = description.build()
+    wanted = sum(one.numel() for one in model.parameters())
+    if wanted > stored:
+        raise ValueError(f"description: a network of {wanted} parameters, where {stored} numbers are stored")

@@ -19,8 +19,9 @@ from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwor
 
 __all__ = ["Bottleneck", "Slow", "SlowDescription", "Stage"]
 
-Blocks = Annotated[int, Field(ge=1)]
-Kernels = tuple[int, int, int, int]
+Blocks = Annotated[int, Field(ge=1, le=100)]
+Kernel = Annotated[int, Field(ge=1, le=31)]
+Kernels = tuple[Kernel, Kernel, Kernel, Kernel]
 
 
 class SlowDescription(NetworkDescription):
@@ -28,7 +29,7 @@ class SlowDescription(NetworkDescription):
 
     family: Literal["slow"] = "slow"
     blocks: tuple[Blocks, Blocks, Blocks, Blocks]
-    base_width: int = Field(ge=8)
+    base_width: int = Field(ge=8, le=2048)
     temporal_kernels: Kernels = (1, 1, 3, 3)
 
     @model_validator(mode="after")

@@ -50,10 +50,10 @@ class SlowFastDescription(NetworkDescription):
 
     family: Literal["slowfast"] = "slowfast"
     blocks: tuple[Blocks, Blocks, Blocks, Blocks]
-    base_width: int = Field(ge=8)
-    alpha: int = Field(ge=2)
-    beta_inv: int = Field(default=8, ge=1)
-    fusion_kernel: int = Field(default=5, ge=1)
+    base_width: int = Field(ge=8, le=2048)
+    alpha: int = Field(ge=2, le=64)
+    beta_inv: int = Field(default=8, ge=1, le=256)
+    fusion_kernel: int = Field(default=5, ge=1, le=63)
     fusion_norm: bool = True
     frames: int = Field(default=4, ge=1)
     stride: int = Field(default=16, ge=1)

@@ -36,7 +36,7 @@ from a3d_edge.models.network import (
 
 __all__ = ["X3D", "X3DDescription"]
 
-Blocks = Annotated[int, Field(ge=1)]
+Blocks = Annotated[int, Field(ge=1, le=100)]
 
 
 class X3DDescription(NetworkDescription):
@@ -49,9 +49,9 @@ class X3DDescription(NetworkDescription):
 
     family: Literal["x3d"] = "x3d"
     blocks: tuple[Blocks, Blocks, Blocks, Blocks]
-    base_width: int = Field(ge=8, multiple_of=8)
-    expansion: float = Field(default=2.25, ge=1)
-    features: int = Field(default=2048, ge=8, multiple_of=8)
+    base_width: int = Field(ge=8, le=2048, multiple_of=8)
+    expansion: float = Field(default=2.25, ge=1, le=64)
+    features: int = Field(default=2048, ge=8, le=1 << 16, multiple_of=8)
     exact: bool = False
     first_shortcut_norm: bool = True
     frames: int = Field(default=16, ge=1)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 import numpy as np
 
-from a3d_edge.events import Events, Prediction, Summary, Switch
+from a3d_edge.alerts import Alert
+from a3d_edge.events import Events, Prediction, Summary, Switch, utc
 from a3d_edge.json_lines import SCHEMA_VERSION, JsonLines
+from a3d_edge.video.health import Health
 
 __all__ = ["SCHEMA_VERSION", "JsonEvents", "JsonLines", "plain"]
 
@@ -59,6 +62,15 @@ class JsonEvents(Events):
 
     def switch(self, switch: Switch) -> None:
         self._lines.write("switch", plain(switch.fields()))
+
+    def alert(self, alert: Alert) -> None:
+        self._lines.write("alert", plain(alert.fields()))
+
+    def health(self, health: Health) -> None:
+        at = utc(time.time() - (time.monotonic() - health.at_s))
+        self._lines.write("health", plain({**health.fields(), "time": at}))
+        if health.is_told:
+            self._err.write(f"{health.line}\n")
 
     def warning(self, message: str) -> None:
         self._err.write(f"warning: {message}\n")

@@ -10,6 +10,7 @@ import sys
 from a3d_edge.child import command
 from a3d_edge.errors import ResourceError
 from a3d_edge.libraries import installed_opencv
+from a3d_edge.shown import shown
 from a3d_edge.video.opencv import Image, cv2
 
 __all__ = ["Window", "draw_overlay"]
@@ -61,7 +62,7 @@ def _draw_bar(out: Image, top: int, score: float, thickness: int) -> None:
 def _draw_line(
     out: Image, text: str, origin: tuple[int, int], scale: float, colour: tuple[int, int, int]
 ) -> None:
-    text = text.encode("ascii", "replace").decode()  # the fonts of all OpenCV versions have these
+    text = shown(text).encode("ascii", "replace").decode()  # the fonts of all OpenCV versions have these
     thickness = max(1, round(2.3 * scale))
     room = out.shape[1] - 2 * origin[0]
     while scale > SMALLEST_SCALE and cv2.getTextSize(text, FONT, scale, thickness)[0][0] > room:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Any, TextIO
 
+from a3d_edge.alerts import Alert
 from a3d_edge.errors import ResourceError
 from a3d_edge.events import Events, Prediction, ReaderLeftError, Summary, Switch
+from a3d_edge.shown import shown
+from a3d_edge.video.health import Health
 
 __all__ = ["TextEvents"]
 
@@ -33,14 +37,29 @@ class TextEvents(Events):
     def switch(self, switch: Switch) -> None:
         self._say(f"switch {switch.before} -> {switch.after}: {switch.reason} [{switch.limiting_signal}]")
 
+    def alert(self, alert: Alert) -> None:
+        """A line on stdout when an event begins and when it ends."""
+        if alert.state == "started":
+            told = f"since {alert.start_s:.2f} s, peak {alert.peak:.0%}"
+        else:
+            told = f"{alert.start_s:.2f} to {alert.end_s:.2f} s, peak {alert.peak:.0%}, mean {alert.mean:.0%}"
+        if alert.state != "updated":
+            self._write(f"{alert.stream_time_s:9.2f} s  {alert.name} has {alert.state}: {told}")
+
+    def health(self, health: Health) -> None:
+        if health.is_told:
+            self._say(health.line)
+
     def warning(self, message: str) -> None:
         if len(self._warnings) < KEPT:
             self._warnings.setdefault(message, self._lines)
         self._say(f"warning: {message}")
 
     def summary(self, summary: Summary) -> None:
-        """The run in a few lines."""
+        """The run in a few lines; none of one that did not come to its first frame: why is said elsewhere."""
         s = summary
+        if not s.frames_captured:
+            return
         dropped = ", ".join(
             f"{count} {reason.replace('_', ' ')}" for reason, count in s.dropped.items() if count
         )
@@ -52,6 +71,10 @@ class TextEvents(Events):
         )
         skipped = f", {s.windows_skipped} windows skipped" if s.windows_skipped else ""
         self._say(f"{s.predictions} predictions, {s.switches} switches{skipped}{latency}, {s.seconds:.1f} s")
+        if s.recording is not None and s.recording["missed"]:
+            self._say(f"{s.recording['frames']} frames recorded, {s.recording['missed']} not")
+        if s.alerts:
+            self._say(f"alerts: {counted(s.alerts)}")
         for message, before in self._warnings.items():
             if self._lines - before > FAR:
                 self._say(f"warned of: {message}")
@@ -64,11 +87,20 @@ class TextEvents(Events):
     def _write(self, line: str) -> None:
         self._lines += 1
         try:
-            print(line, file=self._out, flush=True)
+            print(shown(line), file=self._out, flush=True)
         except BrokenPipeError as error:
             raise ReaderLeftError(*error.args) from error
         except OSError as error:
             raise ResourceError(f"cannot write the output ({error.strerror}); is the disk full?") from error
 
     def _say(self, line: str) -> None:
-        print(line, file=self._err, flush=True)
+        print(shown(line), file=self._err, flush=True)
+
+
+def counted(alerts: Mapping[str, Any], name: str = "") -> str:
+    """``2 started, 2 ended; mqtt://host:1883: 4 delivered``: what is not 0."""
+    here = [f"{v} {k.replace('_', ' ')}" for k, v in alerts.items() if isinstance(v, int) and (v or not name)]
+    inner = [counted(v, k) for k, v in alerts.items() if isinstance(v, dict) and k != "sinks"]
+    inner += [counted(v, k) for k, v in alerts.get("sinks", {}).items()]
+    own = f"{name}: {', '.join(here) or 'nothing'}" if name else ", ".join(here)
+    return "; ".join([own, *inner])

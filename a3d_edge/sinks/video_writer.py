@@ -1,11 +1,15 @@
-"""A recording that appears whole under its name, or not at all."""
+"""A recording that can be played whatever happens: while it is written, after a full disk or ``kill -9``.
+
+An .mp4 is written in fragments of a second, each of which is whole; an .avi picture by picture, and players
+do without the index that comes at its end.
+"""
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import secrets
-import shutil
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from a3d_edge.disk import free_bytes, megabytes
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.files import sync
 from a3d_edge.video.opencv import Image, cv2
@@ -27,25 +32,33 @@ ENCODERS: dict[str, tuple[tuple[str, str, dict[str, str]], ...]] = {
     ".avi": (("mjpeg", "yuvj420p", {}),),
 }
 """The first that PyAV was built with: browsers play H.264."""
+FRAGMENTS = {"movflags": "empty_moov+default_base_moof+skip_trailer", "frag_duration": "1000000"}
+WRITTEN_AT_ONCE = {"flush_packets": "1"}
+"""Nothing whole waits in a buffer: what was written before a process is killed, its file has."""
 TICK = Fraction(1, 1000)
 """Of an .mp4; an .avi has nothing between two pictures of its rate."""
 FRAMES_BETWEEN_CHECKS = 15
-RESERVE_BYTES = 2**20
-"""Free space below which recording stops, so that a recording can still be finished."""
+RESERVE_BYTES = 2**17
+"""Free space, beside that of the next second, below which recording stops: logs need some too."""
+COMPRESSED = 200
+"""How much smaller a picture is guessed to get, before it is known."""
 
 
 class VideoSink:
-    """Writes frames to a file next to ``path``, renamed to it by `close`, at their own times; ``rate`` frames
-    a second where they have none.
+    """Writes frames at their own times to a file beside ``path``, which takes that name as soon as something
+    of it can be played; ``rate`` frames a second where they have none.
 
-    The first frame fixes the size; others are resized to it. On failure nothing is left behind and an older
-    file of that name stays as it was; a recording without a frame leaves none. Raises `UsageError` for a name
-    or rate that cannot be meant, `ResourceError` when the disk is full or the recording cannot be read back.
+    The first frame fixes the size; others are resized to it. `write` and `close` raise `ResourceError` when
+    the disk is full, once: what was recorded is finished and stays, and frames that come later are only
+    counted. ``frames``: those that can be played; ``missed``: those that were not recorded, or lost;
+    ``lost``: why nothing is recorded any more. A recording without a frame leaves no file, and an older one
+    of that name as it was. Raises `UsageError` for a name or rate that cannot be meant.
     """
 
     def __init__(self, path: Path | str, rate: float) -> None:
         self.path = Path(path)
-        self.frames = 0
+        self.frames = self.missed = 0
+        self.lost: str | None = None
         _check(self.path, rate)
         self._rate = rate
         self._container: Any = None
@@ -54,7 +67,8 @@ class VideoSink:
         self._tick = TICK
         self._last: int | None = None  # of the last picture
         self._cut_s = 0.0  # what was cut out before it
-        self._partial = self.path.with_name(
+        self._whole = (0, 0)  # bytes of the file up to where all is whole, and frames in them
+        self._file = self._partial = self.path.with_name(
             f".{self.path.stem}.{secrets.token_hex(4)}.part{self.path.suffix}"
         )
 
@@ -63,10 +77,20 @@ class VideoSink:
 
         A picture within a millisecond of the one before it is left out; a pause of more than `GAP_S` is cut.
         """
-        if self._container is None:
-            self._open(image)
+        if self.lost is not None:
+            self.missed += 1
+            return
+        try:
+            self._append(image, time_s)
+        except (OSError, _av_error()) as error:
+            self.missed += 1
+            raise self._broken(error) from error
+
+    def _append(self, image: Image, time_s: float | None) -> None:
         if self.frames % FRAMES_BETWEEN_CHECKS == 0:
             self._check_space(image)
+        if self._container is None:
+            self._open(image)
         at = self._place(time_s)
         if at is None:
             return
@@ -74,6 +98,7 @@ class VideoSink:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
         self._encode(image, at)
         self.frames += 1
+        self._note_whole()
 
     def _place(self, time_s: float | None) -> int | None:
         """When a picture is shown, in the stream's ticks; None where there is no room for it."""
@@ -98,33 +123,50 @@ class VideoSink:
         if image is not None:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
             frame.pts, frame.time_base = at, self._tick
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except (OSError, av.error.FFmpegError) as error:
-            raise self._failed(getattr(error, "strerror", None) or str(error)) from error
+        self._container.mux(self._stream.encode(frame))
+
+    def _note_whole(self) -> None:
+        """A fragment is written when the picture after it has come, and the head with the first one."""
+        size, fragmented = self._file.stat().st_size, self._tick == TICK
+        if fragmented and self.frames == 1:
+            self._whole = (size, 0)
+        elif size > self._whole[0]:
+            self._whole = (size, self.frames - fragmented)
+            self._take_name()
+
+    def _take_name(self) -> None:
+        if self._file != self.path:
+            self._file = self._partial.replace(self.path)
 
     def close(self) -> None:
-        """Finish the recording and give it its name. Idempotent; also after an interruption."""
+        """Finish the recording. Idempotent; also after an interruption."""
         if self._container is None:
             return
         try:
-            self._encode(None)
-            self._container.close()
-            self._container = None
-            if self.frames:
-                self._check_readable()
-                sync(self._partial)
-                self._partial.replace(self.path)
-        except OSError as error:
-            raise self._failed(error.strerror or str(error)) from error
+            self._finish()
+        except (OSError, _av_error()) as error:
+            raise self._broken(error) from error
         finally:
-            self.discard()
+            self._let_go()
+
+    def _finish(self) -> None:
+        self._encode(None)
+        self._container.close()
+        self._container = None
+        if self.frames:
+            sync(self._file)
+            self._take_name()
 
     def discard(self) -> None:
         """End without a recording."""
+        self._let_go()
+        if self._file == self.path:
+            self.path.unlink(missing_ok=True)
+
+    def _let_go(self) -> None:
         container, self._container = self._container, None
         if container is not None:
-            with suppress(OSError):
+            with suppress(OSError, _av_error()):
                 container.close()
         self._partial.unlink(missing_ok=True)
 
@@ -141,43 +183,56 @@ class VideoSink:
 
         height, width = image.shape[:2]
         self._size = (max(2, width - width % 2), max(2, height - height % 2))  # codecs want even sizes
-        self._check_space(image)
         kind = self.path.suffix.lower()
         encoder, pixels, options = next(one for one in ENCODERS[kind] if one[0] in av.codecs_available)
-        self._tick = TICK if kind == ".mp4" else 1 / Fraction(self._rate).limit_denominator(1001)
-        try:
-            self._container = av.open(str(self._partial.absolute()), "w")
-            self._stream = self._container.add_stream(
-                encoder, rate=Fraction(self._rate).limit_denominator(1001), options=dict(options)
-            )
-        except (OSError, av.error.FFmpegError) as error:
-            raise self._failed(getattr(error, "strerror", None) or str(error)) from error
+        rate = Fraction(self._rate).limit_denominator(1001)
+        self._tick = TICK if kind == ".mp4" else 1 / rate
+        written = WRITTEN_AT_ONCE | (FRAGMENTS if kind == ".mp4" else {})
+        self._container = av.open(str(self._partial.absolute()), "w", options=written)
+        self._stream = self._container.add_stream(encoder, rate=rate, options=dict(options))
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = pixels
         self._stream.thread_count = 1  # the others are the network's
         self._stream.time_base = self._stream.codec_context.time_base = self._tick
 
     def _check_space(self, image: Image) -> None:
+        size, frames = self._whole
+        each = size / frames if frames else image.nbytes / COMPRESSED
+        free = free_bytes(self.path.parent)
+        frames_ahead = self._rate + FRAMES_BETWEEN_CHECKS  # a fragment, and until this is asked again
+        needed = RESERVE_BYTES + each * frames_ahead
+        if free is not None and free < needed:
+            raise OSError(errno.ENOSPC, f"needs {megabytes(needed)}, its disk has {megabytes(free)} left")
+
+    def _broken(self, error: Exception) -> ResourceError:
+        """Keep what is whole of the recording, which ends here."""
+        self.lost = getattr(error, "strerror", None) or str(error)
         try:
-            free = shutil.disk_usage(self.path.parent).free
-        except OSError as error:
-            raise self._failed(error.strerror or str(error)) from error
-        if free < RESERVE_BYTES + image.nbytes:
-            raise self._failed("the disk is full")
+            self._finish()
+        except Exception:  # no room for the rest of it: cut it off
+            self._cut_off()
+        kept = f"; the {self.frames} frames before are kept" if self.frames else ""
+        return ResourceError(f"{self.path}: cannot record on ({self.lost}){kept}; make room")
 
-    def _check_readable(self) -> None:
-        """As many pictures can be read back as were written: nothing went missing."""
-        import av
+    def _cut_off(self) -> None:
+        with suppress(OSError, _av_error()):
+            container, self._container = self._container, None
+            if container is not None:
+                container.close()
+        size, frames = self._whole
+        self.missed, self.frames = self.missed + self.frames - frames, frames
+        with suppress(OSError):
+            if frames:
+                os.truncate(self._file, size)
+                self._take_name()
+        self._partial.unlink(missing_ok=True)
 
-        count = 0
-        with suppress(OSError, av.error.FFmpegError), av.open(str(self._partial.absolute())) as written:
-            count = sum(packet.size > 0 for packet in written.demux(video=0))
-        if count != self.frames:
-            raise self._failed(f"{count} of {self.frames} frames can be read back")
 
-    def _failed(self, reason: str) -> ResourceError:
-        self.discard()
-        return ResourceError(f"{self.path}: cannot record ({reason}); free space or choose another place")
+def _av_error() -> type[Exception]:
+    import av
+
+    found: type[Exception] = av.error.FFmpegError
+    return found
 
 
 def _check(path: Path, rate: float) -> None:

@@ -33,7 +33,9 @@ STRETCH = 0.10  # of the aspect ratio: viewpoints differ
 GAIN = (0.6, 1.5)
 
 
-SIDES = re.compile(r"(?<![a-z])(left|right|clockwise|counterclockwise|anticlockwise)(?![a-z])")
+SIDES = re.compile(
+    r"(?<![a-z])(left|right|forehand|backhand|clockwise|counterclockwise|anticlockwise)(?![a-z])"
+)
 
 
 def may_mirror(classes: Iterable[str]) -> bool:

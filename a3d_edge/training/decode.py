@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from a3d_edge.engine.memory import is_size, parse_memory
 from a3d_edge.errors import DataWarning, ResourceError, SourceError
+from a3d_edge.training.blank import BLANK, marked, takes_of
 from a3d_edge.training.clips import Clip
 from a3d_edge.training.films import film_of, renderer_version
 from a3d_edge.training.frame_store import FrameStore, cache_folder
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 
-_DECODING = "as run, packed"
+_DECODING = "as run, packed, blank ones marked"
 """Names what `decode` does; another name when it changes, so that no older cache is read."""
 
 WHOLE_SIDE, PARTS_SIDE = 160, 240
@@ -81,7 +82,8 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class DecodedClip:
-    """Frames by place, their times ``(N,)`` in seconds, the first at 0, and takes ``(N,)`` as in `Frame`."""
+    """Frames by place, their times ``(N,)`` in seconds, the first at 0, and takes ``(N,)`` as in `Frame`, or
+    `BLANK` (`a3d_edge.training.blank`)."""
 
     frames: Pictures
     times: NDArray[np.float64]
@@ -115,12 +117,18 @@ class DecodedClip:
         return DecodedClip(pictures[chosen], times - times[0], self.takes[chosen])
 
     def stretches(self, gap_s: float) -> list[Stretch]:
-        """The clip cut where the runtime begins a new timeline: at another take, or after a longer gap."""
+        """The clip cut where the runtime begins a new timeline: at another take, or after a longer gap.
+
+        Without what is `BLANK`, unless all is.
+        """
         takes = self.takes if len(self.takes) else np.zeros(len(self.times), np.intp)
         cuts = np.flatnonzero((np.diff(takes) != 0) | (np.diff(self.times) > gap_s)) + 1
         bounds = [0, *cuts.tolist(), len(self.times)]
+        all_of_it = bool(np.all(takes == BLANK))
         return [
-            Stretch(first, self.times[first:last] - self.times[first]) for first, last in pairwise(bounds)
+            Stretch(first, self.times[first:last] - self.times[first])
+            for first, last in pairwise(bounds)
+            if all_of_it or takes[first] != BLANK
         ]
 
 
@@ -257,9 +265,11 @@ class FrameCache:
         if found is None:
             self._make_folder()
             frames = film_of(clip) if clip.path is None else _read(clip.path)
-            found = self._store.write(key, ((self._kept(f.image), f.time_s, f.take) for f in frames))
+            found = self._store.write(
+                key, ((self._kept(f.image), f.time_s, marked(f.image, f.take)) for f in frames)
+            )
             self._warn_if_large(clip, found.pictures.bytes)
-        return DecodedClip(found.pictures, found.times, found.takes)
+        return DecodedClip(found.pictures, found.times, takes_of(found.takes))
 
     def _kept(self, image: Image) -> Image:
         small = _shrink(image, self.short_side)

@@ -43,6 +43,7 @@ from a3d_edge.training.recipe import (
 from a3d_edge.training.reports import Note, Report, StepReport, step, unheard, unseen
 from a3d_edge.training.shards import Share, device_of
 from a3d_edge.training.sides import Sides, sides_of
+from a3d_edge.training.threads import chosen_threads
 from a3d_edge.training.together import joined, turn
 from a3d_edge.training.watch import EVALUATIONS, Validator, Watch, best_of, ends_of, metrics_of
 
@@ -97,14 +98,15 @@ def train(
         raise UsageError(f"`batch` {given.batch} is no multiple of the {share.size} processes; name one")
     frames, finished = frame_cache(checkpoint, cache), resume and checkpoint.resume is None
     with _advice(checkpoint, out, again, note):
-        with joined(share, device):
+        settings = given.settings(device)
+        with joined(share, device), chosen_threads(checkpoint, settings.precision, device, note):
             there, held = _read(checkpoint, sides, share, frames, report)
             if not finished:
                 batches = _batches(checkpoint, there, frames, given, workers, share)
                 watch = _watch(checkpoint, there, held, batches.per_epoch, given, out, cache)
                 board = None if tensorboard is None else Path(tensorboard)
                 loop.train(
-                    checkpoint, batches, given.settings(device), out, device=device, note=note,
+                    checkpoint, batches, settings, out, device=device, note=note,
                     report=on_step or (lambda done: report("train", done.step, done.steps)),
                     watch=replace(watch, note=note, tensorboard=board),
                 )  # fmt: skip

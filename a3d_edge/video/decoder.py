@@ -19,13 +19,26 @@ class Decoder(Guarded[Picture]):
     A picture that cannot be decoded is passed over and counted in ``unreadable``, and so is what is missing
     at the end of a recording that was cut off. ``live``, ``in_bursts``: as in `Opened`. ``rate``: pictures a
     second as announced, None if not. ``pooled``: see `a3d_edge.video.pixels.Pixels`. Raises `SourceError`
-    when it cannot be opened, and from `read` when a network stream breaks off.
+    when it cannot be opened, and from `read` when a network stream breaks off. ``redirects``: see
+    `a3d_edge.video.opening.open_video`; ``raw``: see `Pixels` (of a URL alone). ``arrived_s``, ``too_quick``:
+    see `Playback`.
     """
 
-    def __init__(self, location: str, name: str, *, network: bool = False, pooled: int = POOLED) -> None:
+    def __init__(
+        self,
+        location: str,
+        name: str,
+        *,
+        network: bool = False,
+        pooled: int = POOLED,
+        redirects: bool = False,
+        raw: bool = False,
+    ) -> None:
         super().__init__()
-        self._location, self._name, self._pooled = location, name, pooled
-        self._playback = Playback(location, name, network=network, careful=network, pooled=pooled)
+        self._location, self._name, self._pooled, self._redirects = location, name, pooled, redirects
+        self._playback = Playback(
+            location, name, network=network, careful=network, pooled=pooled, redirects=redirects, raw=raw
+        )
         self.live, self.in_bursts = self._playback.opened.live, self._playback.opened.in_bursts
         self.rate = self._playback.rate
         self._pictures = self._all()
@@ -34,6 +47,16 @@ class Decoder(Guarded[Picture]):
     def unreadable(self) -> int:
         """Pictures that could not be decoded so far."""
         return self._playback.unreadable
+
+    @property
+    def arrived_s(self) -> float | None:
+        """When the data of the latest picture of a live stream had come."""
+        return self._playback.arrived_s
+
+    @property
+    def too_quick(self) -> int:
+        """Pictures of a live stream that were let go unseen: they came quicker than any camera films."""
+        return self._playback.too_quick
 
     def _read(self) -> Picture | None:
         return next(self._pictures, None)
@@ -52,6 +75,11 @@ class Decoder(Guarded[Picture]):
         except DamagedError:
             self._playback.close()
             self._playback = Playback(
-                self._location, self._name, network=False, careful=True, pooled=self._pooled
+                self._location,
+                self._name,
+                network=False,
+                careful=True,
+                pooled=self._pooled,
+                redirects=self._redirects,
             )
             yield from islice(self._playback.pictures(), shown, None)

@@ -12,12 +12,14 @@ import numpy as np
 
 from a3d_edge.errors import SourceError, UsageError
 from a3d_edge.video.frame import Frame
+from a3d_edge.video.limits import MAX_PICTURE_BYTES
 from a3d_edge.video.opencv import Image, cv2
 from a3d_edge.video.pause import Clock
 from a3d_edge.video.timeline import Timeline
 
 if TYPE_CHECKING:
     from a3d_edge.video.decoder import Decoder
+    from a3d_edge.video.recorded import Recorded
 
 __all__ = ["PICTURES", "ImageFolder", "VideoFile", "read_picture"]
 
@@ -29,8 +31,9 @@ class VideoFile:
     """Every picture of a video, at the container's own times; ``location`` is an absolute path.
 
     ``name`` is what messages call it; ``decoder`` reads it if it is open already (of a URL); ``paced``: it is
-    to be shown at its own pace. ``unreadable`` counts pictures that cannot be decoded, and those missing at
-    the end of a file that was cut off. Raises `SourceError` when not one picture can be decoded.
+    to be shown at its own pace; ``redirects``: a playlist may name other files. ``unreadable`` counts
+    pictures that cannot be decoded, and those missing at the end of a file that was cut off. Raises
+    `SourceError` when not one picture can be decoded.
     """
 
     live = False
@@ -40,13 +43,14 @@ class VideoFile:
         location: str,
         name: str,
         clock: Clock = time.monotonic,
-        decoder: Decoder | None = None,
+        decoder: Decoder | Recorded | None = None,
         *,
         paced: bool = False,
+        redirects: bool = False,
     ) -> None:
         self.name = name
         self._clock = clock
-        self._decoder = _open(location, name, paced=paced) if decoder is None else decoder
+        self._decoder = decoder or _open(location, name, paced=paced, redirects=redirects)
         self.frame_rate = self._decoder.rate
         self._timeline = Timeline(self.frame_rate or DEFAULT_RATE)
         self._index = -1
@@ -78,11 +82,11 @@ class VideoFile:
         self._decoder.close()
 
 
-def _open(location: str, name: str, *, paced: bool) -> Decoder:
+def _open(location: str, name: str, *, paced: bool, redirects: bool) -> Decoder:
     from a3d_edge.video.decoder import Decoder  # FFmpeg is 100 MB that a camera or the demo does not need
     from a3d_edge.video.pixels import FEW_POOLED, POOLED
 
-    return Decoder(location, name, pooled=FEW_POOLED if paced else POOLED)
+    return Decoder(location, name, pooled=FEW_POOLED if paced else POOLED, redirects=redirects)
 
 
 class ImageFolder:
@@ -133,6 +137,8 @@ class ImageFolder:
 def read_picture(path: Path) -> Image | None:
     """The picture as (H, W, 3) BGR; None when it is missing, cut off or not a picture."""
     try:
+        if path.stat().st_size > MAX_PICTURE_BYTES:
+            return None
         data = path.read_bytes()
         if not _is_whole(data):
             return None

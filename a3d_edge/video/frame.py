@@ -18,8 +18,9 @@ class Frame:
     ``index``: its place in the source, increasing (with holes where a picture could not be read or a live
     source was not read in time). ``time_s``: seconds since the source's first frame, strictly increasing.
     ``image``: (H, W, 3) BGR uint8, shared and not to be written to. ``captured_s``: ``time.monotonic()`` when
-    it was read. ``truth``: what the demo source is acting out; None everywhere else. ``take``: frames of one
-    take go on from each other; another number is a cut, or a camera that was away.
+    it was read; of a live source when it left the network or the driver, as far as that can be known.
+    ``truth``: what the demo source is acting out; None everywhere else. ``take``: frames of one take go on
+    from each other; another number is a cut, or a camera that was away.
     """
 
     index: int
@@ -33,7 +34,9 @@ class Frame:
 class Source(Protocol):
     """Frames in order. ``live``: it does not wait for its reader. ``frame_rate``: announced, None if unknown.
 
-    ``unreadable``: pictures that exist but could not be decoded, so far.
+    ``unreadable``: pictures that exist but could not be decoded, so far. A source may also have ``missed``,
+    pictures that it captured and let go so far, and a method ``health()``: what has changed since it was
+    asked last (`a3d_edge.video.health.Health`).
     """
 
     @property

@@ -9,8 +9,8 @@ from __future__ import annotations
 import atexit
 import io
 import os
-import re
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,15 @@ from numpy.typing import NDArray
 
 from a3d_edge.child import forget_working_folder
 from a3d_edge.errors import SourceError
+from a3d_edge.video.addresses import shown
+from a3d_edge.video.causes import Cause
 from a3d_edge.video.guarded import Guarded
+from a3d_edge.video.limits import MAX_PIXELS
 
 _QUIET = "OPENCV_LOG_LEVEL" not in os.environ
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))  # by a picture's header, before memory
 
 with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # a page of text before an ImportError
     import cv2
@@ -36,10 +40,6 @@ if _QUIET:
 __all__ = ["Capture", "Image", "cv2", "shown"]
 
 Image = NDArray[np.uint8]
-
-_CREDENTIALS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://).*@", re.DOTALL)
-_QUERY = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://[^?]*\?).+", re.DOTALL)
-
 
 LONGEST_READ_S = 12.0
 """OpenCV gives up a camera that is silent after 10 s."""
@@ -57,7 +57,8 @@ class Capture(Guarded[tuple[Image, float | None]]):
             raise SourceError(f"{self._name}: OpenCV cannot open it ({_reason(error)})") from error
         if not self._capture.isOpened():
             raise SourceError(
-                f"{self._name}: cannot be opened; check that it is connected, on, and not used elsewhere"
+                f"{self._name}: cannot be opened; check that it is connected, on, and not used elsewhere",
+                cause=Cause.OTHER if Path(f"/dev/video{index}").exists() else Cause.NOT_FOUND,
             )
         atexit.register(self._wait)
 
@@ -82,9 +83,3 @@ class Capture(Guarded[tuple[Image, float | None]]):
 
 def _reason(error: cv2.error) -> str:
     return " ".join((getattr(error, "err", None) or str(error)).split())[:200]
-
-
-def shown(where: str | int) -> str:
-    """A camera, path or URL as it may be printed: without a URL's user and password, whatever is in them, and
-    without its query, where many cameras take them (``?user=…&pwd=…``)."""
-    return _QUERY.sub(r"\1…", _CREDENTIALS.sub(r"\1…@", str(where)))

@@ -2,11 +2,14 @@
 failed in words of ours (FFmpeg's contain the URL with its password).
 
 Local files are read by nothing but their own name: a colon or percent sign in it is no protocol. A file's
-format is one that holds pictures: FFmpeg would also film a text file, letter by letter.
+format is one that holds pictures: FFmpeg would also film a text file, letter by letter. What a file or server
+says may open nothing else: a file reads itself, a URL stays with its scheme and host (`Where.redirects` lifts
+both), and no picture is larger than `a3d_edge.video.limits.MAX_PIXELS`.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -16,12 +19,15 @@ import av
 import av.error
 
 from a3d_edge.errors import ResourceError, SourceError
+from a3d_edge.video.addresses import RECORDINGS
+from a3d_edge.video.causes import WORDS, Cause, cause, kind
+from a3d_edge.video.limits import MAX_PIXELS, too_large
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["Opened", "cause", "open_video"]
+__all__ = ["Opened", "open_video"]
 
 FORMATS = frozenset(
     {
@@ -34,12 +40,21 @@ FORMATS = frozenset(
 """Names of FFmpeg's demuxers of video; those of single pictures end in ``_pipe``."""
 PLAYLISTS = frozenset({"hls", "dash"})
 """Of segments that come whole: seconds of pictures at once."""
+ELSEWHERE = PLAYLISTS | {"rtp", "rtsp", "sdp"}
+"""Formats that open other files or servers."""
+NO_VIDEO = frozenset({"aac", "flac", "mp3", "srt", "tty", "wav"})
+"""Opened only to say what they are."""
 CLOCKLESS = frozenset({"mpjpeg", "mjpeg", "h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "obu", "vvc"})
 """Formats without time stamps: FFmpeg counts pictures at a rate that it assumes."""
 ENDING = frozenset({"gif", "apng"})
-RECORDINGS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg"})
-"""Suffixes of URLs that are recordings though the server does not say how long they are."""
-ENDLESS_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp"})
+ENDLESS_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt"})
+_WEB = {"http": "http,httpproxy,tcp,crypto,data", "https": "https,httpproxy,tls,tcp,crypto,data"}
+_STREAMING = {
+    "rtsp": "rtp,udp,tcp", "rtsps": "rtp,srtp,udp,tls,tcp", "rtmp": "rtmp,tcp", "rtmps": "rtmps,tls,tcp",
+    "rtp": "rtp,udp", "udp": "udp", "srt": "srt",
+}  # fmt: skip
+PROTOCOLS = {**_WEB, **_STREAMING}
+"""By the scheme: what FFmpeg may speak to reach it."""
 
 MADE_UP_TIMES = 0x0001
 """AVFMT_FLAG_GENPTS, which PyAV sets: presentation times guessed from decoding times, wrong for frames out of
@@ -48,9 +63,11 @@ order."""
 LENIENT = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 """A title whose bytes are no text is no reason to refuse a film; PyAV sees to that itself from 19 on."""
 
-OPEN_S = 5.0
-READ_S = 5.0
-"""A stream that gives nothing for so long has stalled."""
+OPEN_S = 8.0
+READ_S = 120.0
+"""The watchdog of who reads is quicker, and ends the process: FFmpeg, when it gives up a silent camera, would
+hand out what it had left as if it were new."""
+ENDED_AFTER = 0.9
 PATIENT_S = 30.0
 """The same of a playlist, whose next segment may take its whole length, and of a recording on a slow
 server."""
@@ -75,15 +92,19 @@ class Opened:
     in_bursts: bool
 
 
-def open_video(location: str, name: str, *, network: bool = False) -> Opened:
+def open_video(location: str, name: str, *, network: bool = False, redirects: bool = False) -> Opened:
     """Open an absolute path, or with ``network`` a URL; ``name`` is what messages call it.
 
-    Raises `SourceError` when there is no video in it or it cannot be had, `ResourceError` where FFmpeg was
-    built without what it takes.
+    ``redirects``: what it says may lead to other files, or servers. Raises `SourceError` when there is no
+    video in it or it cannot be had, or its pictures are too large; `ResourceError` where FFmpeg was built
+    without what it takes.
     """
-    container = _container(location, name, network=network)
+    container = _container(location, name, network=network, redirects=redirects)
     try:
         stream = _stream(container, name)
+        if problem := too_large(stream.codec_context.width, stream.codec_context.height):
+            raise SourceError(f"{name}: {problem}; scale it down", cause=Cause.CODEC)
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # a later picture may be larger
         live = network and _is_live(container, location)
     except BaseException:
         container.close()
@@ -93,21 +114,48 @@ def open_video(location: str, name: str, *, network: bool = False) -> Opened:
     return Opened(container, stream, live, not kinds & CLOCKLESS, live and bool(kinds & PLAYLISTS))
 
 
-def _container(location: str, name: str, *, network: bool) -> InputContainer:
-    scheme = urlsplit(location).scheme.lower() if network else ""
+def _container(location: str, name: str, *, network: bool, redirects: bool) -> InputContainer:
+    scheme, begun = urlsplit(location).scheme.lower() if network else "", time.monotonic()
     try:
-        container: InputContainer = av.open(
-            location if network else f"file:{location}",
-            options=RTSP if scheme in ("rtsp", "rtsps") else {},
-            timeout=_limits(location, scheme) if network else None,
-            **LENIENT,
-        )
+        return _opened(location, scheme, redirects=redirects)
     except av.error.FFmpegError as error:
         advice = "check the address and that it is on" if network else "give a complete video file"
-        raise SourceError(f"{name}: cannot be opened as video ({cause(error)}); {advice}") from error
+        words, why = cause(error), kind(error)
+        if network and why is Cause.CODEC and time.monotonic() - begun > ENDED_AFTER * OPEN_S:
+            words, why = WORDS[Cause.TIMEOUT], Cause.TIMEOUT  # of a silent RTSP server FFmpeg says otherwise
     except (UnicodeError, ValueError) as error:
-        raise SourceError(f"{name}: FFmpeg cannot take this name ({error}); rename it") from error
-    return container
+        reason = "it is no text that can be sent" if network else str(error)
+        raise SourceError(f"{name}: FFmpeg cannot take this name ({reason}); rename it") from None
+    # Not from FFmpeg's error, nor while it is handled: it holds the URL, and so the password.
+    raise SourceError(f"{name}: cannot be opened as video ({words}); {advice}", cause=why)
+
+
+def _opened(location: str, scheme: str, *, redirects: bool) -> InputContainer:
+    options = {
+        "max_pixels": str(MAX_PIXELS),
+        "format_whitelist": _formats(scheme, redirects=redirects),
+        "protocol_whitelist": PROTOCOLS.get(scheme, "file,crypto,data" if redirects else "file"),
+    }
+    if scheme in ("rtsp", "rtsps"):
+        options |= RTSP
+    if scheme in _WEB and not redirects:
+        options["max_redirects"] = "0"  # `a3d_edge.video.reaching` follows those that stay there
+    opened: InputContainer = av.open(
+        location if scheme else f"file:{location}",
+        options=options,
+        timeout=_limits(location, scheme) if scheme else None,
+        **LENIENT,
+    )
+    return opened
+
+
+def _formats(scheme: str, *, redirects: bool) -> str:
+    """Of FFmpeg's demuxers, those that may read it."""
+    if scheme in _STREAMING:
+        return ",".join(sorted(FORMATS - PLAYLISTS))
+    pipes = {name for name in av.formats_available if name.endswith("_pipe")}
+    lists = PLAYLISTS if redirects or scheme in _WEB else frozenset()
+    return ",".join(sorted((FORMATS - ELSEWHERE) | NO_VIDEO | pipes | lists))
 
 
 def _limits(url: str, scheme: str) -> tuple[float, float]:
@@ -153,24 +201,3 @@ def _is_live(container: InputContainer, url: str) -> bool:
     if _kinds(container) & PLAYLISTS:
         return True
     return (container.size or 0) <= 0 and _suffix(url) not in RECORDINGS
-
-
-_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
-    (av.error.HTTPUnauthorizedError, "401: user or password are wrong or missing"),
-    (av.error.HTTPForbiddenError, "403: it is not allowed"),
-    (av.error.HTTPNotFoundError, "404: not found there"),
-    (av.error.HTTPError, "the server refuses with an error"),
-    (av.error.ExitError, "no answer in time"),
-    (av.error.ProtocolNotFoundError, "unknown protocol"),
-    (av.error.DecoderNotFoundError, "no decoder for it"),
-    (av.error.InvalidDataError, "its data is no video, or damaged"),
-    (av.error.EOFError, "it ends before anything can be read"),
-)
-
-
-def cause(error: BaseException) -> str:
-    """Why FFmpeg failed, without the location, which may hold a password."""
-    for kind, words in _CAUSES:
-        if isinstance(error, kind):
-            return words
-    return (getattr(error, "strerror", None) or type(error).__name__).lower()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from a3d_edge.video.frame import Frame, Source
 from a3d_edge.video.opencv import Image
 from a3d_edge.video.pause import Clock, Pause, Sleep
+
+if TYPE_CHECKING:
+    from a3d_edge.video.health import Health
 
 __all__ = ["Demo", "Paced", "Scene"]
 
@@ -47,6 +51,16 @@ class Paced:
     def unreadable(self) -> int:
         """What the source behind could not decode so far."""
         return self._source.unreadable
+
+    @property
+    def missed(self) -> int:
+        """Pictures that the source behind had to let go so far."""
+        return getattr(self._source, "missed", 0)
+
+    def health(self) -> list[Health]:
+        """What has changed of the source's behind."""
+        ask: Callable[[], list[Health]] | None = getattr(self._source, "health", None)
+        return [] if ask is None else ask()
 
     def read(self) -> Frame | None:
         """The next frame, at its time; None at the end or after `close`."""

@@ -15,15 +15,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import av.error
-import numpy as np
 from av.filter import Graph
 
-from a3d_edge.video.opencv import Image, cv2
 from a3d_edge.video.timeline import Stamps
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.video.stream import VideoStream
+
+    from a3d_edge.video.opencv import Image
 
 __all__ = ["Pixels"]
 
@@ -50,12 +50,14 @@ class Pixels:
     Turned and mirrored as the file says, pixels made square, interlaced frames deinterlaced (one frame
     late), high dynamic range brought to standard range; a change of size or format is followed. Pictures
     may be views with padded rows, and are not to be written to; while ``pooled`` of them are held, they are
-    copies.
+    copies. ``raw``: for who copies them at once, without NumPy: FFmpeg's own frames in BGR, but for pixels
+    that had to be made square.
     """
 
-    def __init__(self, stream: VideoStream, pooled: int = POOLED) -> None:
+    def __init__(self, stream: VideoStream, pooled: int = POOLED, *, raw: bool = False) -> None:
         self._stream = stream
         self._pooled = pooled
+        self._raw = raw
         self._held: list[weakref.ref[Image]] = []
         self._interlaced = self._on_its_side = False
         self._pixel: Fraction | None = None
@@ -96,8 +98,12 @@ class Pixels:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             number = round((done.time or 0.0) * TICKS)
-            image = _square(self._own_or_copy(_view(done)), self._pixel, on_its_side=self._on_its_side)
-            yield image, self._positions.pop(number, None)
+            yield self._picture(done), self._positions.pop(number, None)
+
+    def _picture(self, frame: VideoFrame) -> Any:
+        if self._raw and not _is_oblong(self._pixel):
+            return frame
+        return _square(self._own_or_copy(_view(frame)), self._pixel, on_its_side=self._on_its_side)
 
     def _own_or_copy(self, view: Image) -> Image:
         self._held = [held for held in self._held if held() is not None]
@@ -129,11 +135,20 @@ class Pixels:
         return graph
 
 
+def _is_oblong(pixel: Fraction | None) -> bool:
+    aspect = float(pixel or 1)
+    return aspect != 1.0 and 1 / WIDEST_PIXEL < aspect < WIDEST_PIXEL
+
+
 def _square(image: Image, pixel: Fraction | None, *, on_its_side: bool) -> Image:
     """The picture with square pixels; OpenCV is quicker at it than FFmpeg's scaler."""
-    aspect = float(pixel or 1)
-    if aspect == 1.0 or not 1 / WIDEST_PIXEL < aspect < WIDEST_PIXEL:
+    if not _is_oblong(pixel):
         return image
+    import numpy as np
+
+    from a3d_edge.video.opencv import cv2  # 15 MB that a capture process seldom needs
+
+    aspect = float(pixel or 1)
     height, width = image.shape[:2]
     size = (width, max(1, round(height * aspect))) if on_its_side else (max(1, round(width * aspect)), height)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
@@ -167,5 +182,7 @@ def _sign(value: int) -> int:
 
 def _view(frame: VideoFrame) -> Image:
     """The frame's own memory as an array, which keeps it; rows may be padded."""
+    import numpy as np  # which a capture process does without
+
     plane = frame.planes[0]
     return np.ndarray((frame.height, frame.width, 3), np.uint8, plane, 0, (plane.line_size, 3, 1))

@@ -8,20 +8,27 @@ container ── packets ──► codec ── frames ──► `Pixels` ──
 from __future__ import annotations
 
 import os
+import time
+from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av.error
 from av import Packet, VideoFrame
 
 from a3d_edge.errors import SourceError
-from a3d_edge.video.opencv import Image
-from a3d_edge.video.opening import cause, open_video
+from a3d_edge.video.causes import Cause, cause, kind
+from a3d_edge.video.limits import MAX_PIXELS, MAX_RATE, Bucket
+from a3d_edge.video.opening import open_video
 from a3d_edge.video.pixels import FEW_POOLED, POOLED, Pixels
+
+if TYPE_CHECKING:
+    from a3d_edge.video.opencv import Image
 
 __all__ = ["DamagedError", "Picture", "Playback"]
 
-Picture = tuple[Image, float | None]
+Picture = tuple["Image", "float | None"]
 
 MOST_THREADS = 4
 """For decoding. Each holds a picture more, and four decode 4K faster than any of our networks looks at it."""
@@ -30,6 +37,10 @@ DAMAGES = 512
 ENDED_EARLY, ENDED_EARLY_PICTURES = 0.05, 3
 """What must be missing at the end, as a share and in pictures, before a recording counts as cut off:
 containers announce a picture or two that decoders swallow, and round durations."""
+ARRIVALS = 64
+"""Packets whose arrival is remembered: more than any codec holds back."""
+BURST_S = 2.0
+"""What a live stream may be ahead of `MAX_RATE`: servers begin with what they held back."""
 
 
 class DamagedError(Exception):
@@ -41,14 +52,28 @@ class Playback:
 
     ``careful``: damage is passed over and counted, and the pictures after it are the same every time; else it
     raises `DamagedError` from `pictures`. Live streams are always read so. ``pooled``: see `Pixels`.
+    ``redirects``: see `open_video`; ``raw``: see `Pixels`. Of a live stream ``arrived_s`` is when the latest
+    picture's data had come, by ``time.monotonic``, and ``too_quick`` counts pictures beyond `MAX_RATE`, which
+    are let go.
     """
 
     def __init__(
-        self, location: str, name: str, *, network: bool, careful: bool, pooled: int = POOLED
+        self,
+        location: str,
+        name: str,
+        *,
+        network: bool,
+        careful: bool,
+        pooled: int = POOLED,
+        redirects: bool = False,
+        raw: bool = False,
     ) -> None:
-        self.unreadable = 0
+        self.unreadable = self.too_quick = 0
+        self.arrived_s: float | None = None
+        self._arrivals: OrderedDict[int, float] = OrderedDict()  # by presentation time
+        self._bucket = Bucket(MAX_RATE, MAX_RATE * BURST_S)
         self._name, self._network = name, network
-        self.opened = opened = open_video(location, name, network=network)
+        self.opened = opened = open_video(location, name, network=network, redirects=redirects)
         self.rate = _rate(opened.stream.average_rate) or _rate(opened.stream.base_rate)
         self._careful = careful or opened.live
         codec = opened.stream.codec_context
@@ -56,8 +81,8 @@ class Playback:
         codec.thread_type = "SLICE" if self._careful else "AUTO"
         codec.thread_count = min(MOST_THREADS, _cores())
         if codec.name == "mjpeg":  # half a picture is none, as in a folder of them; FFmpeg would fill it up
-            codec.options = {"err_detect": "explode"}
-        self._pixels = Pixels(opened.stream, FEW_POOLED if opened.live else pooled)
+            codec.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+        self._pixels = Pixels(opened.stream, FEW_POOLED if opened.live else pooled, raw=raw)
         self._ends: dict[int, int] = {}  # of the streams, in their own units
 
     def close(self) -> None:
@@ -66,8 +91,14 @@ class Playback:
 
     def pictures(self) -> Generator[Picture]:
         """To be called once. Raises `SourceError` when a network stream breaks off."""
+        live = self.opened.live
         for packet in self._packets():
+            if live:
+                self._note_arrival(packet)
             for frame in self._decoded(packet):
+                if live and not self._bucket.take(time.monotonic()):
+                    self.too_quick += 1
+                    continue
                 yield from self._placed(self._pixels.push(frame))
         for frame in self._flushed():
             yield from self._placed(self._pixels.push(frame))
@@ -76,7 +107,23 @@ class Playback:
 
     def _placed(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
         for image, position in pictures:
+            if self.opened.live:
+                self.arrived_s = self._arrival(position)
             yield image, position if self.opened.has_clock else None
+
+    def _note_arrival(self, packet: Packet) -> None:
+        now = self.arrived_s = time.monotonic()
+        if packet.pts is not None:
+            self._arrivals[packet.pts] = now
+        while len(self._arrivals) > ARRIVALS:
+            self._arrivals.popitem(last=False)
+
+    def _arrival(self, position: float | None) -> float | None:
+        """Of the packet that this picture is of; of the latest one where that cannot be told."""
+        if position is None:
+            return self.arrived_s
+        stamp = round(position / float(self.opened.stream.time_base or 1))
+        return self._arrivals.get(stamp, self.arrived_s)
 
     def _packets(self) -> Iterator[Packet]:
         """Packets of the video stream, past what is damaged; all streams tell how far the recording goes."""
@@ -97,7 +144,12 @@ class Playback:
             except av.error.FFmpegError as error:
                 if not self._network:
                     return  # a disk that fails: what is missing is counted
-                raise SourceError(f"{self._name}: broke off ({cause(error)}); check the network") from error
+                words, why = cause(error), kind(error)  # the error itself holds the URL with its password
+                break
+        else:
+            return
+        why = Cause.ENDED if why is Cause.OTHER else why
+        raise SourceError(f"{self._name}: broke off ({words}); check the network", cause=why)
 
     def _note_end(self, packet: Packet) -> None:
         if packet.pts is not None:

@@ -57,6 +57,9 @@ View = Literal["whole", "moving"]
 OFFSETS: dict[InputKind, tuple[int, ...]] = {"rgb": (0,), "motion": MOTION_OFFSETS, "change": CHANGE_OFFSETS}
 """Offsets that suit each kind of input."""
 
+MOST_OFFSET, MOST_ASPECT, LARGEST = 600, 100.0, 1e6
+"""Of what a bundle may say: frames up to the largest offset are kept as they came."""
+
 HALVE_FROM = 3.0
 """Halving costs a tenth of averaging areas by any other factor (1.2 ms from 480² to 128²), and half as many
 pixels are then averaged. It rounds once more: 0.6 grey levels (RMS) on smooth pictures, 1.1 on noisy ones."""
@@ -95,8 +98,14 @@ class Preprocessing:
             raise BundleError(f"preprocessing.offsets {self.offsets} does not suit input '{self.input}'")
         if self.view not in get_args(View):
             raise BundleError(f"preprocessing.view '{self.view}' is neither of {', '.join(get_args(View))}")
-        if not self.aspect >= 1.0:
-            raise BundleError(f"preprocessing.aspect {self.aspect} is below 1")
+        if max(self.offsets) > MOST_OFFSET:
+            raise BundleError(
+                f"preprocessing.offsets {self.offsets}: looks back more than {MOST_OFFSET} frames"
+            )
+        if not 1.0 <= self.aspect <= MOST_ASPECT:
+            raise BundleError(f"preprocessing.aspect {self.aspect} is below 1, or above {MOST_ASPECT:g}")
+        if not all(abs(one) <= LARGEST for one in (*self.mean, *self.std)):  # nor NaN
+            raise BundleError(f"preprocessing.mean {self.mean} or std {self.std}: above {LARGEST:g}")
         if len(self.mean) != 3 or len(self.std) != 3 or not min(self.std) > 0.0:
             raise BundleError(
                 f"preprocessing.mean {self.mean} or std {self.std}: three numbers each, std above 0"

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
+from a3d_edge.video.health import Health
+from a3d_edge.video.limits import QUEUE_BYTES
 from a3d_edge.video.sampler import Calm
 from a3d_edge.video.source import Source
 
@@ -24,6 +27,8 @@ __all__ = ["FILE_CAPACITY", "LIVE_CAPACITY", "Reader", "any_abandoned"]
 LIVE_CAPACITY = 64
 """About two seconds: the longest that preparing a configuration may hold up the loop without a gap."""
 FILE_CAPACITY = 32
+FEWEST = 2
+"""Frames that there is always room for, however large they are."""
 JOIN_S = 1.0
 
 _abandoned: set[threading.Thread] = set()
@@ -40,15 +45,19 @@ class Reader:
 
     ``frames_captured`` counts frames read; each is handed out by `get` or counted in ``dropped``, by reason:
     ``overrun`` (a live source's frames came faster than they were taken), ``closed`` (left over at `close`);
-    but for the calm ones that `get` was told to let pass.
+    but for the calm ones that `get` was told to let pass. Those that the source itself had to let go (its
+    ``missed``) count as captured, and as ``overrun``.
+
+    The queue is bounded in frames, and in bytes (`QUEUE_BYTES`), but holds two of any size.
     """
 
     def __init__(self, source: Source, capacity: int | None = None) -> None:
-        self.frames_captured = 0
-        self.dropped = {"overrun": 0, "closed": 0}
+        self._captured = 0
+        self._dropped = {"overrun": 0, "closed": 0}
         self._source = source
         self._capacity = capacity or (LIVE_CAPACITY if source.live else FILE_CAPACITY)
         self._queue: deque[Frame] = deque()
+        self._bytes = 0  # of what is in it
         self._changed = threading.Condition()
         self._calm: Calm | None = None  # of the `get` that waits
         self._closing = False
@@ -58,10 +67,34 @@ class Reader:
         self._thread.start()
 
     @property
+    def frames_captured(self) -> int:
+        """Frames that the source has captured."""
+        return self._captured + self._missed
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many of them nobody will get, by reason."""
+        return {**self._dropped, "overrun": self._dropped["overrun"] + self._missed}
+
+    @property
+    def _missed(self) -> int:
+        return getattr(self._source, "missed", 0)
+
+    def health(self) -> list[Health]:
+        """What has changed of the source's health since this was asked last."""
+        ask: Callable[[], list[Health]] | None = getattr(self._source, "health", None)
+        return [] if ask is None else ask()
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will come; False while an error waits to be raised by `get`."""
         with self._changed:
             return self._closing or (self._finished and not self._queue and self._error is None)
+
+    @property
+    def waiting(self) -> int:
+        """Frames read and not taken yet."""
+        return len(self._queue)
 
     @property
     def unreadable(self) -> int:
@@ -80,7 +113,7 @@ class Reader:
             self._calm = None
             if self._queue:
                 self._changed.notify_all()
-                return self._queue.popleft()
+                return self._popped()
             if self._error is not None and not self._closing:
                 raise self._error
             return None
@@ -93,8 +126,9 @@ class Reader:
         """Stop reading and close the source. A read that blocks is abandoned after a second. Idempotent."""
         with self._changed:
             self._closing = True
-            self.dropped["closed"] += len(self._queue)
+            self._dropped["closed"] += len(self._queue)
             self._queue.clear()
+            self._bytes = 0
             self._changed.notify_all()
         self._source.close()
         self._thread.join(JOIN_S)
@@ -135,19 +169,31 @@ class Reader:
 
     def _put(self, frame: Frame) -> None:
         with self._changed:
-            if self._source.live and len(self._queue) >= self._capacity:
-                self._queue.popleft()
-                self.dropped["overrun"] += 1
-            self._changed.wait_for(lambda: len(self._queue) < self._capacity or self._closing)
-            self.frames_captured += 1
+            while self._source.live and not self._has_room(frame):
+                self._popped()
+                self._dropped["overrun"] += 1
+            self._changed.wait_for(lambda: self._has_room(frame) or self._closing)
+            self._captured += 1
             if self._closing:
-                self.dropped["closed"] += 1
+                self._dropped["closed"] += 1
                 return
             if len(self._queue) > 1 and self._is_calm(frame) and self._is_calm(self._queue[-2]):
+                self._bytes -= self._queue[-2].image.nbytes
                 del self._queue[-2]
             self._queue.append(frame)
+            self._bytes += frame.image.nbytes
             if not self._is_calm(frame):
                 self._changed.notify_all()
+
+    def _has_room(self, frame: Frame) -> bool:
+        if len(self._queue) < FEWEST:
+            return len(self._queue) < self._capacity
+        return len(self._queue) < self._capacity and self._bytes + frame.image.nbytes <= QUEUE_BYTES
+
+    def _popped(self) -> Frame:
+        frame = self._queue.popleft()
+        self._bytes -= frame.image.nbytes
+        return frame
 
     def _is_calm(self, frame: Frame) -> bool:
         return self._calm is not None and self._calm.has(frame)

@@ -33,6 +33,9 @@ __all__ = [
     "window_starts",
 ]
 
+MOST_FRAMES, MOST_STRIDE, MOST_RATE, MOST_SIZE = 512, 600, 1000.0, 4096
+"""Far beyond any network: what one keeps of a stream is so bounded."""
+
 EARLY = 0.25
 """How early a frame may be and still answer at once, in model frames (1/120 s at 30 fps)."""
 
@@ -64,6 +67,13 @@ class Sampling:
                 f"sampling of {self.frames} frames, stride {self.stride}, rate {self.rate}: "
                 "frames and stride are at least 1 and the rate is above 0"
             )
+        if self.frames > MOST_FRAMES or self.stride > MOST_STRIDE or self.rate > MOST_RATE:
+            raise UsageError(
+                f"sampling of {self.frames} frames, stride {self.stride}, rate {self.rate}: at most "
+                f"{MOST_FRAMES}, {MOST_STRIDE} and {MOST_RATE:g}"
+            )
+        if self.fast_size > MOST_SIZE:
+            raise UsageError(f"sampling with fast_size {self.fast_size}: at most {MOST_SIZE}")
         if self.alpha < 1 or self.stride % self.alpha or self.fast_size < 0:
             raise UsageError(
                 f"sampling with alpha {self.alpha} and fast_size {self.fast_size}: alpha divides the stride "

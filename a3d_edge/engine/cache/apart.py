@@ -26,6 +26,7 @@ import numpy as np
 from a3d_edge.child import command
 from a3d_edge.engine.cache.store import describe_entry
 from a3d_edge.engine.engines import PreparingEngine, Tensors, find_engine, reason
+from a3d_edge.engine.graph_file import GraphFile
 from a3d_edge.errors import ResourceError
 
 __all__ = ["NotPreparedError", "StageTask", "Task", "prepare", "prepare_apart"]
@@ -46,7 +47,7 @@ class StageTask:
     """A graph, what is replaced in it, and the shapes of its inputs; those of a clip stage that reads
     features are None: they are what the frame stage gives, ``frames`` of them."""
 
-    graph: str
+    graph: GraphFile
     replaced: Tensors
     shapes: Mapping[str, tuple[int, ...]] | None
     frames: int = 1
@@ -68,7 +69,7 @@ def prepare(task: Task) -> None:
     assert isinstance(engine, PreparingEngine)
     features: dict[str, tuple[int, ...]] = {}
     for stage in task.stages:
-        graph, shapes = Path(stage.graph), features if stage.shapes is None else stage.shapes
+        graph, shapes = stage.graph, features if stage.shapes is None else stage.shapes
         engine.write_prepared(graph, stage.replaced, shapes, folder)
         opened = engine.open_prepared(folder, graph.name, shapes, 1)  # what was cut short is noticed here
         if stage.shapes is not None and len(task.stages) > 1:

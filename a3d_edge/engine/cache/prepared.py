@@ -18,7 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from a3d_edge.device.machine import processor
@@ -26,6 +26,7 @@ from a3d_edge.engine.cache.apart import NotPreparedError, StageTask, Task, prepa
 from a3d_edge.engine.cache.bounds import Usage, share_of_disk
 from a3d_edge.engine.cache.store import Store, folder_bytes, own_entries
 from a3d_edge.engine.engines import Engine, PreparingEngine, Stage, Tensors
+from a3d_edge.engine.graph_file import GraphFile
 from a3d_edge.engine.memory import parse_memory
 from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.errors import ResourceError
@@ -160,7 +161,7 @@ class PreparedGraphs:
         return self.engine.volumes
 
     def open(
-        self, graph: Path, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
+        self, graph: GraphFile, replaced: Tensors, shapes: Mapping[str, tuple[int, ...]], threads: int
     ) -> Stage:
         """See `a3d_edge.engine.engines.Engine.open`."""
         return self.engine.open_prepared(self.folder, graph.name, shapes, threads)
@@ -209,7 +210,10 @@ def stages_of(files: NetworkFiles, engine: Engine) -> tuple[StageTask, ...]:
     """What a helper has to prepare of a network."""
     replaced = files.own.read()
     seen = [(len(one.instants), 3, one.size, one.size) for one in files.pathways]
-    graphs = {stage: str(path.absolute()) for stage, path in files.graphs(volumes=engine.volumes).items()}
+    graphs = {
+        stage: replace(graph, path=graph.path.absolute())
+        for stage, graph in files.graphs(volumes=engine.volumes).items()
+    }
     if "frame" not in graphs:
         return (StageTask(graphs["clip"], replaced["clip"], dict(zip(("slow", "fast"), seen, strict=True))),)
     return (

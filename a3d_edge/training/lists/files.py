@@ -11,9 +11,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from a3d_edge.errors import SourceError
+from a3d_edge.reading import read_regular
 
 __all__ = ["find_clip", "is_file", "moved_clip", "rate_of", "text_of"]
 
+LIST_BYTES = 256_000_000
 ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -27,7 +29,7 @@ UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 def text_of(path: Path) -> str:
     """A list's text. Raises `SourceError` that says what the file is where it is no text."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path, LIST_BYTES)
     except OSError as error:
         raise SourceError(f"{path}: cannot read the list of clips ({error.strerror or error})") from error
     encoding = next((name for mark, name in ENCODINGS if content.startswith(mark)), "utf-8")

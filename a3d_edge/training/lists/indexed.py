@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from a3d_edge.errors import SourceError
+from a3d_edge.reading import read_regular
 from a3d_edge.training.lists.class_folders import VIDEO_SUFFIXES
 from a3d_edge.training.lists.row import ListRow
 
@@ -20,6 +21,7 @@ __all__ = ["read_rows", "recognised"]
 LINE = re.compile(r"\s*(?P<path>\S.*?)[\s,;]+(?P<index>\d+)\s*")
 FRAMES = re.compile(r"\s*(?P<folder>\S+)\s+\d+\s+\d+\s*")
 """Of mmaction2: a folder of pictures, how many, the class."""
+NAMES_BYTES = 16_000_000
 NAMES = re.compile(r"class|label", re.IGNORECASE)
 
 
@@ -68,7 +70,7 @@ def _class_names(path: Path, count: int) -> Sequence[str] | None:
 def _names_in(file: Path) -> Sequence[str]:
     """Class names by their numbers; none where it is another kind of file."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_regular(file, NAMES_BYTES).decode("utf-8-sig")
         if file.suffix.lower() == ".json":
             return _of_json(json.loads(text))
     except (OSError, ValueError):
