@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from _findings import Findings, Side
+from _gain import LARGEST_MS, gains, table_of
 from _paired import Interval
 from _plan import COMPARED, CORNERS, FULL, LARGER, LINES, NARROW, SIX, SLOWFAST, SMALLEST, WITHOUT_FRAMES
 
@@ -231,7 +232,36 @@ def transfer(found: Findings) -> Lines:
 
 def switching(found: Findings) -> Lines:
     """h: what switching gains."""
-    yield "Not measured: it takes latencies of one device, and traces (`benchmarks/evidence/_gain.py`)."
+    accuracies = {name: found.accuracy(Side(A3D, name)) for name in front(found, A3D)}
+    known = {name: one.mean for name, one in accuracies.items() if one is not None}
+    if not known:
+        yield "Not yet: it takes the table that A3D gives."
+        return
+    yield f"By the front of letter a ({len(known)} configurations), of which the largest takes"
+    yield f"{LARGEST_MS:.0f} ms at rest, the others by their compute; the simulator, on the traces that come along."
+    yield ""
+    yield from _head(
+        "trace",
+        "switching",
+        "in violation",
+        "switches",
+        "best fixed that never is",
+        "its",
+        "gain",
+        "oracle",
+    )
+    every = gains(table_of(known, found.scale.size))
+    for one in every:
+        gain = "–" if one.fixed is None else f"{100 * (one.switching - one.fixed):+.1f}"
+        yield _row(
+            one.trace, _percent(one.switching), _percent(one.late), str(one.switches), one.best_fixed,
+            _percent(one.fixed), gain, _percent(one.possible),
+        )  # fmt: skip
+    pairs = [(one.switching, one.fixed) for one in every if one.fixed is not None]
+    if pairs:
+        mean = sum(ours - fixed for ours, fixed in pairs) / len(pairs)
+        yield ""
+        yield f"Mean gain of {len(pairs)} traces: **{100 * mean:+.1f}** points."
 
 
 def other_family(found: Findings) -> Lines:
@@ -279,6 +309,10 @@ def _head(*cells: str) -> Lines:
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def _share(one: Interval | None) -> str:
