@@ -238,7 +238,7 @@ def switching(found: Findings) -> Lines:
         yield "Not yet: it takes the table that A3D gives."
         return
     yield f"By the front of letter a ({len(known)} configurations), of which the largest takes"
-    yield f"{LARGEST_MS:.0f} ms at rest, the others by their compute; the simulator, on the traces that come along."
+    yield f"{LARGEST_MS:.0f} ms at rest, the others by their compute; simulated on the traces that come along."
     yield ""
     yield from _head(
         "trace",
