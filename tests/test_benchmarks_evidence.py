@@ -142,7 +142,6 @@ def test_differences_are_paired_over_clips_and_seeds(module: Any, tmp_path: Path
     assert found.of_folds("body", [("body-a3d", "body-alone", c)]).mean == pytest.approx(0.5)
     assert found.of_folds("body", [("body-a3d", "body-alone", c)]).low == 0.0  # a resample of one side
     assert found.of_folds("body", [("body-a3d", "body-none", c)]) is None
-    assert found.seconds(["testbed-a3d", "testbed-alone"]) == (4.0, 1.0)
 
 
 def test_the_page_comes_of_logs_alone_and_says_what_is_missing(

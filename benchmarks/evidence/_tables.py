@@ -161,33 +161,32 @@ OURS = {
 
 
 def training_cost(found: Findings) -> Lines:
-    """d: what training takes."""
-    six = [_alone(found, one).kind for one in SIX]
-    rows = {
-        "A3D": found.seconds([A3D]),
-        "full network alone": found.seconds(six[:1]),
-        "sum of six alone": found.seconds(six),
-    }
-    full = rows["full network alone"]
-    rows[TABLE_2] = None if full is None else (sum(SHARES) * full[0], sum(SHARES) * full[1])
-    yield from _head("trained", "wall-clock an epoch, s", "forward GMACs a clip")
-    for name, one in rows.items():
-        yield _row(name, *("–", "–") if one is None else (f"{one[0]:.1f}", f"{one[1]:.3f}"))
-    ours, every = rows["A3D"], rows["sum of six alone"]
-    if ours and every:
-        yield ""
-        clock, compute = (one / other for one, other in zip(ours, every, strict=True))
-        yield f"A3D takes {clock:.2f} of the wall-clock of six alone, and {compute:.2f} of their compute;"
-        expected = rows[TABLE_2]
-        assert full is not None
-        assert expected is not None
-        share = ours[0] / expected[0]
-        yield f"{share:.2f} of the wall-clock that the paper's six would take by their compute."
+    """d: what a step takes, by `steps.py`; a run's own wall-clock also tells of what else the machine did."""
+    if not found.steps:
+        yield "Not measured yet: `python benchmarks/evidence/steps.py`."
+        return
+    names = [found.named(one) for one in COMPARED]
+    each = {name: found.steps["rows"][f"testbed-alone-{name}"] for name in names}
+    six, ours, full = [each[name] for name in names[: len(SIX)]], found.steps["rows"][A3D], each[names[0]]
+    yield from _head("trained", "CPU ms a step", "of which to prepare the batch", "forward GMACs a clip")
+    for name, row in {"A3D": ours, **{f"{c} alone": row for c, row in each.items()}}.items():
+        yield _row(name, *(f"{row[key]:.1f}" for key in COST[:2]), f"{row[COST[2]]:.4f}")
+    sums = {key: sum(row[key] for row in six) for key in COST}
+    expected = sum(SHARES) * full[COST[0]]
+    yield _row(
+        "the first six of these, together", *(f"{sums[key]:.1f}" for key in COST[:2]), f"{sums[COST[2]]:.4f}"
+    )
+    yield ""
+    of_six, of_full = ({key: ours[key] / one[key] for key in COST} for one in (sums, full))
+    yield f"A3D's step takes **{of_six[COST[0]]:.2f}** of the time of those of six networks alone, and"
+    yield f"{of_six[COST[2]]:.2f} of their compute; of the full network's {of_full[COST[0]]:.2f}, and"
+    yield f"{of_full[COST[2]]:.2f}. The paper measures the full network, and expects the other five by their"
+    yield f"compute (Table 2): A3D then takes {ours[COST[0]] / expected:.2f}; the paper's is 0.34."
+    yield f"Machine: {found.steps['machine']}; one thread, {found.steps['steps']} steps of each in turns."
 
 
+COST = ("step_ms", "prepared_ms", "gmacs_a_clip")
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-TABLE_2 = "six of 0.1, 0.3, 0.5, 0.7, 0.9 and 1.0 of the compute alone, expected from the full one"
-"""The paper's Table 2 measures the full network's time and expects the others' by their compute."""
 
 
 def slowfast(found: Findings) -> Lines:
@@ -238,7 +237,7 @@ def switching(found: Findings) -> Lines:
         yield "Not yet: it takes the table that A3D gives."
         return
     yield f"By the front of letter a ({len(known)} configurations), of which the largest takes"
-    yield f"{LARGEST_MS:.0f} ms at rest, the others by their compute; simulated on the traces that come along."
+    yield f"{LARGEST_MS:.0f} ms at rest, the others by their compute; simulated on traces that come along."
     yield ""
     yield from _head(
         "trace",

@@ -6,6 +6,7 @@ python benchmarks/evidence/report.py [--logs DIR] [--out FILE]
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,13 +29,14 @@ def main() -> int:
     )
     parser.add_argument("--logs", type=Path, default=RESULTS / "evidence")
     parser.add_argument("--out", type=Path, default=RESULTS / "evidence.md")
+    parser.add_argument("--steps", type=Path, default=RESULTS / "evidence_steps.json")
     given = parser.parse_args()
     logs = read_logs(given.logs)
     if not logs:
         print(f"report: {given.logs} holds no log; run.py makes them", file=sys.stderr)
         return 2
     try:
-        found = Findings(logs)
+        found = Findings(logs, json.loads(given.steps.read_text()) if given.steps.exists() else {})
         text = "\n".join(page(found, given.out.with_suffix(".png").name)) + "\n"
     except ValueError as error:
         print(f"report: {given.logs}: {error}", file=sys.stderr)
