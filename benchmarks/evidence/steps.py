@@ -4,7 +4,8 @@
 
 CPU-seconds of one thread, the batch's preparation and the optimizer included, in turns: a few steps of each
 network, round after round, another one first each time, so that whatever else the machine does falls on all
-of them alike. The few clips have all been read before. DIR is that of `run.py`, for the drawn clips. Writes docs/results/evidence_steps.json, which `report.py` reads.
+of them alike. The few clips have all been read before. DIR is that of `run.py`, for the drawn clips. Writes
+docs/results/evidence_steps.json, which `report.py` reads.
 """
 
 from __future__ import annotations
