@@ -99,9 +99,7 @@ def main() -> int:
     given = options()
     place = Place(given.work, given.logs, given.data, SCALES[given.scale], given.workers)
     if given.scale != "full" and given.logs == LOGS:
-        print(
-            "run: name a folder by --logs: numbers of another scale than full mean nothing", file=sys.stderr
-        )
+        print("run: name a folder by --logs, one for each scale: they are not compared", file=sys.stderr)
         return 2
     try:
         runs = chosen(plan(place.scale), given.only, given.run)
