@@ -113,7 +113,8 @@ def logged(module: Any, folder: Path, run: str, right: dict[str, np.ndarray], **
         tests[c] = logs.margins_of(scores, np.zeros(len(each), np.intp))
     content = {
         "run": run, "scale": asdict(replace(own.SCALES["tiny"], real=("body_gestures",), folds=2)),
-        "machine": "m", "commit": "c" * 40, "groups": None, "settings": {"epochs": 2}, "seconds": 4.0,
+        "machine": "m", "commit": "c" * 40, "groups": None,
+        "settings": {"epochs": 2}, "cpu_s": 36.0,
         "gmacs_a_clip": 0.5, "tests": {"test": tests, "val": tests}, **more,
     }  # fmt: skip
     logs.write_log(folder, run, content)
