@@ -85,6 +85,17 @@ def tiny_x3d(**changes: Any) -> NetworkDescription:
     return description.model_copy(update=changes)
 
 
+def tiny_r2plus1d(**changes: Any) -> NetworkDescription:
+    """4-frame windows, 2 apart, of 32×32."""
+    from a3d_edge.models.r2plus1d import R2Plus1DDescription
+
+    description = R2Plus1DDescription(
+        name="tiny_r2plus1d", blocks=(1, 2, 1, 1), base_width=8, classes=3, size=32, frames=4, stride=2,
+        dropout=0.0,
+    )  # fmt: skip
+    return description.model_copy(update=changes)
+
+
 def lively(description: NetworkDescription) -> SlimNetwork:
     """A network in eval mode whose every layer is alive, also the last ones of residual blocks."""
     import torch

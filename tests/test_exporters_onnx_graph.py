@@ -13,7 +13,7 @@ import onnxruntime as ort
 import pytest
 import torch
 from a3d_edge.exporters.onnx_graph import OPSET, float32, lower_stage
-from fixtures_bundle import lively, noise, tiny_slow, tiny_slowfast, tiny_x3d
+from fixtures_bundle import lively, noise, tiny_r2plus1d, tiny_slow, tiny_slowfast, tiny_x3d
 from torch import Tensor, nn
 
 from a3d_edge.configuration import pick_frames
@@ -241,7 +241,7 @@ def graphs_of(description: NetworkDescription) -> list[bytes]:
 
 @pytest.mark.parametrize(
     "description",
-    [tiny_slow(), tiny_slowfast(), tiny_x3d(), tiny_x3d(exact=True, name="exact_x3d")],
+    [tiny_slow(), tiny_slowfast(), tiny_x3d(), tiny_x3d(exact=True, name="exact_x3d"), tiny_r2plus1d()],
     ids=lambda d: d.name,
 )
 def test_a_graph_holds_no_size_and_no_frame_count(description: NetworkDescription) -> None:

@@ -21,6 +21,7 @@ from fixtures_bundle import (
     export,
     noise,
     parity_clips,
+    tiny_r2plus1d,
     tiny_slow,
     tiny_slowfast,
     tiny_x3d,
@@ -93,6 +94,14 @@ def test_x3d_at_every_configuration(imported: bool, tmp_path: Path) -> None:
     imported network too: X3D's own channels, a shortcut without batch norm, a head that pools windows."""
     changes = {"exact": True, "first_shortcut_norm": False, "head": "softmax_windows"} if imported else {}
     configurations, description = parse(X3D), tiny_x3d(**changes)
+    bundle = export(tmp_path / "bundle", configurations, description)
+    assert_parity(bundle, calibrated_checkpoint(configurations, description).model)
+    assert_one_graph_a_width(bundle, ["frame", "clip", "volume"])
+
+
+def test_r2plus1d_at_every_configuration(tmp_path: Path) -> None:
+    """Convolutions over time alone after every one over the picture; the frame stage is the stem's."""
+    configurations, description = parse(X3D), tiny_r2plus1d(pooled=True)
     bundle = export(tmp_path / "bundle", configurations, description)
     assert_parity(bundle, calibrated_checkpoint(configurations, description).model)
     assert_one_graph_a_width(bundle, ["frame", "clip", "volume"])

@@ -26,6 +26,7 @@ from fixtures_bundle import (  # noqa: E402
     noise,
     parity_clips,
     sign_again,
+    tiny_r2plus1d,
     tiny_slow,
     tiny_slowfast,
     tiny_x3d,
@@ -48,6 +49,7 @@ FAMILIES: dict[str, tuple[NetworkDescription, tuple[Configuration, ...], tuple[P
     "slow": (tiny_slow(), SLOW, ("fp32", "int8")),
     "slowfast": (tiny_slowfast(), (Configuration(0.5, 19, 2),), ("int8",)),
     "x3d": (tiny_x3d(), (Configuration(0.7, 23, 3),), ("int8",)),
+    "r2plus1d": (tiny_r2plus1d(), (Configuration(0.7, 23, 3),), ("int8",)),
     "x3d imported": (
         tiny_x3d(exact=True, first_shortcut_norm=False, head="softmax_windows"),
         (Configuration(1.0, 64, 4),),

@@ -235,7 +235,8 @@ def test_a_key_of_another_kind_is_refused(path: Path, key: str, value: object) -
         (
             ("description", "family"),
             "mvit",
-            "the checkpoint does not hold together: family 'mvit' is not one of slow, slowfast, x3d",
+            "the checkpoint does not hold together: family 'mvit' is not one of slow, slowfast, r2plus1d, "
+            "x3d",
         ),
         (("description", "family"), "slowfast", "description.alpha: Field required"),
         (("description", "classes"), 0, "description.classes: Input should be greater than or equal to 1"),

@@ -62,6 +62,7 @@ def fvcore_gmacs(network: SlimNetwork, configuration: Configuration) -> float:
         ("slowfast_small", "w0.50-s110-t1"),
         ("slowfast_r50_4x16", "w0.63-s45-t3"),
         ("x3d_m", "w0.63-s51-t2"),
+        ("r2plus1d_small", "w0.63-s71-t3"),
     ],
 )
 def test_an_independent_counter_agrees(name: str, configuration: str) -> None:

@@ -29,6 +29,7 @@ CLASSES = ("right", "down", "still")
 SMALLER: dict[str, dict[str, Any]] = {
     "slow": {"blocks": (1, 1, 1, 1), "base_width": 8},
     "slowfast": {"blocks": (1, 1, 1, 1), "base_width": 16},
+    "r2plus1d": {"blocks": (1, 2, 1, 1), "base_width": 8},
     "x3d": {"blocks": (1, 1, 2, 1), "base_width": 8, "features": 64},
 }
 """What makes a member of each family small enough to run here; all else stays as registered."""
@@ -200,5 +201,5 @@ def test_without_the_line_its_checkpoints_are_refused(lively: Callable[..., Any]
         load(tmp_path / "toy.pth")
     assert str(caught.value) == (
         f"{tmp_path / 'toy.pth'}: the checkpoint does not hold together: "
-        "family 'toy' is not one of slow, slowfast, x3d"
+        "family 'toy' is not one of slow, slowfast, r2plus1d, x3d"
     )

@@ -14,7 +14,7 @@ from a3d_edge.demo.props import Prop, prop_parts
 from a3d_edge.demo.skeleton import Array, Joint
 from a3d_edge.demo.strokes import Colour, Part, Picture, times
 
-__all__ = ["Look", "draw_look", "mask_some", "paint", "paint_shadows"]
+__all__ = ["Look", "draw_look", "draw_uniform", "mask_some", "paint", "paint_shadows"]
 
 _SKIN = ((190, 205, 235), (160, 185, 225), (130, 160, 205), (95, 130, 180), (65, 95, 145), (45, 65, 100))
 _HAIR = ((20, 20, 25), (30, 35, 45), (35, 55, 85), (70, 110, 150), (90, 95, 100), (25, 40, 110))
@@ -70,6 +70,16 @@ def draw_look(rng: np.random.Generator) -> Look:
         coat=float(rng.choice([0.0, 0.0, 0.0, 0.25, 0.5])),
         girth=float(np.clip(rng.normal(1.0, 0.13), 0.78, 1.35)),
     )
+
+
+def draw_uniform(rng: np.random.Generator) -> Look:
+    """Much the same for everybody: dark clothes, light arms. The build differs."""
+    return Look(
+        skin=_near(rng, (165, 190, 215), 6), hair=_near(rng, (40, 40, 45), 4),
+        shirt=_near(rng, (55, 45, 40), 5), trousers=_near(rng, (50, 50, 50), 5), shoes=_SHOES[0],
+        stripes=None, sleeve=0.45, legwear="trousers", hair_kind="short", coat=0.0,
+        girth=float(np.clip(rng.normal(1.0, 0.1), 0.8, 1.25)),
+    )  # fmt: skip
 
 
 def mask_some(rng: np.random.Generator, look: Look) -> Look:

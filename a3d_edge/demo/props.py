@@ -14,7 +14,7 @@ __all__ = ["PROPS", "Prop", "prop_parts"]
 PROPS = ("disc", "ring", "bar", "fork")
 """A ring is a disc with a dark middle, a fork a bar whose end is parted."""
 
-_DISC, _HOLE, _BAR, _PRONG = 0.055, 0.03, 0.014, 0.012
+_DISC, _HOLE, _BAR, _PRONG = 0.045, 0.023, 0.012, 0.01
 """Radii, in heights."""
 
 
@@ -47,7 +47,7 @@ def prop_parts(joints: Array, prop: Prop, unit: float) -> list[Part]:
     parts = [Part(depth, prop.colour, np.stack([at, fork]), np.full(2, _BAR * scale))]
     if prop.kind == "fork":
         for way in (-1.0, 1.0):
-            prong = np.stack([fork, fork + 0.04 * way * across, fork + 0.12 * along + 0.04 * way * across])
+            prong = np.stack([fork, fork + 0.03 * way * across, fork + 0.12 * along + 0.03 * way * across])
             parts += [
                 Part(depth, prop.colour, prong[first : first + 2], np.full(2, _PRONG * scale))
                 for first in (0, 1)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.demo.gestures import GESTURES
-from a3d_edge.demo.people import Look, draw_look, mask_some, paint, paint_shadows
+from a3d_edge.demo.people import Look, draw_look, draw_uniform, mask_some, paint, paint_shadows
 from a3d_edge.demo.scenery import (
     Camera,
     Sensor,
@@ -55,13 +55,13 @@ class _Manner:
     sensor: Callable[[np.random.Generator, int, int], Sensor]
     indoors: bool = False
     shaded: bool = True
-    depth: float = 0.0  # how far the place behind is out of focus, as a share of the picture's height
+    plain: bool = False  # everybody is dressed alike, before a grey wall
 
 
 _MANNERS = {
     INTERACTIONS: _Manner(0, act_out, draw_camera, draw_sensor),
     SIGNALS: _Manner(100, signal_out, draw_facing_camera, draw_sensor, indoors=True),
-    TESTS: _Manner(200, test_out, draw_straight_camera, draw_clear_sensor, shaded=False, depth=0.02),
+    TESTS: _Manner(200, test_out, draw_straight_camera, draw_clear_sensor, shaded=False, plain=True),
 }
 
 _MARGIN = 0.04
@@ -127,15 +127,16 @@ class RenderedScene:
         manner = self._manner = _MANNERS[of]
         rng = np.random.default_rng([seed, manner.first + SETS[of].index(label)])
         stage = manner.stage(rng, label, duration_s)
-        self._looks = [draw_look(rng) for _ in stage.joints]
+        self._looks = [(draw_uniform if manner.plain else draw_look)(rng) for _ in stage.joints]
         self._camera = manner.camera(rng, stage.extent(), width, height)
         self._joints = [self._camera.project(joints) for joints in stage.joints]
         self._shadow = _draw_shadow(rng)
         self._casts = [self._camera.project(_cast(joints, self._shadow))[..., :2] for joints in stage.joints]
         self._light = (float(rng.choice([-0.8, 0.8])), -0.5)
-        self._place = self._draw_room(rng) if manner.indoors else self._draw_place(rng)
-        if manner.depth:
-            self._place = cv2.GaussianBlur(self._place, (0, 0), manner.depth * height * self._fine)
+        if manner.plain:
+            self._place = self._draw_wall(rng)
+        else:
+            self._place = self._draw_room(rng) if manner.indoors else self._draw_place(rng)
         if manner.indoors:
             self._looks = [mask_some(rng, look) for look in self._looks]
         for place, prop in enumerate(stage.props):
@@ -182,6 +183,10 @@ class RenderedScene:
         floor = camera.v + camera.scale * camera.eye / (1 + behind * camera.nearness)
         wide, high = (width + 2 * margin) * self._fine, (height + 2 * margin) * self._fine
         return room(rng, wide, high, (floor + margin) * self._fine)
+
+    def _draw_wall(self, rng: np.random.Generator) -> Picture:
+        width, height = ((side + 2 * self._margin()) * self._fine for side in self._size)
+        return np.full((height, width, 3), np.uint8(rng.integers(95, 125)))
 
     def _margin(self) -> int:
         return 2 + int(_MARGIN * self._size[1])

@@ -97,26 +97,19 @@ def draw_camera(rng: Rng, extent: Array, width: int, height: int) -> Camera:
 def draw_straight_camera(rng: Rng, extent: Array, width: int, height: int) -> Camera:
     """Never mirrored, from about straight ahead and not shaken: sides and turns are classes.
 
-    All that is acted is in the picture, and a little around it for what hands hold.
+    As near as all that is acted (``extent``, as in `draw_camera`) fits beside each other, with room for what
+    hands hold; of one person that is the upper body.
     """
-    drawn = draw_camera(rng, extent, width, height)
-    scale = min(drawn.scale, 0.7 * height)
-    camera = replace(
-        drawn, mirrored=False, pan=0.3 * drawn.pan, pitch=0.3 * drawn.pitch, shake=0.0, scale=scale
-    )
-    seen, edge = camera.project(extent), 0.14 * scale
-    x, y = (
-        _kept_inside(float(axis.min()) - edge, float(axis.max()) + edge, side)
-        for axis, side in ((seen[:, 0], width), (seen[:, 1], height))
-    )
-    return replace(camera, u=camera.u + x, v=camera.v + y)
-
-
-def _kept_inside(low: float, high: float, side: int) -> float:
-    """How far what reaches from ``low`` to ``high`` is to be moved so that a side of the picture holds it."""
-    if high - low >= side:
-        return 0.5 * (side - high - low)
-    return max(0.0, -low) - max(0.0, high - side)
+    pan, pitch, eye = float(rng.normal(0.0, 0.06)), float(rng.normal(0.0, 0.03)), 0.7
+    plain = Camera(pan, pitch, 1.0, 0.0, 0.0, False, width, 0.0, (0.0, 0.0, 0.0, 0.0), eye=eye)
+    seen = plain.project(extent)
+    low, high, top = seen[:, 0].min(), seen[:, 0].max(), seen[:, 1].min()
+    near = float(rng.uniform(0.85, 1.0)) * width / (high - low + 0.25)
+    scale = float(np.clip(near, 0.55 * height, 1.4 * height))
+    slack = max(0.0, width - scale * (high - low + 0.2))
+    u = width / 2 - scale * (low + high) / 2 + slack * float(rng.uniform(-0.5, 0.5))
+    v = scale * (0.16 - top) + height * float(rng.uniform(0.0, 0.08))
+    return replace(plain, scale=scale, u=u, v=v)
 
 
 DISTANCES: dict[str, tuple[float, float]] = {"1 m": (1.35, 1.95), "4 m": (0.54, 0.84), "6 m": (0.4, 0.56)}

@@ -90,7 +90,7 @@ def _passers(rng: np.random.Generator, times: Array) -> list[Actor]:
 
 
 def test_out(rng: np.random.Generator, label: str, duration_s: float) -> Stage:
-    """Two people of the testbed, all the time."""
+    """What a class of the testbed shows, all the time."""
     times = np.arange(-LEAD_S, duration_s + 0.1, 1 / RATE)
     cast, props = TESTBED[label](rng)(times)
     joints = [solve(script, shape) for script, shape in cast]

@@ -8,8 +8,8 @@ In pairs that differ in one thing, and look alike in all others:
     even, double                      the same beats at other times: needs frames
     left_waves, right_waves           which of two people waves, while the other only holds a hand up
 
-Two people always stand side by side and face the camera; who acts, with which hand, where, how fast and how
-far varies. All goes on for the whole clip, so that any window of 2 s shows it.
+One person faces the camera, near by, or for the last pair two people do; with which hand, where, how fast and
+how far varies. All goes on for the whole clip, so that any window of 2 s shows it.
 """
 
 from __future__ import annotations
@@ -36,30 +36,28 @@ _ALWAYS: Keys = [(-2.0, 1.0), (-1.0, 1.0)]
 def _scene(
     rng: Rng, side: int, path: _Path, *, prop: Prop | None = None, actor: int | None = None
 ) -> Callable[[Array], Cast]:
-    """One of two people (``actor``: 0 the left one; else either) moves the hand of a ``side`` along ``path``:
-    (N, 3) forward, up, outward from the shoulder in arm lengths, and may hold something in it.
-
-    The other one stands, or holds a hand somewhere; always, where it matters who acts.
+    """Somebody moves the hand of a ``side`` along ``path``: (N, 3) forward, up, outward from the shoulder in
+    arm lengths, and may hold something in it. With an ``actor`` there are two people, of whom that one does
+    (0 the left one), and the other holds a hand somewhere.
     """
-    who = int(rng.integers(2)) if actor is None else actor
-    apart, noise = float(rng.uniform(0.5, 0.62)), reseed(rng)
-    holds = actor is not None or rng.uniform() < 0.5
-    elsewhere = _up(rng)
+    who = actor or 0
+    people = (0,) if actor is None else (0, 1)
+    apart, noise, elsewhere = float(rng.uniform(0.5, 0.62)), reseed(rng), _up(rng)
 
     def perform(clock: Array) -> Cast:
         again = np.random.default_rng(noise)
         cast: list[Actor] = []
-        for place in (0, 1):
-            script = stand(clock, again, (place - 0.5) * apart, np.pi / 2)
+        for place in people:
+            script = stand(clock, again, (place - 0.5 * people[-1]) * apart, np.pi / 2)
             script = add(script, turn=-0.1 * script.turn)
             other = int(again.integers(2))
             if place == who:
                 script = hand_moves(script, clock, side, _ALWAYS, path(clock) + _unsteady(clock, again))
-            elif holds:
+            else:
                 held = np.tile(elsewhere, (len(clock), 1)) + _unsteady(clock, again)
                 script = hand_moves(script, clock, other, _ALWAYS, held)
             cast.append((script, body(again)))
-        return cast, tuple(prop if place == who else None for place in (0, 1))
+        return cast, tuple(prop if place == who else None for place in people)
 
     return perform
 
@@ -78,8 +76,8 @@ def _shows(kind: str) -> Plot:
 
     def plot(rng: Rng) -> Callable[[Array], Cast]:
         at, side = _up(rng), int(rng.integers(2))
-        bright = float(rng.uniform(110, 235))
-        blue, green, red = (float(np.clip(bright + rng.normal(0, 25), 60, 250)) for _ in range(3))
+        bright = float(rng.uniform(190, 240))
+        blue, green, red = (float(np.clip(bright + rng.normal(0, 12), 60, 250)) for _ in range(3))
         size, angle = float(rng.uniform(0.85, 1.2)), float(rng.normal(0.0, 0.35))
         prop = Prop(kind, side, (blue, green, red), size, angle)
         return _scene(rng, side, lambda clock: np.tile(at, (len(clock), 1)), prop=prop)
@@ -153,7 +151,7 @@ def _beats(second: float) -> Plot:
 
 def _between(rng: Rng) -> tuple[Array, Array]:
     """Two places of a hand, one low and one high."""
-    low = np.array([rng.uniform(0.3, 0.4), rng.uniform(-0.6, -0.4), rng.uniform(0.1, 0.3)])
+    low = np.array([rng.uniform(0.3, 0.4), rng.uniform(-0.4, -0.25), rng.uniform(0.1, 0.3)])
     return low, low + np.array([0.0, rng.uniform(0.6, 0.9), 0.0])
 
 

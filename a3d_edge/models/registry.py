@@ -9,6 +9,7 @@ import torch
 
 from a3d_edge.errors import UsageError
 from a3d_edge.models.network import NetworkDescription
+from a3d_edge.models.r2plus1d import R2Plus1DDescription
 from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
 from a3d_edge.models.x3d import X3DDescription
@@ -36,6 +37,9 @@ ARCHITECTURES: dict[str, NetworkDescription] = {
         ),
         SlowFastDescription(
             name="slowfast_small", blocks=SMALL, base_width=16, alpha=8, beta_inv=4, classes=7, size=96
+        ),
+        R2Plus1DDescription(
+            name="r2plus1d_small", blocks=SMALL, base_width=16, pooled=True, classes=7, size=96
         ),
         X3DDescription(name="x3d_xs", blocks=X3D, base_width=24, exact=True, size=160, frames=4, stride=12),
         X3DDescription(name="x3d_s", blocks=X3D, base_width=24, exact=True, size=160, frames=13, stride=6),

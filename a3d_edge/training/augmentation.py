@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -89,13 +89,20 @@ def _augmented(
     shapes = {image.shape: image for image in shown.values()}
     inside = {shape: look.inside(image) for shape, image in shapes.items()}
     if spec.input == "rgb":
-        images = [shown[int(i)] for i in indices[:, 0]]
-        return np.stack([look.rgb(image, inside[image.shape], spec) for image in images], axis=1)
+        images, lit = [shown[int(i)] for i in indices[:, 0]], look.lit(spec)
+        out = np.empty((3, len(images), look.size, look.size), np.float32)
+        for place, image in enumerate(images):
+            look.rgb(image, inside[image.shape], lit, out[:, place])
+        return out
     greys = {i: look.grey(image) for i, image in shown.items()}
     rows = [[int(i) for i in row] for row in indices]
     return np.stack(
         [look.motion([greys[i] for i in row], inside[shown[row[0]].shape]) for row in rows], axis=1
     )
+
+
+_Place = tuple[tuple[int, int] | None, NDArray[np.float32]]
+"""The sides that a picture is first made smaller to, if it is, and the affine map from there to the input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,7 @@ class _Look:
     change: bool
     noise: float
     rng: np.random.Generator
+    places: dict[tuple[int, int], _Place] = field(default_factory=dict)  # of each shape of picture
 
     @classmethod
     def draw(
@@ -177,29 +185,40 @@ class _Look:
         out += self.rng.normal(0.0, self.noise / MOTION_STD, out.shape).astype(np.float32)
         return out * inside
 
-    def rgb(self, image: Image, inside: NDArray[np.bool_], spec: Preprocessing) -> NDArray[np.float32]:
-        """Warped, normalised RGB, ``(3, S, S)``."""
-        lit = np.clip(self._warped(np.asarray(image))[..., ::-1] / 255 * self.gains, 0.0, 1.0)
+    def lit(self, spec: Preprocessing) -> NDArray[np.float32]:
+        """What each of the 256 values of a warped picture becomes, ``(256, 3)`` of BGR."""
+        values = np.arange(256, dtype=np.float32)[:, None] / 255
+        lit = np.clip(values * self.gains, 0.0, 1.0)
         normalised = (lit - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
-        return np.asarray((normalised * inside[..., None]).transpose(2, 0, 1), np.float32)
+        return np.ascontiguousarray(normalised[:, ::-1], np.float32)
+
+    def rgb(
+        self, image: Image, inside: NDArray[np.bool_], lit: NDArray[np.float32], out: NDArray[np.float32]
+    ) -> None:
+        """Warped, normalised RGB into ``out (3, S, S)``."""
+        looked_up = cv2.LUT(self._warped_bytes(np.asarray(image)), lit[None])
+        for channel in range(3):
+            np.multiply(looked_up[..., 2 - channel], inside, out=out[channel])
 
     def _warped(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        image = self._shrunk(image)
-        matrix = self.pose.matrix(self._roi(image), self.size)
-        return np.asarray(cv2.warpAffine(image, matrix, (self.size, self.size)), np.float32)
+        return np.asarray(self._warped_bytes(image), np.float32)
 
-    def _roi(self, image: NDArray[Any]) -> Roi:
-        return shown_roi(image.shape[0], image.shape[1], self.aspect, self.region)
-
-    def _shrunk(self, image: NDArray[Any]) -> NDArray[Any]:
-        """A picture about as large as the input shows it, by the means of areas, as the runtime shrinks.
-
-        A warp alone takes every second or third pixel: edges flicker, and running never sees that motion.
-        """
+    def _warped_bytes(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Of the type that the picture has. One that is larger than the input shows it is first made smaller
+        by the means of areas, as the runtime does: a warp alone takes every second or third pixel, edges
+        flicker, and running never sees that motion."""
         height, width = image.shape[:2]
-        roi = self._roi(image)
+        if (height, width) not in self.places:
+            self.places[height, width] = self._place(height, width)
+        sides, matrix = self.places[height, width]
+        small = image if sides is None else cv2.resize(image, sides, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.warpAffine(small, matrix, (self.size, self.size)))
+
+    def _place(self, height: int, width: int) -> _Place:
+        roi = shown_roi(height, width, self.aspect, self.region)
         factor = self.size / max(roi.width, roi.height) * self.pose.scale
         if factor >= 1.0:
-            return image
-        sides = max(1, round(width * factor)), max(1, round(height * factor))
-        return np.asarray(cv2.resize(image, sides, interpolation=cv2.INTER_AREA))
+            return None, self.pose.matrix(roi, self.size)
+        wide, high = max(1, round(width * factor)), max(1, round(height * factor))
+        small = shown_roi(high, wide, self.aspect, self.region)
+        return (wide, high), self.pose.matrix(small, self.size)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.errors import SourceError
 from a3d_edge.models.network import Clips, to_device
 from a3d_edge.training.clips import Clip, class_of
-from a3d_edge.training.decode import DecodedClip, FrameCache, warn_of_unreadable
+from a3d_edge.training.decode import DecodedClip, FrameCache, Image, warn_of_unreadable
 from a3d_edge.training.windows import Protocol, Window, paper_views, runtime_views, view_window
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
@@ -41,6 +42,9 @@ SlowFast 4×16 at 224²."""
 
 KEPT_SCORES = 2**28
 """Scores of single windows that a measurement keeps apart at most, 1 GiB; of more, only their sums."""
+
+KEPT_PICTURES = 128
+"""Pictures of a clip that stay unpacked from one size to the next."""
 
 Summed = NDArray[np.float64]
 Windows = NDArray[np.float32]
@@ -183,6 +187,7 @@ def clip_scores(
     """
     device = next(model.parameters()).device
     decoded = windows.cache.get(windows.clips[number])
+    decoded = replace(decoded, frames=_Kept(lru_cache(KEPT_PICTURES)(decoded.frames.__getitem__)))
     found: dict[int, list[Tensor]] = {place: [] for place in range(len(configurations))}
     with _eval_mode(model), torch.inference_mode():
         for size in sorted({c.size for c in configurations}):
@@ -195,6 +200,16 @@ def clip_scores(
     if windows.protocol == "runtime" and scores.numel() * len(windows.clips) <= KEPT_SCORES:
         return scores.numpy()
     return scores.double().sum(dim=1).numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Pictures of a clip, some of them at hand."""
+
+    get: Callable[[int], Image]
+
+    def __getitem__(self, place: int, /) -> Image:
+        return self.get(place)
 
 
 def truth_of(clips: Sequence[Clip], classes: Sequence[str]) -> NDArray[np.intp]:

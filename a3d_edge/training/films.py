@@ -28,7 +28,7 @@ class _Film:
 FILMS = {
     "interactions": _Film(((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108))),
     "gestures": _Film(((320, 240), (320, 240), (426, 240), (240, 240), (384, 216), (216, 240))),
-    "testbed": _Film(((80, 80),), (15.0,), (2.6, 2.6)),
+    "testbed": _Film(((48, 48),), (15.0,), (2.4, 2.4)),
 }
 """A hand 6 m away takes more pixels than a push; of the testbed thousands are drawn, for small networks."""
 

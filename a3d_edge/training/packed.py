@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from threading import Lock
+from threading import local
 from typing import Any, overload
 
 import av
@@ -66,8 +66,6 @@ class PackedPictures:
         self, values: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], shapes: Any
     ) -> None:
         self._values, self._starts, self._ends, self._shapes = values, starts, ends, shapes
-        self._decoders: dict[Shape, Any] = {}
-        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -97,20 +95,28 @@ class PackedPictures:
         height, width = shape = tuple(map(int, self._shapes[place]))
         packet = av.Packet(self._values[self._starts[place] : self._ends[place]].tobytes())
         try:
-            with self._lock:
-                (frame,) = self._decoder((height, width)).decode(packet)
-                planes = [_rows(plane, height)[:, :width] for plane in frame.planes]
-                green, blue, red = planes * 3 if len(planes) == 1 else planes
-                return np.asarray(cv2.merge([blue, green, red]), np.uint8).reshape(*shape, 3)
+            (frame,) = _decoder((height, width)).decode(packet)
+            planes = [_rows(plane, height)[:, :width] for plane in frame.planes]
+            green, blue, red = planes * 3 if len(planes) == 1 else planes
+            return np.asarray(cv2.merge([blue, green, red]), np.uint8).reshape(*shape, 3)
         except (av.error.FFmpegError, ValueError) as error:
             raise ResourceError(
                 f"a decoded picture on the disk is damaged ({error}); run 'a3d-edge cache clear', then go on"
             ) from error
 
-    def _decoder(self, shape: Shape) -> Any:
-        if shape not in self._decoders:
-            self._decoders[shape] = _context(shape, PLANES, "r")  # each packet says which planes it has
-        return self._decoders[shape]
+
+_of_this_thread = local()
+"""Its decoders, by the pictures' shape, for all clips: to open one takes as long as some pictures."""
+MOST_DECODERS = 16
+
+
+def _decoder(shape: Shape) -> Any:
+    decoders: dict[Shape, Any] = _of_this_thread.__dict__.setdefault("decoders", {})
+    if shape not in decoders:
+        while len(decoders) >= MOST_DECODERS:
+            del decoders[next(iter(decoders))]
+        decoders[shape] = _context(shape, PLANES, "r")  # each packet says which planes it has
+    return decoders[shape]
 
 
 def _context(shape: Shape, planes: str, mode: str) -> Any:

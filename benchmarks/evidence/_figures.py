@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from _findings import Findings, Side
-from _plan import LINES, SIX
+from _plan import COMPARED, LINES
 from _tables import A3D, front
 
 from a3d_edge.files import write_atomically
@@ -37,7 +37,7 @@ def curve(found: Findings, file: Path) -> None:
     for dimension, colour in COLOURS.items():
         sides = [Side(A3D, found.named(one)) for one in LINES[dimension]]
         _line(axes, found, sides, f"A3D, {dimension} alone", colour, ":.")
-    names = [found.named(one) for one in SIX]
+    names = [found.named(one) for one in COMPARED]
     sides = [Side(f"testbed-alone-{name}", name) for name in names]
     _line(axes, found, sides, "each trained alone", "tab:orange", "s")
     axes.set(xscale="log", xlabel="GFLOPs of a window", ylabel="accuracy on drawn test clips, %")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from _costs import gflops
@@ -40,6 +41,7 @@ class Findings:
     """All logs, and the questions that are asked of them. None answers what is not there yet."""
 
     logs: Mapping[str, Log]
+    steps: Mapping[str, Any] = field(default_factory=dict)  # what `steps.py` measured
 
     @cached_property
     def scale(self) -> Scale:
@@ -92,15 +94,6 @@ class Findings:
         if not values:
             return None
         return mean_of(np.concatenate(values)[None], np.concatenate(groups))
-
-    def seconds(self, kinds: Sequence[str]) -> tuple[float, float] | None:
-        """(wall-clock an epoch in s, forward GMACs a clip) of runs of the drawn set, summed over kinds."""
-        seeds = [s for s in self.scale.seeds if all(f"{kind}-s{s}" in self.logs for kind in kinds)]
-        if not seeds:
-            return None
-        each = [[self.logs[f"{kind}-s{seed}"].content for kind in kinds] for seed in seeds]
-        epochs = [sum(one["seconds"] / one["settings"]["epochs"] for one in runs) for runs in each]
-        return float(np.mean(epochs)), float(np.mean([sum(r["gmacs_a_clip"] for r in runs) for runs in each]))
 
     def _fold(self, run: str, fold: int) -> Log | None:
         return self.logs.get(f"{run}-f{fold}")

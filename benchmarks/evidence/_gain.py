@@ -1,65 +1,65 @@
-"""What switching gains over the best configuration that is fixed and never late: expected accuracy, no clips.
+"""What switching gains: the controller, replayed over traces of a device's signals, against what is fixed.
 
-A trace says for how long a device is how much slower than when its table was measured; what was decided
-meanwhile comes from whoever decides (the controller, replayed), or from `best_possible`.
+By the measured table of A3D, and the simulator (`a3d_edge.control.simulation`), whose model is stated there.
+Its traces are of a machine that takes 125 ms for the largest configuration: so it is here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Row", "Stretch", "best_fixed", "best_possible", "expected", "late_share"]
+from a3d_edge.configuration import Configuration
+from a3d_edge.control.comparison import compare
+from a3d_edge.control.trace import find_trace, shipped_traces
+from a3d_edge.models.flops import count
+from a3d_edge.models.registry import describe
+from a3d_edge.table import ConfigurationBudgetTable, Row
+
+__all__ = ["LARGEST_MS", "Gain", "gains", "table_of"]
+
+LARGEST_MS = 125.0
+"""Of Slow R-50 at 224²×8, by the traces' milliseconds a GFLOP."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A configuration's measured accuracy, and latency on the device when nothing slows it."""
+class Gain:
+    """On a trace: expected accuracies; ``late`` or forbidden, of the switching one; None: nothing fixed is
+    always in time."""
 
-    accuracy: float
-    latency_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """So many seconds in which everything takes ``slowed`` times as long as the table says."""
-
-    seconds: float
-    slowed: float
+    trace: str
+    switching: float
+    fixed: float | None
+    best_fixed: str
+    possible: float
+    late: float
+    switches: int
 
 
-def expected(decided: Sequence[str], trace: Sequence[Stretch], table: Mapping[str, Row]) -> float:
-    """Mean accuracy over the time of a trace, of the configuration that was decided for each stretch.
-
-    Raises ValueError where they are not as many.
-    """
-    return _over(trace, [table[name].accuracy for name in decided])
-
-
-def late_share(
-    decided: Sequence[str], trace: Sequence[Stretch], table: Mapping[str, Row], deadline_ms: float
-) -> float:
-    """Share of the time in which what was decided misses the deadline."""
-    pairs = zip(decided, trace, strict=True)
-    return _over(trace, [float(table[c].latency_ms * part.slowed > deadline_ms) for c, part in pairs])
+def table_of(accuracies: Mapping[str, float], size: int) -> ConfigurationBudgetTable:
+    """Rows of ``slow_small`` with an input of ``size``."""
+    network = describe("slow_small").model_copy(update={"size": size})
+    rows = []
+    for name, accuracy in accuracies.items():
+        one = Configuration.parse(name)
+        cost = count(network, one)
+        rows.append(Row(configuration=one, gflops=cost.gflops, params_m=cost.params_m, accuracy=accuracy))
+    return ConfigurationBudgetTable(architecture="slow_small", rows=tuple(rows))
 
 
-def best_fixed(trace: Sequence[Stretch], table: Mapping[str, Row], deadline_ms: float) -> str | None:
-    """The most accurate configuration that is never late; of equals the quicker one. None where none is."""
-    slowest = max(part.slowed for part in trace)
-    in_time = {c: row for c, row in table.items() if row.latency_ms * slowest <= deadline_ms}
-    return max(in_time, key=lambda c: (in_time[c].accuracy, -in_time[c].latency_ms), default=None)
-
-
-def best_possible(trace: Sequence[Stretch], table: Mapping[str, Row], deadline_ms: float) -> tuple[str, ...]:
-    """What somebody who knows the trace decides: no controller gains more without being late.
-
-    Where all are late it is the quickest.
-    """
-    quickest = min(table, key=lambda c: table[c].latency_ms)
-    return tuple(best_fixed([part], table, deadline_ms) or quickest for part in trace)
-
-
-def _over(trace: Sequence[Stretch], values: Sequence[float]) -> float:
-    seconds = sum(part.seconds for part in trace)
-    return sum(part.seconds * value for part, value in zip(trace, values, strict=True)) / seconds
+def gains(table: ConfigurationBudgetTable) -> list[Gain]:
+    """Of every trace that comes along."""
+    most = table.rows[-1].cost
+    latencies = {row.configuration: LARGEST_MS * row.cost / most for row in table.rows}
+    found = []
+    for name in shipped_traces():
+        made = compare(table, find_trace(name), latencies=latencies)
+        ours, fixed = made.controller, made.best_fixed
+        found.append(
+            Gain(
+                name, ours.expected_accuracy, None if fixed is None else fixed.expected_accuracy,
+                "–" if fixed is None else str(fixed.steps[0].running), ours.oracle_accuracy,
+                ours.violation_time, ours.switches,
+            )
+        )  # fmt: skip
+    return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from _findings import Findings, Side
+from _gain import LARGEST_MS, gains, table_of
 from _paired import Interval
-from _plan import CORNERS, FULL, LARGER, LINES, NARROW, SIX, SLOWFAST, WITHOUT_FRAMES
+from _plan import COMPARED, CORNERS, FULL, LARGER, LINES, NARROW, SIX, SLOWFAST, SMALLEST, WITHOUT_FRAMES
 
 from a3d_edge.models.registry import describe
 
@@ -38,7 +39,7 @@ def against_alone(found: Findings) -> Lines:
     """a: A3D against networks trained alone."""
     yield from _head("configuration", "GFLOPs", "A3D", "alone", "A3D − alone", "A3D − alone, as much time")
     pairs = []
-    for one in SIX:
+    for one in COMPARED:
         name = found.named(one)
         ours, alone, longer = Side(A3D, name), _alone(found, one), _longer(found, one)
         pairs.append((ours, alone))
@@ -84,7 +85,9 @@ def _real_table(found: Findings) -> Lines:
 
 def front(found: Findings, kind: str) -> list[str]:
     """From cheap to dear, what is better on the validation clips than all that is cheaper."""
-    names = sorted({found.named(one) for line in (*LINES.values(), SIX) for one in line}, key=found.gflops)
+    names = sorted(
+        {found.named(one) for line in (*LINES.values(), COMPARED) for one in line}, key=found.gflops
+    )
     best, chosen = -1.0, []
     for name in names:
         accuracy = found.accuracy(Side(kind, name), "val")
@@ -96,7 +99,7 @@ def front(found: Findings, kind: str) -> list[str]:
 
 def several(found: Findings) -> Lines:
     """b: cutting several dimensions beats cutting one at the same cost."""
-    all_of_them = [found.named(one) for one in (*LINES["several"], *SIX)]
+    all_of_them = [found.named(one) for one in LINES["several"]]
     yield "The best of several dimensions (on validation clips) that costs no more than what cuts one:"
     yield ""
     yield from _head("cut alone", "GFLOPs", "accuracy", "several", "better by")
@@ -115,7 +118,7 @@ def ablations(found: Findings) -> Lines:
     full, least = found.named(FULL), found.named(NARROW[-1])
     narrow, still = "testbed-a3d-narrow", "testbed-a3d-no-frames"
     alone = _alone(found, FULL)
-    wide = [found.named(one) for line in (*LINES.values(), SIX) for one in line]
+    wide = [found.named(one) for line in (*LINES.values(), COMPARED) for one in line]
     small = found.named(WITHOUT_FRAMES[-1])
     questions: list[tuple[str, Interval | None]] = [
         (
@@ -141,8 +144,8 @@ def ablations(found: Findings) -> Lines:
             (f"224γs {other or '–'} − 256γs {name}, which costs no less (Fig. 5)", _than(found, other, name))
         )
     for kind, words in OURS.items():
-        sides = [(Side(A3D, found.named(one)), Side(f"testbed-{kind}", found.named(one))) for one in SIX]
-        questions.append((f"A3D − {words}, mean of six", found.mean(sides)))
+        sides = [(Side(A3D, found.named(one)), Side(f"testbed-{kind}", found.named(one))) for one in COMPARED]
+        questions.append((f"A3D − {words}, mean of seven", found.mean(sides)))
         questions.append((f"A3D − {words}, full", found.mean(sides[:1])))
     yield from _head("what", "points")
     for words, answer in questions:
@@ -158,33 +161,32 @@ OURS = {
 
 
 def training_cost(found: Findings) -> Lines:
-    """d: what training takes."""
-    six = [_alone(found, one).kind for one in SIX]
-    rows = {
-        "A3D": found.seconds([A3D]),
-        "full network alone": found.seconds(six[:1]),
-        "sum of six alone": found.seconds(six),
-    }
-    full = rows["full network alone"]
-    rows[TABLE_2] = None if full is None else (sum(SHARES) * full[0], sum(SHARES) * full[1])
-    yield from _head("trained", "wall-clock an epoch, s", "forward GMACs a clip")
-    for name, one in rows.items():
-        yield _row(name, *("–", "–") if one is None else (f"{one[0]:.1f}", f"{one[1]:.3f}"))
-    ours, every = rows["A3D"], rows["sum of six alone"]
-    if ours and every:
-        yield ""
-        clock, compute = (one / other for one, other in zip(ours, every, strict=True))
-        yield f"A3D takes {clock:.2f} of the wall-clock of six alone, and {compute:.2f} of their compute;"
-        expected = rows[TABLE_2]
-        assert full is not None
-        assert expected is not None
-        share = ours[0] / expected[0]
-        yield f"{share:.2f} of the wall-clock that the paper's six would take by their compute."
+    """d: what a step takes, by `steps.py`; a run's own wall-clock also tells of what else the machine did."""
+    if not found.steps:
+        yield "Not measured yet: `python benchmarks/evidence/steps.py`."
+        return
+    names = [found.named(one) for one in COMPARED]
+    each = {name: found.steps["rows"][f"testbed-alone-{name}"] for name in names}
+    six, ours, full = [each[name] for name in names[: len(SIX)]], found.steps["rows"][A3D], each[names[0]]
+    yield from _head("trained", "CPU ms a step", "of which to prepare the batch", "forward GMACs a clip")
+    for name, row in {"A3D": ours, **{f"{c} alone": row for c, row in each.items()}}.items():
+        yield _row(name, *(f"{row[key]:.1f}" for key in COST[:2]), f"{row[COST[2]]:.4f}")
+    sums = {key: sum(row[key] for row in six) for key in COST}
+    expected = sum(SHARES) * full[COST[0]]
+    yield _row(
+        "the first six of these, together", *(f"{sums[key]:.1f}" for key in COST[:2]), f"{sums[COST[2]]:.4f}"
+    )
+    yield ""
+    of_six, of_full = ({key: ours[key] / one[key] for key in COST} for one in (sums, full))
+    yield f"A3D's step takes **{of_six[COST[0]]:.2f}** of the time of those of six networks alone, and"
+    yield f"{of_six[COST[2]]:.2f} of their compute; of the full network's {of_full[COST[0]]:.2f}, and"
+    yield f"{of_full[COST[2]]:.2f}. The paper measures the full network, and expects the other five by their"
+    yield f"compute (Table 2): A3D then takes {ours[COST[0]] / expected:.2f}; the paper's is 0.34."
+    yield f"Machine: {found.steps['machine']}; one thread, {found.steps['steps']} steps of each in turns."
 
 
+COST = ("step_ms", "prepared_ms", "gmacs_a_clip")
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-TABLE_2 = "six of 0.1, 0.3, 0.5, 0.7, 0.9 and 1.0 of the compute alone, expected from the full one"
-"""The paper's Table 2 measures the full network's time and expects the others' by their compute."""
 
 
 def slowfast(found: Findings) -> Lines:
@@ -207,7 +209,7 @@ def slowfast(found: Findings) -> Lines:
 
 def calibration(found: Findings) -> Lines:
     """f: accuracy against the clips that calibration takes."""
-    ends = [found.named(SIX[0]), found.named(SIX[-1])]
+    ends = [found.named(FULL), found.named(SMALLEST)]
     yield from _head("calibrated on", *ends)
     for clips in sorted({*found.scale.calibrations, found.scale.calibration}):
         test = "test" if clips == found.scale.calibration else f"test:{clips}"
@@ -229,7 +231,36 @@ def transfer(found: Findings) -> Lines:
 
 def switching(found: Findings) -> Lines:
     """h: what switching gains."""
-    yield "Not measured: it takes latencies of one device, and traces (`benchmarks/evidence/_gain.py`)."
+    accuracies = {name: found.accuracy(Side(A3D, name)) for name in front(found, A3D)}
+    known = {name: one.mean for name, one in accuracies.items() if one is not None}
+    if not known:
+        yield "Not yet: it takes the table that A3D gives."
+        return
+    yield f"By the front of letter a ({len(known)} configurations), of which the largest takes"
+    yield f"{LARGEST_MS:.0f} ms at rest, the others by their compute; simulated on traces that come along."
+    yield ""
+    yield from _head(
+        "trace",
+        "switching",
+        "in violation",
+        "switches",
+        "best fixed that never is",
+        "its",
+        "gain",
+        "oracle",
+    )
+    every = gains(table_of(known, found.scale.size))
+    for one in every:
+        gain = "–" if one.fixed is None else f"{100 * (one.switching - one.fixed):+.1f}"
+        yield _row(
+            one.trace, _percent(one.switching), _percent(one.late), str(one.switches), one.best_fixed,
+            _percent(one.fixed), gain, _percent(one.possible),
+        )  # fmt: skip
+    pairs = [(one.switching, one.fixed) for one in every if one.fixed is not None]
+    if pairs:
+        mean = sum(ours - fixed for ours, fixed in pairs) / len(pairs)
+        yield ""
+        yield f"Mean gain of {len(pairs)} traces: **{100 * mean:+.1f}** points."
 
 
 def other_family(found: Findings) -> Lines:
@@ -277,6 +308,10 @@ def _head(*cells: str) -> Lines:
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def _share(one: Interval | None) -> str:

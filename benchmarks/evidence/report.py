@@ -6,6 +6,7 @@ python benchmarks/evidence/report.py [--logs DIR] [--out FILE]
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,14 +29,19 @@ def main() -> int:
     )
     parser.add_argument("--logs", type=Path, default=RESULTS / "evidence")
     parser.add_argument("--out", type=Path, default=RESULTS / "evidence.md")
+    parser.add_argument(
+        "--notes", type=Path, default=Path(__file__).with_name("notes.md"), help="comes first"
+    )
+    parser.add_argument("--steps", type=Path, default=RESULTS / "evidence_steps.json")
     given = parser.parse_args()
     logs = read_logs(given.logs)
     if not logs:
         print(f"report: {given.logs} holds no log; run.py makes them", file=sys.stderr)
         return 2
     try:
-        found = Findings(logs)
-        text = "\n".join(page(found, given.out.with_suffix(".png").name)) + "\n"
+        found = Findings(logs, json.loads(given.steps.read_text()) if given.steps.exists() else {})
+        notes = given.notes.read_text(encoding="utf-8").rstrip("\n") if given.notes.exists() else ""
+        text = "\n".join(page(found, given.out.with_suffix(".png").name, notes)) + "\n"
     except ValueError as error:
         print(f"report: {given.logs}: {error}", file=sys.stderr)
         return 2
@@ -47,21 +53,26 @@ def main() -> int:
     return 0
 
 
-def page(found: Findings, figure: str) -> Iterator[str]:
-    """The whole of it."""
+def page(found: Findings, figure: str, notes: str) -> Iterator[str]:
+    """The whole of it; ``notes``: what a person says of it."""
     machines = sorted({log.content["machine"] for log in found.logs.values()})
     whole = {log.content["commit"] for log in found.logs.values()}
     commits = sorted(f"{one[:8]}{'+' if one.endswith('+') else ''}" for one in whole)
+    there = sum(f"testbed-a3d-s{seed}" in found.logs for seed in found.scale.seeds)
+    hours = sum(log.content["cpu_s"] for log in found.logs.values()) / 3600
     yield "# The paper's claims, shown"
     yield ""
     yield "`python benchmarks/evidence/report.py`, of the logs in `evidence/`; `run.py` makes them."
     yield f"Machines: {', '.join(machines)}; commits {', '.join(commits)}."
     yield (
         f"Drawn set: {found.scale.train} training, {found.scale.validate} validation and {found.scale.test} "
-        f"test clips of other seeds, {len(found.scale.seeds)} seeds of training, "
-        f"{found.scale.epochs} epochs, input {found.scale.size}²."
+        f"test clips of other seeds, {there} of {len(found.scale.seeds)} planned seeds of training, "
+        f"{found.scale.epochs} epochs, input {found.scale.size}²; {hours:.2f} CPU-hours of training."
     )
     yield "Differences are points on the same clips, with intervals of 95 % (bootstrap over clips and seeds)."
+    if notes:
+        yield ""
+        yield notes
     yield ""
     yield f"![accuracy against compute]({figure})"
     for letter, (title, lines) in SECTIONS.items():

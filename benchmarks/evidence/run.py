@@ -38,7 +38,6 @@ from a3d_edge.training.reports import StepReport
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / "docs" / "results" / "evidence"
-LOOKED_AT = 120  # validation clips of the curves
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +99,7 @@ def main() -> int:
     given = options()
     place = Place(given.work, given.logs, given.data, SCALES[given.scale], given.workers)
     if given.scale != "full" and given.logs == LOGS:
-        print(
-            "run: name a folder by --logs: numbers of another scale than full mean nothing", file=sys.stderr
-        )
+        print("run: name a folder by --logs, one for each scale: they are not compared", file=sys.stderr)
         return 2
     try:
         runs = chosen(plan(place.scale), given.only, given.run)
@@ -213,8 +210,9 @@ def trained_network(
     """Begun, or gone on with."""
     init = None if run.init is None else place.work / f"{run.init}.pth"
     resume = out.exists()
+    torch.set_num_threads(1)
     train(
-        list(clips.train), out, "small", changes=dict(changes), val=list(clips.validate[:LOOKED_AT]) or None,
+        list(clips.train), out, "small", changes=dict(changes),
         init=None if resume else init, resume=resume, overwrite=not resume, calibration_clips=0,
         cache=clips.cache, workers=place.workers, on_step=curve,
     )  # fmt: skip

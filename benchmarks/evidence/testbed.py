@@ -1,10 +1,10 @@
 """Draws the testbed: clips of `a3d_edge.demo.testbed` to train, validate and test on, from disjoint seeds.
 
-    python benchmarks/evidence/testbed.py --out testbed [--train 2000] [--validate 960] [--test 4000]
+    python benchmarks/evidence/testbed.py --out testbed [--train 2000] [--validate 480] [--test 2000]
 
 Writes train.csv, val.csv and test.csv, which `a3d-edge train`, `eval` and `data check` read, and fills
 OUT/frames-train and OUT/frames-test (of val too), which are their `--cache`, in several processes
-(`--workers`): a cache holds 2 GB at the most, and all clips would take nearly that. The same seeds are the
+(`--workers`): a cache holds 2 GB at the most. The same seeds are the
 same pictures to the byte: `--digest` draws the first clip of each list and says the sha256. Prints the
 CPU-seconds and bytes a clip.
 """
@@ -95,8 +95,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--train", type=int, default=2000)
-    parser.add_argument("--validate", type=int, default=960)
-    parser.add_argument("--test", type=int, default=4000)
+    parser.add_argument("--validate", type=int, default=480)
+    parser.add_argument("--test", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=max(1, len(os.sched_getaffinity(0)) - 1))
     parser.add_argument("--digest", action="store_true", help="draw nothing but the first clip of each list")
     given = parser.parse_args()
