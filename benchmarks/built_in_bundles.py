@@ -137,7 +137,8 @@ class Making:
         return RESULTS / f"{self.name}_bundle_{what}"
 
     def list_clips(self, data: list[Path]) -> None:
-        """All lists as one, with both kinds of nothing under one name."""
+        """All lists as one, with both kinds of nothing under one name; a group's fold is that of any list."""
+        folds = {row["group"]: row["fold"] for place in data for row in rows_of(place) if "fold" in row}
         with self.labels.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["path", "label", "group", "fold"])
@@ -145,7 +146,7 @@ class Making:
                 for row in rows_of(place):
                     label = "none" if row["label"] in NOTHING else row["label"]
                     path = place.parent.resolve() / row["path"]
-                    writer.writerow([path, label, row["group"], row["fold"]])
+                    writer.writerow([path, label, row["group"], folds[row["group"]]])
 
     def trained(self, name: str, changes: dict, init: Path | None = None) -> Path:
         out, done = self.work / f"{name}.pth", self.work / f"{name}.seconds"
