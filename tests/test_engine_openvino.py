@@ -30,6 +30,7 @@ from a3d_edge.engine.session import BundleNetwork, relative_error
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 
 pytest.importorskip("openvino")
+from a3d_edge.engine.graph_file import GraphFile
 from a3d_edge.engine.openvino import OpenVinoEngine, OpenVinoStage
 
 OPENVINO, ORT = OpenVinoEngine.of("CPU"), find_engine("ort:CPU")
@@ -201,9 +202,9 @@ def test_a_graph_that_is_none_is_a_bundle_error(bundle: Bundle, tmp_path: Path) 
     """It is named, in one line."""
     folder = copy_of(bundle.path, tmp_path / "copy")
     (folder / "w1.00.frame.onnx").write_bytes(b"\x3a\x04\x0a\x02\xff\xff")  # a node that is cut off
-    broken = replace(bundle, path=folder)
+    broken, own = GraphFile.read(folder / "w1.00.frame.onnx"), bundle.files_of(LARGEST).own.read()["frame"]
     with pytest.raises(BundleError, match=r"w1\.00\.frame\.onnx: OpenVINO refuses the graph") as caught:
-        frame_stage(broken, LARGEST, bundle.files_of(LARGEST).own.read()["frame"])
+        OPENVINO.open(broken, own, {"pictures": (1, 3, 37, 37)}, 1)
     assert "\n" not in str(caught.value)
 
 
