@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from numpy.typing import NDArray
 
-from a3d_edge.alerts.alert import Alert, utc
+from a3d_edge.alerts.alert import Alert
+from a3d_edge.alerts.alert import utc as utc
 from a3d_edge.configuration import Configuration
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.health import Health

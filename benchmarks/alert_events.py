@@ -4,9 +4,10 @@
         [--folds 0,1,2,3] [--actions 100]
         [--largest w1.00-s96-t8] [--name ut_interaction] [--out docs/results/events.md]
 
-A film of each fold: its clips of actions in an order drawn from a seed, a clip of `none` (or random, static)
-before each of them, letterboxed to one shape, without a sign of where one ends. It is run twice by the bundle
-of a network that never saw its fold: at the largest configuration, and with a switch every second window.
+A film of each fold: its clips of actions, scene by scene, and before each a clip of `none` (or random,
+static) of its scene, letterboxed to one shape, without a sign of where one ends: there the whole picture
+jumps. It is run twice: at the largest configuration, and with a switch every second window. `{}` in --bundle
+is the fold, for bundles of networks that never saw it.
 An event is right if one of that class happens and both overlap by half (intersection over union), each once.
 Compared are raw predictions: spells of windows with one label, by their middles as for events.
 The rule (threshold, average, hysteresis, hold, release) is chosen on the first fold, tested on the others.
@@ -116,20 +117,27 @@ class Film:
 
 
 def clips_of(lists: Sequence[Path], fold: int, most: int) -> list[tuple[Path, str]]:
-    """Actions, ``most`` of them, and what is none in turn, drawn from a seed."""
+    """Actions, ``most`` of them, scene by scene, and before each what is none, of its scene if there is any.
+
+    In an order drawn from a seed. A scene is a group, and a distance where the list has one.
+    """
     rows = [(path, row) for path in lists for row in csv.DictReader(path.open(encoding="utf-8"))]
     folds = {row["group"]: row["fold"] for _, row in rows if row.get("fold")}
-    mine = [(p.parent / r["path"], r["label"]) for p, r in rows if folds.get(r["group"]) == str(fold)]
+    mine = [(p.parent / r["path"], r) for p, r in rows if folds.get(r["group"]) == str(fold)]
     draw = random.Random(fold)
-    acted = [one for one in mine if one[1] not in NOTHING]
-    idle = [one for one in mine if one[1] in NOTHING]
-    draw.shuffle(acted)
-    draw.shuffle(idle)
-    return [
-        clip
-        for one, between in zip(acted[:most], itertools.cycle(idle), strict=False)
-        for clip in (between, one)
-    ]
+    draw.shuffle(mine)
+    idle = [one for one in mine if one[1]["label"] in NOTHING]
+    acted = [one for one in mine if one[1]["label"] not in NOTHING][:most]
+    found = []
+    for number, (path, row) in enumerate(sorted(acted, key=lambda one: scene_of(one[1]))):
+        alike = [one for one in idle if scene_of(one[1]) == scene_of(row)] or idle
+        found += [(alike[number % len(alike)][0], "none"), (path, row["label"])]
+    return found
+
+
+def scene_of(row: dict[str, str]) -> tuple[str, str]:
+    """Where a clip was taken."""
+    return row["group"], row.get("distance") or ""
 
 
 def answers(

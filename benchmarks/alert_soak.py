@@ -39,10 +39,9 @@ from a3d_edge import Bundle
 from a3d_edge.device.machine import processor_name
 
 ABOUT = """A run on a network camera of drawn scenes, with a switch every seventh window, alerts for six
-classes, clips, a timeline, a webhook, MQTT and Frigate. Every 15 s another fault, for 5 s: the
-broker is stopped; the webhook answers 503, does not answer, is not there; the camera closes its
-connections, sends nothing for 3 s; Frigate answers 503. At the end SIGTERM. An alert that was
-told is delivered, or still in the queue, or lost."""
+classes, clips, a timeline, a webhook, MQTT and Frigate. At every interval another fault, for 5 s: the broker
+is stopped; the webhook answers 503, does not answer, is not there; the camera closes its connections, sends
+nothing for 3 s; Frigate answers 503. At the end SIGTERM. An alert told is delivered, queued, or lost."""
 RATE, SETTLED_S, FAULT_S, WELL_S = 12.0, 120.0, 5.0, 20.0
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -216,9 +215,9 @@ def faults(
     )
 
 
-def key(alert: dict[str, Any]) -> tuple[str, str, float]:
+def key(alert: dict[str, Any]) -> tuple[str, int]:
     """What tells alerts apart."""
-    return alert["id"], alert["state"], round(alert["stream_time_s"], 3)
+    return alert["id"], alert["seq"]
 
 
 Soaked = tuple[list[dict[str, Any]], list[tuple[float, float]], list[str], float, int, dict[str, Any]]
@@ -272,7 +271,7 @@ def soak(args: Any, folder: Path) -> Soaked:
     return lines, memory, done, took, code, places
 
 
-def accounted(name: str, told: set[tuple[str, str, float]], got: list[dict[str, Any]], queue: Path) -> str:
+def accounted(name: str, told: set[tuple[str, int]], got: list[dict[str, Any]], queue: Path) -> str:
     """Whether all came, or waits."""
     came = [key(one) for one in got]
     waits = {
@@ -333,8 +332,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         lines = report(args, Path(name))
     command = f"python benchmarks/alert_soak.py --seconds {args.seconds:g} --every {args.every:g}"
-    load = f"beside other work (load {os.getloadavg()[2]:.0f})"
-    head = f"# Alerts under faults\n\n`{command}`, {load}. {ABOUT}\n\n"
+    beside = f"beside other work (load {os.getloadavg()[2]:.0f})"
+    head = f"# Alerts under faults\n\n`{command}`, {beside}. {ABOUT}\n\n"
     text = head + "".join(f"- {line}\n" for line in lines)
     print(text)
     if args.out is not None:

@@ -28,7 +28,8 @@ needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="needs mosquitto:
 def alert(state: State = "started", number: int = 1, **changes: Any) -> Alert:
     """A hug from 2 to 3 s."""
     fields: dict[str, Any] = {
-        "id": f"20231114T221319000Z-abcd-{number}", "state": state, "name": "hug", "label": "hug",
+        "id": f"20231114T221319000Z-abcd-{number}", "seq": 2 if state == "ended" else 1, "state": state,
+        "name": "hug", "label": "hug",
         "stream_time_s": 4.0, "start_s": 2.0, "end_s": 3.0, "started_at": time.time() - 2.0,
         "ended_at": time.time() - 1.0, "peak": 0.9, "mean": 0.8, "score": 0.7, "threshold": 0.5,
         "configuration": "w1.00-s96-t8", "source": "yard", "reason": "below" if state == "ended" else None,

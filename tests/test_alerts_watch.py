@@ -75,6 +75,7 @@ def test_a_break_of_the_stream_ends_what_goes_on(following: Prediction, reason: 
     ended, started = watching.see(following)
     assert (ended.state, ended.reason, started.state) == ("ended", reason, "started")
     assert ended.id != started.id
+    assert (ended.seq, started.seq) == (2, 1)
     assert watching.counts == {"started": 2, "ended": 1}
 
 

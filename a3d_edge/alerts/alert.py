@@ -23,7 +23,8 @@ def alert_id(clock_s: float, token: str, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An event that has ``started``, goes on (``updated``) or has ``ended``; all of one have the same ``id``.
+    """An event that has ``started``, goes on (``updated``) or has ``ended``; all of one have the same ``id``,
+    and are numbered by ``seq`` from 1 on.
 
     ``start_s`` and ``end_s`` (so far) are in the stream's time, the middles of the first and the last window
     that counted: a window's answer does not say where in it something happens. ``stream_time_s``: of the
@@ -33,6 +34,7 @@ class Alert:
     """
 
     id: str
+    seq: int
     state: State
     name: str
     label: str
@@ -58,6 +60,7 @@ class Alert:
         """As JSON values (docs/events.md)."""
         return {
             "id": self.id,
+            "seq": self.seq,
             "state": self.state,
             "name": self.name,
             "label": self.label,

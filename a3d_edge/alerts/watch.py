@@ -50,6 +50,7 @@ class _One:
     thresholds: Mapping[Configuration, float]
     now: Watching = field(default_factory=Watching)
     id: str = ""
+    told: int = 0
 
 
 class AlertWatch:
@@ -140,12 +141,15 @@ class AlertWatch:
             self.counts[change.state] += 1
         spell = change.spell
         if change.state == "started":
+            one.told = 0
             one.id = alert_id(spell.first.clock_s, self._token, self.counts["started"])
+        one.told += 1
         return [self._alert(one, change, spell)]
 
     def _alert(self, one: _One, change: Change, spell: Spell) -> Alert:
         return Alert(
             id=one.id,
+            seq=one.told,
             state=change.state,
             name=one.rule.called,
             label=one.rule.label,

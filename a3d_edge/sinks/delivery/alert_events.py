@@ -107,7 +107,7 @@ class AlertEvents(Events):
         self._put_last()
         self._thread.join(max(0.0, until - time.monotonic()))
         flushed = min(until, time.monotonic() + FLUSH_S)
-        while not all(one.idle for one in self._senders) and time.monotonic() < flushed:
+        while not all(one.idle or one.failing for one in self._senders) and time.monotonic() < flushed:
             time.sleep(0.02)
         for sender in self._senders:
             sender.stop()

@@ -60,7 +60,8 @@ class Outbox:
         self._next = self._waiting[-1].number + 1 if self._waiting else 1
         for path in sorted(self.folder.glob("*.open")):
             if (alert := _read(path)) is not None:
-                self.put({**alert, "state": "ended", "reason": "interrupted"})
+                following = int(alert.get("seq") or 0) + 1
+                self.put({**alert, "seq": following, "state": "ended", "reason": "interrupted"})
             path.unlink(missing_ok=True)
 
     def __len__(self) -> int:

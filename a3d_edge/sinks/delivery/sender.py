@@ -46,6 +46,7 @@ class Sender:
     def __init__(self, to: Deliverer, outbox: Outbox, say: Callable[[str], None]) -> None:
         self.to, self.outbox = to, outbox
         self._say, self._said = say, False
+        self.failing = False  # the latest try failed
         self._counts: Counter[str] = Counter(delivered=0, retries=0, refused=0)
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"alerts to {to.name}", daemon=True)
@@ -83,13 +84,13 @@ class Sender:
                     self.to.begin(self)
                     begun = True
                 self._deliver_all()
-                failed = 0
+                failed, self.failing = 0, False
             except AwayError as error:
-                failed += 1
+                failed, self.failing = failed + 1, True
                 self._counts["retries"] += 1
                 self._tell(f"{error}; trying again")
             except Exception as error:  # a fault of ours must not end the thread: nobody would deliver
-                failed += 1
+                failed, self.failing = failed + 1, True
                 self._counts["retries"] += 1
                 self._tell(f"{type(error).__name__}; trying again")
             self._wake.wait(None if failed == 0 else _pause_s(failed))

@@ -23,7 +23,7 @@ class Webhook:
 
     def send(self, alert: dict[str, Any], stopping: threading.Event) -> str:
         """Raises what `Endpoint.request` raises."""
-        key = f"{alert['id']}-{alert['state']}-{alert.get('stream_time_s')}"
+        key = f"{alert['id']}-{alert.get('seq')}"
         body = {"event": "alert", "schema": 1, **alert}
         self._endpoint.request("POST", "", body, **{"Idempotency-Key": key})
         return "delivered"
