@@ -5,9 +5,10 @@
         [--largest w1.00-s96-t8] [--name ut_interaction] [--out docs/results/events.md]
 
 A film of each fold: its clips of actions, scene by scene, and before each a clip of `none` (or random,
-static) of its scene, letterboxed to one shape, without a sign of where one ends: there the whole picture
-jumps. It is run twice: at the largest configuration, and with a switch every second window. `{}` in --bundle
-is the fold, for bundles of networks that never saw it.
+static) of its scene, letterboxed to one shape. The last picture of each fades into the first of the next for
+2 s, where nothing happens: a camera does not jump, and with hard cuts most windows would hold one. It is run
+twice: at the largest configuration, and with a switch every second window. `{}` in --bundle is the fold, for
+bundles of networks that never saw it.
 An event is right if one of that class happens and both overlap by half (intersection over union), each once.
 Compared are raw predictions: spells of windows with one label, by their middles as for events.
 The rule (threshold, average, hysteresis, hold, release) is chosen on the first fold, tested on the others.
@@ -37,7 +38,7 @@ from a3d_edge.control.cycle import Cycle
 from a3d_edge.device.machine import processor_name
 
 NOTHING = ("none", "random", "static")
-RATE, HEIGHT = 30.0, 144
+RATE, HEIGHT, FADE_S = 30.0, 144, 2.0
 GRID = {
     "threshold": (0.3, 0.4, 0.5, 0.6),
     "average": (1, 3),
@@ -93,17 +94,33 @@ class Film:
         self._frames.close()
 
     def _all(self) -> Iterator[Frame]:
-        index = 0
+        index, last = 0, None
         for path, label in self._clips:
-            source, begun, picture = open_source(str(path)), index, None
-            while (frame := source.read()) is not None:
-                while picture is not None and (index - begun) / RATE < frame.time_s:
-                    yield Frame(index, index / RATE, picture, time.monotonic())
-                    index += 1
-                picture = self._shaped(frame.image)
-            source.close()
+            begun = 0
+            for number, picture in enumerate(self._pictures(path)):
+                if number == 0:
+                    for step in range(round(FADE_S * RATE) if last is not None else 0):
+                        share = step / (FADE_S * RATE)
+                        mixed = cv2.addWeighted(last, 1.0 - share, picture, share, 0.0)
+                        yield Frame(index, index / RATE, mixed, time.monotonic())
+                        index += 1
+                    begun = index
+                yield Frame(index, index / RATE, picture, time.monotonic())
+                index, last = index + 1, picture
             if label not in NOTHING:
                 self.spans.append(Span(label, begun / RATE, index / RATE))
+
+    def _pictures(self, path: Path) -> Iterator[np.ndarray[Any, Any]]:
+        """Of a clip, 30 a second."""
+        source, shown, picture = open_source(str(path)), 0, None
+        while (frame := source.read()) is not None:
+            while picture is not None and shown / RATE < frame.time_s:
+                yield picture
+                shown += 1
+            picture = self._shaped(frame.image)
+        source.close()
+        if picture is not None:
+            yield picture
 
     def _shaped(self, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         scale = min(HEIGHT / image.shape[0], self._width / image.shape[1])
