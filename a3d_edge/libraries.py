@@ -27,6 +27,7 @@ LIBRARIES = {
     "psutil": ("psutil", "psutil"),
     "pydantic": ("Pydantic", "pydantic"),
     "pydantic_core": ("Pydantic", "pydantic-core"),
+    "pydantic_settings": ("pydantic-settings", "pydantic-settings"),
     "rich": ("Rich", "rich"),
     "torch": ("PyTorch", "torch"),
 }

@@ -51,6 +51,7 @@ QUICKER: dict[tuple[str, ...], tuple[str, ...]] = {
     ("bench",): ("--windows", "3", "--seconds", "0.2", "--no-paced", "--keep-noisy"),
     ("run", "--camera"): ("--max-predictions", "1"),
     ("run", "--source", "demo"): ("--seconds", "3"),
+    ("run", "--source", "demo", "--metrics"): ("--metrics", "0"),
     ("run", "--switch-every"): ("--source", "clip.mp4"),
 }
 """What is added to a command that begins so, to have less of it. An option given twice has its last value."""

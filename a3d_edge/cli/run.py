@@ -124,9 +124,9 @@ def run(
     )  # fmt: skip
     try:
         events = [*_events(json_lines, save, show, opened.frame_rate), *logged]
-        events += operating(opened, budget, metrics, events)
         events += watched.events(patient=not opened.live)
         events += decided.sinks
+        events += operating(opened, budget, metrics, events)
         runtime = Runtime(
             loaded, opened, budget=parsed, hop=hop, controller=controller, events=events,
             max_predictions=max_predictions, seconds=seconds, threads=threads, engine=found, latencies=known,
