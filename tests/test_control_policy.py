@@ -326,7 +326,7 @@ def test_what_failed_twice_is_believed() -> None:
     state = at(LARGEST)
     for now in (0.0, 100.0):
         _, state = choose(replace(state, current=LARGEST), hop_s=0.1, latencies=latencies, now=now)
-    state = replace(state, room_since=None, backoff_s=0.0)
+    state = replace(state, room_since=None, backoff_s=0.0, fell_at=-math.inf)
     decision, _ = choose(state, hop_s=0.1, latencies=latencies, now=200.0)
     assert (decision.configuration, decision.changed) == (ALL[3], False)
     _, faster = choose(state, hop_s=0.1, latencies={ALL[3]: 17.0, LARGEST: 45.0}, now=200.0)
@@ -351,9 +351,7 @@ def test_a_signal_that_falls_faster_than_steps_go_gets_a_larger_margin() -> None
     _, state = choose(replace(state, over_since=2.0), Signals(cpu_others=0.5), now=3.0)
     assert state.current == ALL[2]
     slow, _ = choose(at(ALL[3], over_since=2.0), Signals(cpu_others=0.55), now=3.0)
-    fast, _ = choose(
-        replace(at(ALL[3], over_since=2.0), switched_at=0.0, falls=1), Signals(cpu_others=0.55), now=3.0
-    )
+    fast, _ = choose(at(ALL[3], over_since=2.0, fell_at=0.0), Signals(cpu_others=0.55), now=3.0)
     assert (slow.configuration, fast.configuration) == (ALL[2], ALL[1])
 
 
@@ -481,7 +479,7 @@ STATES = st.builds(
     over_since=st.none() | st.floats(0, 10),
     backoff_s=st.floats(0, 120),
     went_up_at=st.just(-math.inf) | st.floats(0, 10),
-    falls=st.integers(0, 5),
+    fell_at=st.just(-math.inf) | st.floats(0, 10),
     seed=st.integers(0, 9),
 ) | st.just(PolicyState())
 

@@ -115,6 +115,7 @@ class BudgetController:
         self._await(configuration)
         if configuration != self._observed:
             self._observed, self._warming = configuration, self._settings.warmup_observations
+        self._sense(self._clock())  # here, where nothing waits: so deciding hardly ever has to
         if self._warming > 0:
             self._warming -= 1
             return

@@ -20,7 +20,17 @@ from a3d_edge.configuration import Budget, BudgetKind, Configuration
 from a3d_edge.control.caps import Cap, caps
 from a3d_edge.control.latency import LatencyModel
 from a3d_edge.control.settings import Settings
-from a3d_edge.control.state import BELIEVED, FALLING_S, Bar, PolicyState, Way, barring, refuse, switched
+from a3d_edge.control.state import (
+    BELIEVED,
+    FALLING_S,
+    LATENCY,
+    Bar,
+    PolicyState,
+    Way,
+    barring,
+    refuse,
+    switched,
+)
 from a3d_edge.device.signals import Signals
 from a3d_edge.table import ConfigurationBudgetTable
 
@@ -80,6 +90,7 @@ class _Moment:
     climb: tuple[Cap, ...]
     now: float
     settings: Settings
+    plugged: bool = False
 
 
 Step = tuple[Decision, PolicyState]
@@ -111,7 +122,11 @@ def decide(
     enter = tuple(cap.less(latency=settings.up_latency) for cap in limits)
     climb = tuple(cap.less(share=settings.up_share) for cap in enter)
     options = _options(state, table, latency, now, settings)
-    return _told(_step(_Moment(state, options, limits, enter, climb, now, settings), latency), latency, now)
+    return _told(
+        _step(_Moment(state, options, limits, enter, climb, now, settings, signals.plugged is True), latency),
+        latency,
+        now,
+    )
 
 
 def _step(at: _Moment, latency: LatencyModel) -> Step:
@@ -168,7 +183,7 @@ def _ceilings(
     """GFLOPs from which on all is barred with what was late; and those from which on measurements count."""
     ceiling = believed = math.inf
     for bar in state.bars:
-        if bar.signal not in ("deadline", "budget"):
+        if bar.signal not in LATENCY:
             continue
         gflops = latency.gflops.get(bar.configuration, math.inf) / settings.up_step
         if bar.until > now:
@@ -233,8 +248,7 @@ def _down(at: _Moment, here: _Option, lower: Sequence[_Option], broken: Sequence
     if slow is not None:
         bar = Bar(here.configuration, slow, at.now, at.settings.backoff_first_s)
         state = barring(state, bar, at.settings)
-    soon = at.now - state.switched_at <= FALLING_S
-    margin = at.settings.up_share ** (3 if soon and state.falls else 1)
+    margin = at.settings.up_share ** (3 if at.now - state.fell_at <= FALLING_S else 1)
     target = _dearest(lower, [cap.less(share=margin) for cap in at.enter])
     reason = cap.reason(here.estimate_ms)
     return _switch(state, target.configuration, at.now, at.settings, reason, cap.signal, "down")
@@ -265,8 +279,10 @@ def _up_or_stay(at: _Moment, here: _Option) -> Step:
 def _next_up(at: _Moment, room_since: float) -> float:
     """When a step up may be made, if there is room from a time on without a break."""
     state, settings = at.state, at.settings
-    dwell = settings.rest_s if state.falls else settings.dwell_s
-    return max(room_since + max(settings.room_s, state.backoff_s), state.switched_at + dwell)
+    room_s = settings.room_s
+    if state.fell_for and state.fell_for not in LATENCY and not (at.plugged and state.fell_for == "battery"):
+        room_s = settings.rest_s  # what made it fall may go on; a plug is no noise
+    return max(room_since + max(room_s, state.backoff_s), state.switched_at + settings.dwell_s)
 
 
 def _stay(at: _Moment, here: _Option) -> Step:
@@ -345,4 +361,4 @@ def _switch(
     if target == state.current:
         return Decision(target, False, reason, signal), state
     changed = state.current is not None
-    return Decision(target, changed, reason, signal), switched(state, target, now, settings, way)
+    return Decision(target, changed, reason, signal), switched(state, target, now, settings, way, signal)

@@ -28,17 +28,17 @@ class Settings:
     headroom: float = 0.8  # of the hop: the rest is for decoding, preprocessing and jitter
     up_latency: float = 0.85  # hysteresis: enter only where this share of the latency limit suffices …
     up_share: float = 0.9  # … and go up only below this share of a signal's cap: signals are noisy too
-    up_step: float = 1.1  # a step up that costs less than a tenth more is not worth a switch
+    up_step: float = 1.2  # a step up that costs less than a fifth more is not worth a switch
     caution: float = 0.3  # a latency scaled up by r may be r**caution worse: caches and memory do not scale
     warmup_observations: int = 1  # after a switch caches are cold: not the steady cost
     # When.
     overuse_s: float = 1.0  # a cap must be broken so long: two readings of the sensors, one may be noise
     room_s: float = 1.0  # caps must allow more so long: two readings as well
     dwell_s: float = 2.0  # a switch costs a session's creation (up to 0.6 s): do not pay it more often
-    rest_s: float = 10.0  # after a step down: what made it necessary may go on
-    settled_s: float = 30.0  # a step up that held so long had not failed
+    rest_s: float = 15.0  # the same while a step down has not settled: what made it necessary may go on
+    settled_s: float = 120.0  # a step that held so long has settled; one up that did not has failed
     backoff_first_s: float = 4.0  # two dwells: the first retry is an attempt and not a flicker
-    backoff_max_s: float = 120.0  # a retry in two minutes costs next to nothing
+    backoff_max_s: float = 240.0  # a retry in four minutes costs next to nothing
     backoff_jitter: float = 0.2  # two processes that fail together do not retry together
     forget_s: float = 600.0  # a latency that failed twice is believed so long, whatever scaling promises
     refused_s: float = 30.0  # memory that was missing rarely returns sooner

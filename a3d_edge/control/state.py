@@ -9,7 +9,7 @@ from typing import Literal
 from a3d_edge.configuration import Configuration
 from a3d_edge.control.settings import Settings
 
-__all__ = ["BELIEVED", "FALLING_S", "Bar", "PolicyState", "Way", "barring", "refuse", "switched"]
+__all__ = ["BELIEVED", "FALLING_S", "LATENCY", "Bar", "PolicyState", "Way", "barring", "refuse", "switched"]
 
 Way = Literal["up", "down", "other"]
 
@@ -18,6 +18,9 @@ BELIEVED = 2
 
 FALLING_S = 10.0
 """Two steps down within so long, and the device falls: the next goes further."""
+
+LATENCY = ("deadline", "budget")
+"""Signals that limit a latency."""
 
 STEPS = 4
 """A step up that fails within so many back-offs had not settled."""
@@ -41,8 +44,8 @@ class PolicyState:
 
     ``room_since``: since when caps allow more without a break, and ``room_share`` the least that they allowed
     since; ``over_since``: since when the running one breaks a cap. ``went_up_at``: the step up that has not
-    proved itself yet; ``backoff_s``: how long caps must allow more before the next. ``falls``: steps down,
-    one soon after the other. ``seed``: of the jitter, 0 for none.
+    proved itself yet; ``backoff_s``: how long caps must allow more before the next. ``fell_at`` and
+    ``fell_for``: the last step down, and the signal that made it. ``seed``: of the jitter, 0 for none.
     """
 
     current: Configuration | None = None
@@ -53,7 +56,8 @@ class PolicyState:
     over_since: float | None = None
     went_up_at: float = -math.inf
     backoff_s: float = 0.0
-    falls: int = 0
+    fell_at: float = -math.inf
+    fell_for: str = ""
     bars: tuple[Bar, ...] = ()
     seed: int = 0
 
@@ -63,14 +67,18 @@ class PolicyState:
 
 
 def switched(
-    state: PolicyState, target: Configuration, now: float, settings: Settings, way: Way = "other"
+    state: PolicyState,
+    target: Configuration,
+    now: float,
+    settings: Settings,
+    way: Way = "other",
+    signal: str = "",
 ) -> PolicyState:
     """The state after a switch. Down soon after a step up is a failure of that: the back-off doubles."""
     if way == "down":
-        soon = now - state.switched_at <= FALLING_S
-        state = replace(_after_down(state, now, settings), falls=state.falls + 1 if soon else 1)
+        state = replace(_after_down(state, now, settings, signal), fell_at=now, fell_for=signal)
     else:
-        state = replace(state, went_up_at=now if way == "up" else -math.inf, falls=0)
+        state = replace(state, went_up_at=now if way == "up" else -math.inf)
     return replace(
         state,
         current=target,
@@ -82,13 +90,17 @@ def switched(
     )
 
 
-def _after_down(state: PolicyState, now: float, settings: Settings) -> PolicyState:
-    if state.went_up_at == -math.inf:
-        return state
+def _after_down(state: PolicyState, now: float, settings: Settings, signal: str) -> PolicyState:
+    """A step up that did not settle has failed, and so has a step down that another follows, unless both are
+    one fall. A latency may be tried again sooner than a signal: it was an estimate."""
     patience = max(settings.settled_s, STEPS * state.backoff_s)
-    if now - state.went_up_at <= patience:
-        wait = max(settings.backoff_first_s, 2 * state.backoff_s)
-        wait, seed = _jittered(min(wait, settings.backoff_max_s), state.seed, settings)
+    again = FALLING_S < now - state.fell_at <= settings.settled_s and signal not in LATENCY
+    if now - state.went_up_at <= patience or again:
+        first = settings.backoff_first_s if signal in LATENCY else 2 * settings.rest_s
+        wait = min(max(first, 2 * state.backoff_s), settings.backoff_max_s)
+        wait, seed = _jittered(wait, state.seed, settings)
+    elif state.went_up_at == -math.inf:
+        return state
     else:  # it had settled, and the device has changed since
         wait, seed = state.backoff_s / 2, state.seed
         wait = wait if wait >= settings.backoff_first_s else 0.0
