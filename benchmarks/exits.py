@@ -140,7 +140,7 @@ def _await(run: subprocess.Popen[str], state: str) -> None:
     """Until the source is where it is to be, and a little longer."""
     assert run.stdout is not None
     if state == "connecting":
-        while not any(child.pid for child in psutil.Process(run.pid).children()):
+        while run.poll() is None and not psutil.Process(run.pid).children():
             time.sleep(0.2)
         time.sleep(1.0)
         return
