@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fixtures_bundle import frames_of, start_cli
+from fixtures_bundle import frames_of, start_cli, write_video
 
 from a3d_edge.cli.signals import Terminated, came, interrupting
 
@@ -63,8 +63,8 @@ def test_a_reader_that_stalls_does_not_keep_the_process(
 ) -> None:
     """Its pipe is full and the run waits in a write: SIGTERM ends it within 2 s, the recording playable."""
     read, write = small_pipe()
-    path = tmp_path / "out.mp4"
-    words = ["run", "--source", "demo", "--bundle", bundle_folder, "--hop", 1, "--save", path, *options]
+    path, source = tmp_path / "out.mp4", write_video(tmp_path / "source.avi", 800)
+    words = ["run", "--source", source, "--bundle", bundle_folder, "--hop", 1, "--save", path, *options]
     process = start_cli(*words, cwd=tmp_path, stdout=write)
     os.close(write)
     before, size = 0, len(os.read(read, 1))
