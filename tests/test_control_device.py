@@ -46,6 +46,7 @@ def told(*options: str, seconds: float) -> list[tuple[float, float, str]]:
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_battery_that_drains_and_is_plugged_in() -> None:
     """80 %: everything. 12 %: a tenth, at the first reading. Charging: everything, at the second."""
     needs_umockdev()
@@ -57,6 +58,7 @@ def test_a_battery_that_drains_and_is_plugged_in() -> None:
     assert {share for at, share, _ in lines if at > 10.5} == {1.0}
 
 
+@pytest.mark.slow
 def test_a_processor_that_becomes_hot() -> None:
     """71 °C of 90: everything. 91: the smallest."""
     needs_umockdev()
