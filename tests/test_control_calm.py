@@ -110,12 +110,11 @@ def test_noise_of_latencies_near_the_deadline_makes_few_switches(limit: float) -
 
 
 def test_a_square_wave_is_followed_ever_less_often() -> None:
-    """Ten seconds of load, ten without: the second minute has no more than the first, the last few."""
+    """Ten seconds of load, ten without: down once or twice, then it waits for a quiet that lasts."""
     switches = Process(lambda now: Signals(cpu_others=0.7 if now % 20 >= 10 else 0.0)).run(300)
     minutes = [sum(60 * minute <= at < 60 * minute + 60 for at in switches) for minute in range(5)]
-    assert minutes[0] >= 2
-    assert sum(minutes[3:]) <= 2
-    assert minutes[1] <= minutes[0]
+    assert minutes[0] >= 1
+    assert sum(minutes[1:]) <= minutes[0]
 
 
 def test_two_processes_on_one_device_do_not_chase_each_other() -> None:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from a3d_edge.configuration import Budget, BudgetKind, Configuration
 from a3d_edge.control.caps import Cap, caps
+from a3d_edge.control.decision import Decision
 from a3d_edge.control.latency import LatencyModel
 from a3d_edge.control.settings import Settings
 from a3d_edge.control.state import (
@@ -38,25 +39,6 @@ __all__ = ["Bar", "Cap", "Decision", "LatencyModel", "PolicyState", "Settings", 
 
 AUTO = Budget(BudgetKind.AUTO)
 ROUNDING_S = 1e-6  # times of decisions add up
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to run next. ``changed``: other than the decision before; ``reason``: a sentence for people;
-    ``limiting_signal``: battery, cpu, temperature, memory, pressure, deadline, budget or none.
-
-    ``predicted_ms``: the latency to expect of it, ``measured_ms`` its latest; ``next_up_s``: when it may
-    go up at the earliest, ``at_s``: when this was decided, both on the controller's clock. None: unknown.
-    """
-
-    configuration: Configuration
-    changed: bool
-    reason: str
-    limiting_signal: str
-    predicted_ms: float | None = field(default=None, compare=False)
-    measured_ms: float | None = field(default=None, compare=False)
-    next_up_s: float | None = field(default=None, compare=False)
-    at_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True, eq=False)  # told apart by identity: fields are slow to compare; frozen, slow to make
