@@ -66,7 +66,7 @@ def _head(data: Data) -> Iterator[str]:
     )
     yield from paragraph(
         "Memory and what is not the network: [memory](memory.md), [overhead](overhead.md); int8's "
-        "accuracy: [default bundle](default_bundle_int8.md)."
+        "accuracy: [interactions](interactions_bundle_numbers.md)."
     )
 
 

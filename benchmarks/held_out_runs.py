@@ -2,10 +2,10 @@
 
     python benchmarks/held_out_runs.py --data ../shared/data/ut_interaction --work runs [--cache DIR]
 
-Needs the checkpoints of benchmarks/default_bundle.py in --work. Exports each fold's network as a bundle of
-the default table's configurations, then runs the command itself (in this process: same code, no start-up)
-on the clips that the fold's network never saw. The label of a clip is the highest summed score over its
-predictions. Writes docs/results/held_out_runs.md.
+Needs the checkpoints of benchmarks/built_in_bundles.py interactions in --work. Exports each fold's network
+as a bundle of the default table's configurations, then runs the command itself (in this process: same code,
+no start-up) on the clips that the fold's network never saw. The label of a clip is the highest summed score
+over its predictions. Writes docs/results/held_out_runs.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from a3d_edge.training.clips import list_clips, split_fold
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
-TABLE = RESULTS / "default_bundle_table.json"
+TABLE = RESULTS / "interactions_bundle_table.json"
 
 
 def main() -> None:

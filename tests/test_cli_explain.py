@@ -123,8 +123,8 @@ def test_without_calibration_only_the_full_width(here: Here, clip: Path, tmp_pat
 REFUSED: tuple[tuple[tuple[str, ...], int, str], ...] = (
     (("--out", "why.jpg"), 2, "--out why.jpg: unknown kind of file; end its name with .png or .svg"),
     (("--label", "dance"), 2, "unknown --label 'dance'; the network knows handshake, hug,"),
-    (("--configuration", "w1.00-s110-t8"), 2, "two are compared, there is 1"),
-    (("--configuration", "w0.55-s110-t8"), 2, "--configuration w0.55-s110-t8 is not in"),
+    (("--configuration", "w1.00-s96-t8"), 2, "two are compared, there is 1"),
+    (("--configuration", "w0.55-s96-t8"), 2, "--configuration w0.55-s96-t8 is not in"),
     (("--configuration", "big"), 2, "'big' is not a configuration"),
     (("--start", "9"), 2, "--start 9: the windows of"),
     (("--start", "-1"), 2, "begin between 0 and 1.1"),
@@ -133,7 +133,7 @@ REFUSED: tuple[tuple[tuple[str, ...], int, str], ...] = (
     (("--checkpoint", "x.pth"), 4, "x.pth: no such checkpoint"),
     (("--bundle", "nowhere"), 4, "nowhere: no such bundle directory"),
     (
-        ("--configuration", "w1.00-s96-t6", "--configuration", "w0.50-s55-t2-int8"),
+        ("--configuration", "w0.80-s55-t2", "--configuration", "w0.50-s55-t2-int8"),
         2,
         "--configuration w0.50-s55-t2-int8 is not in",
     ),

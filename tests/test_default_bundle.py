@@ -34,7 +34,7 @@ class Least:
     scenes: int
 
 
-LEAST = {"interactions": Least(0.7, 0.5, 2, 8), "gestures": Least(0.5, 0.35, 10, 12)}
+LEAST = {"interactions": Least(0.8, 0.7, 2, 9), "gestures": Least(0.5, 0.35, 10, 12)}
 
 
 @pytest.fixture(scope="module", params=sorted(built_in()))
@@ -106,13 +106,12 @@ def test_int8_names_the_actions_that_fp32_names(bundle: Bundle, at_least: Least)
 
 
 def test_parity_was_proved(bundle: Bundle) -> None:
-    """On clips, of every configuration; int8 rounds, and of seven labels still names the same. Of fourteen
-    some are near ties."""
+    """On clips, of every configuration; int8 rounds, and where two labels are nearly tied it may name the
+    other: what that costs in accuracy is measured (above)."""
     for one, entry in bundle.manifest.configurations.items():
         assert entry.parity.clips > 0, one
         assert entry.parity.relative_error <= (0.15 if one.precision == "int8" else 1e-3), one
-        exact = one.precision == "fp32" or len(bundle.classes) == 7
-        assert entry.parity.same_top1 or not exact, one
+        assert entry.parity.same_top1 or one.precision == "int8", one
 
 
 class Clip:

@@ -68,7 +68,8 @@ def test_the_built_in_bundle_agrees_with_onnx_runtime() -> None:
         with torch.inference_mode():
             got = model(torch.from_numpy(pictures).transpose(0, 1).unsqueeze(0), configuration)[0]
         expected = network.classify(network.encode(pictures))
-        assert relative_error(got.softmax(0).numpy(), expected) < 1e-4, configuration
+        scores = (got / bundle.files_of(configuration).temperature).softmax(0)
+        assert relative_error(scores.numpy(), expected) < 1e-4, configuration
 
 
 def test_an_architecture_of_ones_own(bundle: Bundle) -> None:

@@ -52,7 +52,7 @@ def explain(
     from a3d_edge.plots.activation import draw, save
     from a3d_edge.training.decode import times_of
 
-    loaded, pair = _load(bundle, checkpoint, configuration or [])
+    loaded, pair, temperatures = _load(bundle, checkpoint, configuration or [])
     label = None if label is None else label_of(label)
     if label is not None and label not in loaded.classes:
         raise UsageError(f"unknown --label '{label}'; the network knows {', '.join(loaded.classes)}")
@@ -61,7 +61,8 @@ def explain(
     decoded = _decoded(loaded, clip, stretch, first, max(PICTURE_SIDE, *(c.size for c in pair)))
     windows = [_window(loaded, decoded, first, c) for c in pair]
     explained = label if label is not None else _prediction(loaded, windows[0], pair[0])
-    rows = [_row(loaded, w, c, explained) for w, c in zip(windows, pair, strict=True)]
+    seen = zip(windows, pair, temperatures, strict=True)
+    rows = [_row(loaded, window, one, explained, temperature) for window, one, temperature in seen]
     begins_s = float(times.times[stretch.first])
     seconds = [begins_s + instant / loaded.description.rate for instant in _instants(loaded, first)]
     heading = f"What speaks for {explained} in {clip.name}"
@@ -72,8 +73,8 @@ def explain(
 
 def _load(
     bundle: str | None, checkpoint: Path | None, names: Sequence[str]
-) -> tuple[Checkpoint, list[Configuration]]:
-    """The network, and the two configurations, the larger first."""
+) -> tuple[Checkpoint, list[Configuration], list[float]]:
+    """The network, the two configurations, the larger first, and their temperatures."""
     from a3d_edge.models.checkpoint import load, statistics
     from a3d_edge.models.from_bundle import checkpoint_of
 
@@ -82,14 +83,14 @@ def _load(
         # PyTorch computes fp32; where there is none, the network cannot be rebuilt, as will be said.
         fp32 = [c for c in source.configurations if c.precision == "fp32"]
         pair = _pair(fp32 or source.configurations, names, str(source.path))
-        return checkpoint_of(source, pair), pair
+        return checkpoint_of(source, pair), pair, [source.files_of(one).temperature for one in pair]
     if bundle is not None:
         raise UsageError("--bundle and --checkpoint exclude each other; name one of them")
     loaded = load(checkpoint)
     calibrated = [Configuration.parse(name) for name in statistics(loaded.model)]
     # Without calibration only the full width has statistics of its own.
     there = calibrated or [c for c in loaded.grid() if c.width == 1.0]
-    return loaded, _pair(there, names, str(checkpoint))
+    return loaded, _pair(there, names, str(checkpoint)), [1.0, 1.0]
 
 
 def _pair(there: Iterable[Configuration], names: Sequence[str], where: str) -> list[Configuration]:
@@ -180,13 +181,15 @@ def _prediction(loaded: Checkpoint, window: Clips, configuration: Configuration)
         return loaded.classes[int(loaded.model(window, configuration)[0].argmax())]
 
 
-def _row(loaded: Checkpoint, window: Clips, configuration: Configuration, label: str) -> Explained:
+def _row(
+    loaded: Checkpoint, window: Clips, configuration: Configuration, label: str, temperature: float
+) -> Explained:
     from a3d_edge.models.activation import class_activation
     from a3d_edge.models.flops import count
     from a3d_edge.plots.activation import Explained
 
     index = loaded.classes.index(label)
-    found = class_activation(loaded.model, window, configuration, index)
+    found = class_activation(loaded.model, window, configuration, index, temperature)
     best = int(found.scores.argmax())
     return Explained(
         configuration=configuration,

@@ -26,7 +26,7 @@ class Activation:
 
     ``frames`` ``(T, h, w)``: the contribution of every position of every frame that the (slow) pathway saw,
     so that ``frames.mean() + fast + bias == logit``. ``fast`` is what a Fast pathway adds, 0 without one.
-    ``scores`` ``(classes,)``: softmax of all logits.
+    ``scores`` ``(classes,)``: softmax of all logits, over the temperature.
     """
 
     frames: NDArray[np.float64]
@@ -43,14 +43,19 @@ class Activation:
 
 
 def class_activation(
-    model: SlimNetwork, clips: Clips, configuration: Configuration, label_index: int
+    model: SlimNetwork,
+    clips: Clips,
+    configuration: Configuration,
+    label_index: int,
+    temperature: float = 1.0,
 ) -> Activation:
     """Class activation of one window, ``(1, 3, T, S, S)`` or one such tensor per pathway, in eval mode.
 
     A contribution is a feature times the logit's derivative by it, summed over channels. With a head that is
     linear in the pooled features, whatever windows it pools, that is the head's weight times the feature, and
     ``bias`` is the head's own; with any other head it is the linear part, and ``bias`` all that is left.
-    Raises `UsageError` for more than one window or a class the network lacks.
+    ``temperature``: what logits are divided by for the scores. Raises `UsageError` for more than one window
+    or a class the network lacks.
     """
     count = len(clips) if isinstance(clips, torch.Tensor) else len(clips[0])
     if count != 1:
@@ -73,5 +78,5 @@ def class_activation(
         logit=float(values[label_index]),
         bias=float(values[label_index]) - float(parts[0].sum()) - fast,
         fast=fast,
-        scores=values.softmax(dim=0).numpy(),
+        scores=(values / temperature).softmax(dim=0).numpy(),
     )
