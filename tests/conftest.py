@@ -7,6 +7,7 @@ import importlib.util
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,12 @@ def _no_saved_profiles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "config"))
     monkeypatch.setattr("a3d_edge.engine.checked._place", lambda: tmp_path_factory.getbasetemp() / "checked")
+
+
+@pytest.fixture(autouse=True)
+def _no_leaving_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that some test abandoned is no reason for a command in this process to end it."""
+    monkeypatch.setattr("a3d_edge.cli._leave", sys.exit)
 
 
 @pytest.fixture
