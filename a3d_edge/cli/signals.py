@@ -57,8 +57,12 @@ def interrupting() -> Iterator[None]:
 
 
 def let_go_soon() -> None:
-    """Whatever waits for a reader of our output waits for `GRACE_S` more. For a signal handler."""
-    signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+    """Whatever waits for a reader of our output waits for `GRACE_S` more. For a signal handler.
+
+    Outside `interrupting` nothing is done: nobody would hear the alarm, and it would end the process.
+    """
+    if signal.getsignal(signal.SIGALRM) is _alarm:
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
