@@ -66,6 +66,8 @@ NOT_RUN = {
     ".ci/run": "runs this test",
     "python -m pytest": "runs this test",
     "pre-commit install": "alters the checkout",
+    "a3d-edge run --camera": "needs a camera: test_video_live.py and test_cli_run.py are without one",
+    "a3d-edge run --source env:": "needs a camera's address in the environment: test_cli_credentials.py",
     "nox": "makes an environment for every Python: CI runs it",
     "ruff": "CI runs it",
     "python benchmarks/": "minutes to hours on a machine at rest: only its script and options are looked for",

@@ -454,7 +454,7 @@ def test_the_command_takes_a_size_or_none(bundle: Bundle, tmp_path: Path) -> Non
         )
         assert code == (2 if amount == "lots" else 0), err
     assert "--cache 'lots' is not a size" in err
-    assert not (tmp_path / "cache" / "a3d-edge").exists()
+    assert not (tmp_path / "cache" / "a3d-edge" / "prepared").exists()
 
 
 def test_its_entries_are_those_of_the_store(bundle: Bundle, cache: PreparedNetworks) -> None:

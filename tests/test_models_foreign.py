@@ -390,7 +390,7 @@ def test_a_claim_of_endless_classes_allocates_nothing(tiny_file: Path) -> None:
     """Two expanded tensors can claim terabytes in a few bytes."""
     altered(tiny_file, "head.projection.weight", torch.zeros(1).expand(10**10, 256))
     altered(tiny_file, "head.projection.bias", torch.zeros(1).expand(10**10))
-    assert "more values than the file holds" in refusal(tiny_file, "tiny_slow")
+    assert "10000000000" in refusal(tiny_file, "tiny_slow")
 
 
 class _Code:

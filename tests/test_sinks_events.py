@@ -54,7 +54,7 @@ def test_a_warning_that_has_scrolled_away_is_said_again_at_the_end() -> None:
         events.warning("every time")
     events.warning("late")
     said = len(err.getvalue().splitlines())
-    events.summary(Summary())
+    events.summary(Summary(frames_captured=20))
     assert err.getvalue().splitlines()[said:][2:] == ["warned of: early", "warned of: every time"]
 
 

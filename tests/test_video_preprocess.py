@@ -288,8 +288,8 @@ def test_absurdly_small_frames_still_give_a_finite_picture(height: int, width: i
             {"input": "motion", "offsets": (0, 2, -6)},
             "preprocessing.offsets (0, 2, -6) does not suit input 'motion'",
         ),
-        ({"aspect": 0.5}, "preprocessing.aspect 0.5 is below 1"),
-        ({"aspect": float("nan")}, "preprocessing.aspect nan is below 1"),
+        ({"aspect": 0.5}, "preprocessing.aspect 0.5 is below 1, or above 100"),
+        ({"aspect": float("nan")}, "preprocessing.aspect nan is below 1, or above 100"),
         (
             {"std": (0.0, 1.0, 1.0)},
             "preprocessing.mean (0.45, 0.45, 0.45) or std (0.0, 1.0, 1.0): three numbers each, std above 0",
