@@ -281,6 +281,8 @@ def base_latencies(
         if row.accuracy is None:
             raise UsageError(f"{one} has no accuracy in the table; build it (a3d-edge table build)")
         if latencies is not None and not latencies.get(one, 0.0) > 0:
-            raise UsageError(f"no latency is known of {one}; profile the bundle (bench --save-profile)")
+            raise UsageError(
+                f"no latency is known of {one}; profile the bundle: 'a3d-edge bench --save-profile'"
+            )
         found[one] = row.cost * trace.ms_per_gflop if latencies is None else latencies[one]
     return found
