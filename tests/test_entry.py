@@ -20,7 +20,7 @@ def started(*words: object, program: str = PROGRAM, cwd: Path) -> subprocess.Pop
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("delay", [0.03, 0.1, 0.2, 0.35, 0.6, 1.0])
+@pytest.mark.parametrize("delay", [0.1, 0.2, 0.35, 0.6, 1.0])
 def test_a_signal_while_it_starts(
     number: signal.Signals, delay: float, bundle_folder: Path, tmp_path: Path
 ) -> None:

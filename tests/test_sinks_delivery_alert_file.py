@@ -170,6 +170,7 @@ def test_any_value_is_taken_or_named(
 
 def test_addresses_that_cannot_be_are_refused_before_the_run(tmp_path: Path) -> None:
     """Without being repeated: they may hold a password."""
+    pytest.importorskip("paho.mqtt")
     for text, where in (
         (f"[[webhook]]\nurl = 'htp://u:{CANARY}@h'", "webhook[0].url: is no address of http or https"),
         (f"[mqtt]\nurl = 'http://u:{CANARY}@h'", "mqtt.url: is no address of a broker"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as some
 
 from a3d_edge.errors import SourceError, UsageError
@@ -49,6 +49,7 @@ def test_no_slip_of_the_pen_prints_a_password(word: str) -> None:
 @given(some.text(min_size=1))
 def test_a_password_of_any_letters_reaches_the_server(password: str) -> None:
     """What FFmpeg would take for the end of the host is encoded, and decodes to the same."""
+    assume(not password.startswith("/"))  # such a one must be written %2F
     try:
         password.encode()
     except UnicodeError:
