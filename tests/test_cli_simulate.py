@@ -113,3 +113,11 @@ def test_signals_of_this_device_are_recorded(here: Here, tmp_path: Path) -> None
     assert trace.cores == trace.points[-1].signals.cores
     assert here("record-signals", "--out", path, "--seconds", 1)[0] == 2
     assert here("record-signals", "--out", tmp_path / "x", "--interval", 0)[0] == 2
+
+
+def test_a_trace_s_name_does_nothing_to_a_terminal(here: Here, tmp_path: Path) -> None:
+    """It comes from a file: an escape in it is shown, not obeyed."""
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"trace": 1, "name": "\\u001b]0;owned\\u0007", "seconds": 10}\n{"t": 0}\n')
+    code, out, _ = here("simulate", path)
+    assert (code, "\x1b" in out, "owned" in out) == (0, False, True)

@@ -101,3 +101,11 @@ def test_a_replay_begins_at_its_first_reading() -> None:
     for now[0] in (1000.0, 1004.9, 1005.0, 9999.0):
         found.append(replay().cores)
     assert found == [None, None, 1.0, 1.0]
+
+
+def test_a_trace_that_would_be_simulated_for_ever_is_refused(tmp_path: Path) -> None:
+    """A line says how long it is, and how often something is predicted: in a few bytes, a billion steps."""
+    path = tmp_path / "long.jsonl"
+    path.write_text('{"trace": 1, "name": "long", "seconds": 1000000, "hop_s": 0.001}\n{"t": 0}\n')
+    with pytest.raises(UsageError, match="line 1: more than 1,000,000 predictions in 1e"):
+        Trace.load(path)

@@ -9,6 +9,7 @@ import typer
 
 from a3d_edge.cli.common import emit
 from a3d_edge.cli.help import Command
+from a3d_edge.cli.notices import say, tell
 
 app = typer.Typer(
     help="The controller's settings: defaults, a file, the environment.",
@@ -33,9 +34,9 @@ def show(
         if json_lines:
             emit("setting", {"name": name, "value": value, "origin": origin})
         else:
-            typer.echo(f"{name} = {_written(value)}  ({origin})")
+            tell(f"{name} = {_written(value)}  ({origin})")
     if not json_lines:
-        typer.echo(f"what they mean: {default_file()}; read unasked if it is there: {usual_file()}", err=True)
+        say(f"what they mean: {default_file()}; read unasked if it is there: {usual_file()}")
 
 
 def _written(value: object) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from a3d_edge.cli.common import BUNDLE_HELP, emit
+from a3d_edge.cli.notices import tell
 
 if TYPE_CHECKING:
     from a3d_edge.doctor import Check
@@ -40,7 +41,7 @@ def _show(made: Sequence[Check]) -> None:
     if not sys.stdout.isatty():
         for check in made:
             fix = f"; {check.fix}" if check.fix else ""
-            typer.echo(f"{check.status:<4}  {check.name}: {check.found}{fix}")
+            tell(f"{check.status:<4}  {check.name}: {check.found}{fix}")
         return
     from rich.console import Console
     from rich.table import Table

@@ -38,13 +38,12 @@ def record_signals(
     written = 0
     try:
         with out.open("w", encoding="utf-8") as file:
-            lines = iter(head.lines())
-            file.write(next(iter(lines)).replace(f'"seconds": {LONGEST_S}, ', "") + "\n")
+            file.write(head.head(lasts=seconds is not None) + "\n")
             for number in count(1):
                 time.sleep(max(0.0, begun + number * interval - time.monotonic()))
                 now = time.monotonic() - begun
                 point = TracePoint(round(number * interval - interval, 6), sensors())
-                file.write(list(Trace("", 1.0, (point,)).lines())[1] + "\n")
+                file.write(point.line() + "\n")
                 file.flush()
                 written += 1
                 if seconds is not None and now >= seconds - interval / 2:

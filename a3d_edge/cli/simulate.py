@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from a3d_edge.cli.common import BUNDLE_HELP, emit, load_bundle, require
+from a3d_edge.cli.notices import tell
 from a3d_edge.errors import UsageError
 from a3d_edge.outputs import claim
 
@@ -92,7 +93,7 @@ def _say(result: Simulation, json_lines: bool) -> None:
     if json_lines:
         emit("simulation", result.fields())
         return
-    typer.echo(
+    tell(
         f"{result.trace}, {result.name}: accuracy {result.expected_accuracy:.2%} "
         f"(oracle {result.oracle_accuracy:.2%}, regret {100 * result.regret:.2f} points), "
         f"{result.deadline_misses} of {len(result.steps)} predictions late, "

@@ -21,10 +21,13 @@ from typing import Any
 
 from a3d_edge.device.signals import Signals
 from a3d_edge.errors import UsageError
+from a3d_edge.reading import read_regular, why
 
 __all__ = ["Replay", "Trace", "TracePoint", "find_trace", "shipped_traces", "signal_fields"]
 
 LARGEST_BYTES = 50_000_000
+MOST_HOPS = 1_000_000
+"""Each is a step of the simulation, which is kept: some days of a camera."""
 SIGNALS = tuple(field.name for field in fields(Signals))
 MOST_OTHERS = 0.9
 """Of cores that others take whole, the scheduler still gives a share: they never leave less."""
@@ -38,6 +41,11 @@ class TracePoint:
     t: float
     signals: Signals
     slowdown: float | None = None
+
+    def line(self) -> str:
+        """The file's."""
+        told = {} if self.slowdown is None else {"slowdown": self.slowdown}
+        return json.dumps({"t": self.t, **signal_fields(self.signals), **told})
 
 
 @dataclass(frozen=True)
@@ -73,27 +81,26 @@ class Trace:
         fewer = 1.0 if cores is None else max(1.0, self.cores / cores)
         return fewer / (1 - min(others or 0.0, MOST_OTHERS))
 
+    def head(self, *, lasts: bool = True) -> str:
+        """The file's first line; ``lasts``: with how long it is, else it is as long as its points."""
+        values: dict[str, Any] = {"trace": 1, "name": self.name}
+        values |= {"seconds": self.seconds} if lasts else {}
+        values |= {name: getattr(self, name) for name in ("hop_s", "cores", "ms_per_gflop", "noise")}
+        return json.dumps(values | ({"about": self.about} if self.about else {}))
+
     def lines(self) -> Iterable[str]:
         """The file's."""
-        head = {"trace": 1, "name": self.name, "seconds": self.seconds, "hop_s": self.hop_s}
-        head |= {"cores": self.cores, "ms_per_gflop": self.ms_per_gflop, "noise": self.noise}
-        yield json.dumps(head | ({"about": self.about} if self.about else {}))
-        for point in self.points:
-            told = {} if point.slowdown is None else {"slowdown": point.slowdown}
-            yield json.dumps({"t": point.t, **signal_fields(point.signals), **told})
+        return (self.head(), *(point.line() for point in self.points))
 
     @classmethod
     def load(cls, path: Path) -> Trace:
         """Read a file. Raises `UsageError` that names the line."""
-        try:
-            if path.is_file() and path.stat().st_size > LARGEST_BYTES:
-                raise UsageError(f"{path}: a trace of more than {LARGEST_BYTES // 10**6} MB; cut it")
-            text = path.read_text(encoding="utf-8") if path.is_file() else None
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path}: cannot read the trace ({error})") from error
-        if text is None:
+        if not path.is_file():
             raise UsageError(f"{path}: no such trace file; shipped ones are {', '.join(shipped_traces())}")
-        return cls.parse(text, str(path))
+        try:
+            return cls.parse(read_regular(path, LARGEST_BYTES).decode("utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: cannot read the trace ({why(error)})") from error
 
     @classmethod
     def parse(cls, text: str, where: str) -> Trace:
@@ -115,6 +122,8 @@ class Trace:
             if head.get(name) is not None
         }
         seconds = numbers.pop("seconds", points[-1].t)
+        if seconds > MOST_HOPS * numbers.get("hop_s", cls.hop_s):
+            raise UsageError(f"{place}: more than {MOST_HOPS:,} predictions in {seconds:g} s; cut the trace")
         return cls(str(head.get("name", where)), seconds, points, about=str(head.get("about", "")), **numbers)
 
 
