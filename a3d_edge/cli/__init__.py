@@ -99,7 +99,7 @@ def _root(
 def main() -> None:
     """Entry point of ``a3d-edge``: typed errors become one line on stderr and their exit code."""
     prepare_streams()
-    also_to(None)
+    also_to()
     with interrupting():
         try:
             with warnings_as_lines():

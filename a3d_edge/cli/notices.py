@@ -17,9 +17,9 @@ __all__ = ["also_to", "detail", "say", "tell", "tell_others", "told_in_detail", 
 _others: list[Callable[[str], None]] = []
 
 
-def also_to(write: Callable[[str], None] | None) -> None:
-    """Lines for people go there too, whatever stderr is; None: nowhere else any more."""
-    _others.append(write) if write is not None else _others.clear()
+def also_to(*writes: Callable[[str], None]) -> None:
+    """Lines for people go there too, whatever stderr is; and nowhere else any more."""
+    _others[:] = writes
 
 
 def tell_others(line: str) -> None:

@@ -31,20 +31,19 @@ def log_limit(size: str) -> int:
     return limit
 
 
-def logs(paths: Iterable[Path], size: str, inputs: Iterable[Path | None]) -> list[Events]:
+def logs(paths: Iterable[Path], size: str, inputs: Iterable[Path | None]) -> Sequence[Events]:
     """A log for each path, which also gets what is said before and after the run. Raises `UsageError`."""
     from a3d_edge.sinks.log_file import LogEvents
 
     limit = log_limit(size)
-    found: list[Events] = []
+    found: list[LogEvents] = []
     for path in paths:
         try:
             claim(path, name="log", inputs=inputs, overwrite=True)
         except ResourceError as error:  # lines are lost until there is room
             say(f"warning: {error}")
-        log = LogEvents(path, limit)
-        also_to(log.line)
-        found.append(log)
+        found.append(LogEvents(path, limit))
+        also_to(*(log.line for log in found))
     return found
 
 

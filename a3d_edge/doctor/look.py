@@ -16,7 +16,7 @@ from pathlib import Path
 from a3d_edge.device.cgroups import cpu_quota, group_directories
 from a3d_edge.device.cores import affinity
 from a3d_edge.device.energy import find_meter
-from a3d_edge.device.machine import processor_name
+from a3d_edge.device.machine import processor, processor_name
 from a3d_edge.device.memory import free_bytes, total_bytes
 from a3d_edge.device.signals import SHORTEST_CPU_INTERVAL_S, DeviceSensors
 from a3d_edge.disk import free_bytes as free_on_disk
@@ -27,11 +27,8 @@ from a3d_edge.libraries import installed_opencv, why_not_loaded
 __all__ = ["examine"]
 
 NEEDED = {
-    "numpy": "numpy",
-    "onnxruntime": "onnxruntime",
-    "av": "av",
-    "psutil": "psutil",
-    "pydantic": "pydantic",
+    "a3d-edge": "a3d_edge",
+    **{name: name for name in ("numpy", "onnxruntime", "av", "psutil", "pydantic")},
 }
 """Distributions, and the modules that they are imported as."""
 CAMERAS = 4
@@ -45,7 +42,7 @@ def examine(
     for name, look in (
         ("versions", _versions),
         ("opencv", lambda: checks.opencv(installed_opencv())),
-        ("processor", lambda: checks.instructions(processor_name(root), _flags(root))),
+        ("processor", lambda: checks.instructions(processor_name(root), set(processor(root).split()))),
         ("cores", lambda: _cores(root)),
         ("memory", lambda: checks.memory(free_bytes(root), total_bytes(root))),
         ("shared memory", lambda: checks.shared_memory(_shared(root))),
@@ -73,7 +70,7 @@ def _made(name: str, look: Callable[[], Check]) -> Check:
 def _versions() -> Check:
     found: dict[str, str | None] = {"a3d-edge": None, "python": ".".join(map(str, sys.version_info[:3]))}
     broken: dict[str, str] = {}
-    for distribution, module in {"a3d-edge": "a3d_edge", **dict(zip(NEEDED, NEEDED, strict=True))}.items():
+    for distribution, module in NEEDED.items():
         found[distribution] = None
         with suppress(importlib.metadata.PackageNotFoundError):
             found[distribution] = importlib.metadata.version(distribution)
@@ -87,15 +84,6 @@ def _versions() -> Check:
         found["opencv"] = cv2.__version__
     found.setdefault("opencv", None)
     return checks.versions(found, broken)
-
-
-def _flags(root: Path) -> set[str]:
-    """What the kernel says that the first core can: ``flags`` of x86, ``Features`` of ARM."""
-    with suppress(OSError):
-        text = (root / "proc/cpuinfo").read_text(errors="replace")
-        if found := re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE):
-            return set(found[1].split())
-    return set()
 
 
 def _cores(root: Path) -> Check:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from a3d_edge.control.policy import Decision
 from a3d_edge.events import Events, SinkLostError, Summary
 from a3d_edge.json_lines import JsonLines
 from a3d_edge.sinks.jsonl import plain
-from a3d_edge.sinks.log_file import LogFile
+from a3d_edge.sinks.log_file import LogFile, WholeLines
 
 __all__ = ["DecisionLog"]
 
@@ -24,7 +24,7 @@ class DecisionLog(Events):
 
     def __init__(self, path: Path, limit: int) -> None:
         self.file = LogFile(path, limit)
-        self._lines = JsonLines(_Whole(self.file))  # type: ignore[arg-type]
+        self._lines = JsonLines(cast("TextIO", WholeLines(self.file.write)))
         self._begun: float | None = None
 
     def decision(self, decision: Decision) -> None:
@@ -51,17 +51,3 @@ class DecisionLog(Events):
             "measured_ms": decision.measured_ms,
             "next_up_s": None if at is None or up is None else max(0.0, up - at),
         }
-
-
-class _Whole:
-    """A text stream over a `LogFile`: each text that is written is one line, with its end."""
-
-    def __init__(self, file: LogFile) -> None:
-        self._file = file
-
-    def write(self, text: str) -> int:
-        self._file.write(text.rstrip("\n"))
-        return len(text)
-
-    def flush(self) -> None:
-        pass

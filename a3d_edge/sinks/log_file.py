@@ -23,7 +23,7 @@ from a3d_edge.sinks.jsonl import JsonEvents
 from a3d_edge.sinks.text import TextEvents
 from a3d_edge.video.health import Health
 
-__all__ = ["KEPT", "LogEvents", "LogFile"]
+__all__ = ["KEPT", "LogEvents", "LogFile", "WholeLines"]
 
 KEPT = 5
 """Older files."""
@@ -114,8 +114,8 @@ class LogEvents(Events):
         self._wall = wall
         self._told = False
         self._json = path.suffix.lower() == LINES
-        lines = cast("TextIO", _Lines(self.file.write if self._json else self.line))
-        nowhere = cast("TextIO", _Lines(lambda line: None))
+        lines = cast("TextIO", WholeLines(self.file.write if self._json else self.line))
+        nowhere = cast("TextIO", WholeLines(lambda line: None))
         if self._json:
             self._events: Events = JsonEvents(JsonLines(lines), nowhere)
             self._all: Events = self._events
@@ -160,7 +160,7 @@ class LogEvents(Events):
             raise SinkLostError(f"{self.file.path}: cannot be written ({self.file.why}); lines are lost")
 
 
-class _Lines:
+class WholeLines:
     """A text stream that gives whole lines away."""
 
     def __init__(self, give: Callable[[str], None]) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from a3d_edge.errors import SourceError
@@ -55,12 +56,13 @@ class Connection(Protocol):
     def kill(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
 class Patience:
     """``stall_s``: how long a connected stream may be silent. ``give_up_s``: how long a source may be away
     before it has failed; None: for as long as the run lasts."""
 
-    def __init__(self, stall_s: float = STALL_S, give_up_s: float | None = None) -> None:
-        self.stall_s, self.give_up_s = stall_s, give_up_s
+    stall_s: float = STALL_S
+    give_up_s: float | None = None
 
 
 class LiveSource:
