@@ -9,17 +9,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.errors import UsageError
 from a3d_edge.models.layers import Run, SlimLinear
 from a3d_edge.models.symbolic import window_mean
+from a3d_edge.task import SINGLE, Task, written
 from a3d_edge.video.sampler import Sampling, pathways
 
 __all__ = [
@@ -53,7 +54,7 @@ class NetworkDescription(BaseModel):
 
     ``size`` and ``frames`` are those of γs=1 and γt=1 (a SlowFast's frames are the slow pathway's),
     ``stride`` is τ at ``rate`` frames per second. ``head``: how the last features become logits,
-    see `class_logits`.
+    see `class_logits`. ``task``: what the logits say (`a3d_edge.task`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +68,11 @@ class NetworkDescription(BaseModel):
     rate: float = Field(default=30.0, gt=0, le=1000)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     head: HeadKind = "global"
+    task: Task = SINGLE
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return written(handler(self))
 
     @property
     def sampling(self) -> Sampling:
