@@ -22,7 +22,6 @@ from a3d_edge.cli.measuring import (
     measuring_progress,
 )
 from a3d_edge.cli.notices import say, tell
-from a3d_edge.task import is_multilabel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +76,8 @@ def evaluate(
 
 
 def _tell(found: Accuracies, how: Measuring, json_lines: bool) -> None:
+    from a3d_edge.task import is_multilabel
+
     tell_one = _tell_sets if is_multilabel(found.checkpoint.task) else _tell_accuracy
     for c, of in found.scores.items():
         tell_one(c, of, found.checkpoint.classes, how, json_lines)

@@ -33,7 +33,7 @@ from a3d_edge.demo.stages import LEAD_S, Stage, act_out, crowd_out, signal_out, 
 from a3d_edge.demo.strokes import Picture
 from a3d_edge.demo.testbed import TESTBED
 from a3d_edge.errors import UsageError
-from a3d_edge.labels import labels_in
+from a3d_edge.labels import joined_labels, labels_in
 
 __all__ = [
     "CLASSES",
@@ -276,7 +276,16 @@ class RenderedStream:
         count = len(self._classes)
         frames = [max(1, round(s * self._rate)) for s in np.linspace(3.2, 4.5, count)]
         labels, lengths = rng.permutation(count), rng.permutation(frames)
-        return [(self._classes[label], int(length)) for label, length in zip(labels, lengths, strict=True)]
+        acted = [self._acted(int(label), rng) for label in labels]
+        return [(label, int(length)) for label, length in zip(acted, lengths, strict=True)]
+
+    def _acted(self, place: int, rng: np.random.Generator) -> str:
+        """A class, in a crowd with up to two others."""
+        if self._of != CROWDED:
+            return self._classes[place]
+        others = [name for name in self._classes if name != self._classes[place]]
+        more = rng.choice(len(others), min(len(others), int(rng.integers(3))), replace=False)
+        return joined_labels([self._classes[place], *(others[i] for i in more)])
 
     def _scene(self, cycle: int, place: int, programme: list[tuple[str, int]]) -> RenderedScene:
         key = (cycle, place)
