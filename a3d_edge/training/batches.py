@@ -15,7 +15,7 @@ from a3d_edge.errors import UsageError
 from a3d_edge.models.network import Clips
 from a3d_edge.task import SINGLE, Task, is_multilabel
 from a3d_edge.training.activity import activity
-from a3d_edge.training.augmentation import augmented_window
+from a3d_edge.training.augmentation import drawn_indices, shown_window
 from a3d_edge.training.clips import Clip, class_of, classes_in
 from a3d_edge.training.decode import DecodedClip, FrameCache
 from a3d_edge.training.prefetch import ahead
@@ -108,16 +108,28 @@ class Batches:
             rng = np.random.default_rng([self.seed, epoch, position, 1])
             decoded = self.cache.get(clip)
             moved = self._activity(clip, decoded) if self.busy else None
-            window = augmented_window(
-                decoded, self.size, self.sampling, self.preprocessing, rng, mirror=self.mirror, moved=moved
+            indices = drawn_indices(decoded, self.sampling, self.preprocessing, rng, moved)
+            windows.append(
+                shown_window(
+                    decoded, indices, self.size, self.sampling, self.preprocessing, rng, mirror=self.mirror
+                )
             )
-            windows.append(window)
-            labels.append(classes_in(clip, self.classes) if many else class_of(clip, self.classes))
+            seconds = decoded.times[indices[:, 0]]
+            labels.append(self._seen(clip, seconds) if many else class_of(clip, self.classes))
         by_pathway = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*windows, strict=True)]
         clips = [x.contiguous(memory_format=torch.channels_last_3d) for x in by_pathway]
         return clips[0] if len(clips) == 1 else clips, torch.tensor(
             labels, dtype=torch.float32 if many else torch.int64
         )
+
+    def _seen(self, clip: Clip, seconds: NDArray[np.float64]) -> list[bool]:
+        """Which classes a window shows that looks at these seconds: where it is known when each label is
+        seen, those that are in between, as PySlowFast trains on Charades; else all of the clip's."""
+        if not clip.acts:
+            return classes_in(clip, self.classes)
+        first, last = seconds.min() + (clip.start or 0.0), seconds.max() + (clip.start or 0.0)
+        there = {label for label, start, end in clip.acts if start <= last and end >= first}
+        return [name in there for name in self.classes]
 
     def _activity(self, clip: Clip, decoded: DecodedClip) -> NDArray[np.float64]:
         if clip not in self.moved:
