@@ -99,7 +99,7 @@ def test_the_demo_s_sets_are_compared_as_sets() -> None:
 def test_a_table_and_a_description_of_another_task_are_noticed(bundle: Bundle) -> None:
     """Files of two bundles that were mixed."""
     mixed = many(bundle, None).manifest
-    with pytest.raises(BundleError, match="task is not that of description.task"):
+    with pytest.raises(BundleError, match=r"task is not that of description\.task"):
         check_manifest(bundle.path / "manifest.json", mixed)
     assert bundle.manifest.model_dump(mode="json").keys() & {"task"} == set()
 
