@@ -9,17 +9,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.errors import UsageError
 from a3d_edge.models.layers import Run, SlimLinear
 from a3d_edge.models.symbolic import window_mean
+from a3d_edge.task import SINGLE, Task, is_multilabel, written
 from a3d_edge.video.sampler import Sampling, pathways
 
 __all__ = [
@@ -53,7 +54,7 @@ class NetworkDescription(BaseModel):
 
     ``size`` and ``frames`` are those of γs=1 and γt=1 (a SlowFast's frames are the slow pathway's),
     ``stride`` is τ at ``rate`` frames per second. ``head``: how the last features become logits,
-    see `class_logits`.
+    see `class_logits`. ``task``: what the logits say (`a3d_edge.task`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +68,11 @@ class NetworkDescription(BaseModel):
     rate: float = Field(default=30.0, gt=0, le=1000)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     head: HeadKind = "global"
+    task: Task = SINGLE
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return written(handler(self))
 
     @property
     def sampling(self) -> Sampling:
@@ -142,8 +148,9 @@ class SlimNetwork(nn.Module):
 
     def classify(self, features: Sequence[Tensor], run: Run) -> Tensor:
         """Logits ``(N, classes)`` of the last features, in either layout."""
-        pooled = self.dropout(pool(features, self.description.head, self.description.head_window))
-        return class_logits(pooled, self.head, run, self.description.head)
+        description = self.description
+        pooled = self.dropout(pool(features, description.head, description.head_window))
+        return class_logits(pooled, self.head, run, description.head, description.task)
 
     @abstractmethod
     def graphs(self, run: Run) -> tuple[Graph, ...]:
@@ -209,13 +216,14 @@ def pool(features: Sequence[Tensor], head: HeadKind, window: int = HEAD_WINDOW) 
     return windows.view(n, channels, -1)
 
 
-def class_logits(pooled: Tensor, linear: SlimLinear, run: Run, head: HeadKind) -> Tensor:
+def class_logits(pooled: Tensor, linear: SlimLinear, run: Run, head: HeadKind, task: Task = SINGLE) -> Tensor:
     """Logits ``(N, classes)`` of pooled features ``(N, C, P)``.
 
     ``windows`` (pytorchvideo) averages the logits of the P windows. ``softmax_windows`` (PySlowFast) averages
     their softmax scores, and the logits returned are those whose softmax is that average: log of the mean
     score, plus the mean of the windows' log-sum-exp, so that one window, or windows that agree, give just
-    their own logits.
+    their own logits. Of many labels it is the windows' sigmoid scores that are averaged, class by class, as
+    PySlowFast's head does for Charades.
     """
     if head == "global":
         return linear(pooled[:, :, 0], run)  # type: ignore[no-any-return]
@@ -224,6 +232,10 @@ def class_logits(pooled: Tensor, linear: SlimLinear, run: Run, head: HeadKind) -
     logits: Tensor = linear(flat, run).view(n, -1, linear.bias.shape[0])
     if head == "windows":
         return logits.mean(dim=1)
+    if is_multilabel(task):
+        both = torch.cat([logits.unsqueeze(3), torch.zeros_like(logits).unsqueeze(3)], dim=3)
+        sums = both.log_softmax(dim=3).logsumexp(dim=1)  # of σ and 1 − σ over the windows, (N, classes, 2)
+        return sums[:, :, 0] - sums[:, :, 1]
     count = torch.zeros_like(logits[:, :, :1]).logsumexp(dim=1)  # log P, of the P that runs
     log_mean = logits.log_softmax(dim=2).logsumexp(dim=1) - count
     return log_mean + logits.logsumexp(dim=2).mean(dim=1, keepdim=True)

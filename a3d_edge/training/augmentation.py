@@ -23,7 +23,7 @@ from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, Roi, 
 from a3d_edge.video.region import Region
 from a3d_edge.video.sampler import Sampling, window_instants
 
-__all__ = ["augmented_window", "may_mirror"]
+__all__ = ["augmented_window", "drawn_indices", "may_mirror", "shown_window"]
 
 SPEED = (0.8, 1.25)  # people act slower and faster than those of a small training set
 SCALE = (0.8, 1.25)
@@ -59,6 +59,19 @@ def augmented_window(
     something moves. ``[(3, T, S, S)]``, or ``[(3, T, S, S), (3, T·α, S, S)]``
     for two pathways: the slow one's pictures are every α-th of the fast one's.
     """
+    indices = drawn_indices(clip, sampling, spec, rng, moved)
+    return shown_window(clip, indices, size, sampling, spec, rng, mirror=mirror)
+
+
+def drawn_indices(
+    clip: DecodedClip,
+    sampling: Sampling,
+    spec: Preprocessing,
+    rng: np.random.Generator,
+    moved: NDArray[np.float64] | None = None,
+) -> NDArray[np.intp]:
+    """Which frames of a clip a window at a random speed and place looks at ``(samples, offsets)``; see
+    `augmented_window`."""
     speed = rng.uniform(*SPEED)
     span = (sampling.samples - 1) * sampling.spacing / sampling.rate * speed
     stretch = _drawn(clip, sampling, rng)
@@ -67,7 +80,20 @@ def augmented_window(
     else:
         start = busy_start(moved, stretch, span, rng)
     instants = np.array(window_instants(sampling, 0))[:, None] - np.array(spec.offsets)[None, :]
-    indices = stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
+    return stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
+
+
+def shown_window(
+    clip: DecodedClip,
+    indices: NDArray[np.intp],
+    size: int,
+    sampling: Sampling,
+    spec: Preprocessing,
+    rng: np.random.Generator,
+    *,
+    mirror: bool = True,
+) -> list[Window]:
+    """The window of some frames at a random scale and light; see `augmented_window`."""
     shown = {int(i): clip.frames[int(i)] for i in np.unique(indices)}
     look = _Look.draw(size, spec, region_of(clip, indices, spec, shown), rng, mirror)
     pictures = _augmented(shown, indices, look, spec)

@@ -19,16 +19,17 @@ from a3d_edge.manifest import MANIFEST
 from a3d_edge.models.checkpoint import Checkpoint, forget_statistics, load, statistics, untrained_note
 from a3d_edge.outputs import claim
 from a3d_edge.table import ConfigurationBudgetTable
+from a3d_edge.task import SINGLE, Task, is_multilabel
 from a3d_edge.training.bundle_model import BundleModel, as_checkpoint
 from a3d_edge.training.calibrate import calibrate
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
-from a3d_edge.training.evaluation import Scores, WindowSet
+from a3d_edge.training.evaluation import VIEWS, Scores, WindowSet
 from a3d_edge.training.inputs import unlabelled_set, window_set
 from a3d_edge.training.reports import Note, Report, step, unheard, unseen
 from a3d_edge.training.scores_file import ScoresFile
 from a3d_edge.training.shards import Share, device_of, evaluate_shared
 from a3d_edge.training.tabulate import tabulate
-from a3d_edge.training.windows import PAPER_VIEWS, Protocol
+from a3d_edge.training.windows import CHARADES_VIEWS, PAPER_VIEWS, Protocol
 
 __all__ = ["Accuracies", "Measuring", "build_table", "evaluate"]
 
@@ -58,12 +59,18 @@ class Measuring:
     @property
     def chosen_protocol(self) -> Protocol:
         """Raises `UsageError` for an unknown one, or one without so many views."""
-        if self.protocol not in (None, "runtime", "paper"):
-            raise UsageError(f"unknown `protocol` '{self.protocol}'; there are runtime and paper")
+        if self.protocol not in (None, *VIEWS):
+            raise UsageError(f"unknown `protocol` '{self.protocol}'; there are {', '.join(VIEWS)}")
+        if self.protocol == "charades" and self.views not in CHARADES_VIEWS:
+            raise UsageError(
+                f"`views` {self.views}: Charades is tested with 10 or 30; or use `protocol` runtime"
+            )
         if self.protocol == "paper" and self.views not in PAPER_VIEWS:
             raise UsageError(
                 f"`views` {self.views}: the paper's protocol has 1, 10 or 30; or use `protocol` runtime"
             )
+        if self.protocol == "charades":
+            return "charades"
         if self.protocol == "runtime" or self.views not in PAPER_VIEWS:
             return "runtime"
         return "paper"
@@ -73,11 +80,11 @@ class Measuring:
         """Such as ``30 views (paper)``."""
         return f"{self.views} view{'s' if self.views > 1 else ''} ({self.chosen_protocol})"
 
-    def training_clips(self) -> list[Clip]:
+    def training_clips(self, task: Task = SINGLE) -> list[Clip]:
         """The clips to calibrate on; none where the checkpoint's own statistics are used."""
         if self.no_calibration or not self.calibration:
             return []
-        return spread(clips_of(self.calibration, self.fold), self.calibration_clips)
+        return spread(clips_of(self.calibration, self.fold, task=task), self.calibration_clips)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +114,10 @@ def evaluate(
 
     Default: of a bundle all, of a checkpoint the candidates of its range, with ``whole_range`` all of it.
 
-    The label of a clip is the highest mean score over its windows. Under torchrun the processes share the
-    clips; all but the first get None. Clips that cannot be read are left out, and named in a `DataWarning`.
-    Raises `UsageError` before any work for what cannot be meant, or is not calibrated.
+    The label of a clip is the highest mean score over its windows; of many labels each has its highest score
+    in any of them, and what is measured is their mean average precision. Under torchrun the processes share
+    the clips; all but the first get None. Clips that cannot be read are left out, and named in a
+    `DataWarning`. Raises `UsageError` before any work for what cannot be meant, or is not calibrated.
     """
     path = as_path(subject)
     checkpoint = as_checkpoint(Bundle.load(path)) if is_bundle(path) else load(path)
@@ -169,13 +177,15 @@ def _measured(
     note: Note,
 ) -> Accuracies | None:
     """Scores of configurations; None in all processes but the first, which alone has something to say."""
+    if how.chosen_protocol == "charades" and not is_multilabel(checkpoint.task):
+        raise UsageError("`protocol` charades tests networks of many labels; this one tells one class a clip")
     share = Share.from_env()
     scores = None if how.scores is None else Path(how.scores)
     if scores is not None:
         read = [path, *paths_of(data), *paths_of(how.calibration)]
         claim(scores, name="scores", inputs=read, overwrite=True)
     device = device_of(how.device, share)
-    clips = clips_of(data, how.fold, held_out=True)
+    clips = clips_of(data, how.fold, held_out=True, task=checkpoint.task)
     windows = replace(window_set(checkpoint, clips, how.cache, how.views), protocol=how.chosen_protocol)
     kept = _scores_file(scores, path, checkpoint, wanted, windows, how) if scores is not None else None
     if kept is not None:
@@ -200,7 +210,7 @@ def _prepare(checkpoint: Checkpoint, wanted: Sequence[Configuration], how: Measu
     if how.no_calibration:
         forget_statistics(checkpoint.model)
         return
-    if training := how.training_clips():
+    if training := how.training_clips(checkpoint.task):
         windows = unlabelled_set(checkpoint, training, how.cache, 1)
         calibrate(checkpoint.model, wanted, windows, step(report, "calibrate"))
     there = statistics(checkpoint.model)
@@ -220,19 +230,21 @@ def _scores_file(
     identity = path / MANIFEST if path.is_dir() else path  # whose digest tells checkpoints and bundles apart
     header: dict[str, Any] = {
         "checkpoint": hashlib.sha256(identity.read_bytes()).hexdigest(),
-        "calibration": _calibration(how),
+        "calibration": _calibration(how, checkpoint.task),
         "protocol": windows.protocol,
         "views": windows.views,
         "clips": _digest(windows.clips),
         "configurations": [str(c) for c in wanted],
     }
+    if is_multilabel(checkpoint.task):  # what is kept of many windows is their highest score, not their sum
+        header["task"] = checkpoint.task
     return ScoresFile(file, header, (len(windows.clips), len(wanted), len(checkpoint.classes)))
 
 
-def _calibration(how: Measuring) -> str:
+def _calibration(how: Measuring, task: Task) -> str:
     if how.no_calibration:
         return "none"
-    return _digest(how.training_clips()) if how.calibration else "the checkpoint's own"
+    return _digest(how.training_clips(task)) if how.calibration else "the checkpoint's own"
 
 
 def _digest(clips: Sequence[Clip]) -> str:
