@@ -41,6 +41,7 @@ from a3d_edge.manifest import (
     width_key,
 )
 from a3d_edge.table import ConfigurationBudgetTable
+from a3d_edge.task import Task
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
@@ -109,6 +110,11 @@ class Bundle:
         return self.manifest.classes
 
     @property
+    def task(self) -> Task:
+        """What is asked of the network (`a3d_edge.task`)."""
+        return self.manifest.task
+
+    @property
     def sampling(self) -> Sampling:
         """What one window looks at."""
         return self.manifest.sampling
@@ -163,6 +169,7 @@ class Bundle:
             probe=entry.probe,
             weight_bytes=row.weight_bytes,
             temperature=1.0 if row.temperature is None else row.temperature,
+            task=manifest.task,
             work=MARGIN * row.gflops * 1e9 + LEAST_WORK,
         )
 
@@ -204,9 +211,13 @@ class Bundle:
 
 
 def _check_table(path: Path, table: ConfigurationBudgetTable, manifest: Manifest) -> None:
-    """Raise `BundleError` where a row is about classes that the bundle lacks."""
+    """Raise `BundleError` where the table is of another task, or of classes that the bundle lacks."""
+    if table.task != manifest.task:
+        raise BundleError(
+            f"{path}: its task is {table.task}, and that of {MANIFEST} {manifest.task}; export again"
+        )
     for row in table.rows:
-        for name in ("thresholds", "recall"):
+        for name in ("thresholds", "recall", "average_precision"):
             named = getattr(row, name) or {}
             if other := sorted(set(named) - set(manifest.classes)):
                 raise BundleError(f"{path}: {row.configuration}.{name} has '{other[0]}', which is no class")

@@ -10,7 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 
 from a3d_edge.bundles import MANIFEST as MANIFEST
 from a3d_edge.configuration import Configuration, format_width
@@ -20,6 +28,7 @@ from a3d_edge.errors import A3DEdgeError, BundleError
 from a3d_edge.reading import NotReadableError, open_regular, read_regular, why
 from a3d_edge.shown import acts
 from a3d_edge.table import validation_message
+from a3d_edge.task import SINGLE, Task, written
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling, pathways
 
@@ -127,11 +136,13 @@ class ConfigurationEntry(_Strict):
 
 
 class Manifest(_Strict):
-    """What a bundle is. ``description``: the network's, by which `a3d_edge.models` can build it again."""
+    """What a bundle is. ``description``: the network's, by which `a3d_edge.models` can build it again;
+    ``task``: what is asked of it (`a3d_edge.task`)."""
 
     schema_version: Literal[1] = 1
     created_by: Name
     architecture: Name
+    task: Task = SINGLE
     range: Name
     classes: tuple[Name, ...] = Field(min_length=1, max_length=CLASSES)
     preprocessing: Preprocessing
@@ -142,6 +153,10 @@ class Manifest(_Strict):
     origin: dict[str, Any] = Field(default_factory=dict)
     files: dict[Name, FileEntry] = Field(max_length=CONFIGURATIONS)
     sha256: str = ""
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return written(handler(self))
 
     @cached_property
     def sums(self) -> Mapping[str, FileSum]:
@@ -226,6 +241,8 @@ def check_manifest(path: Path, manifest: Manifest) -> None:
     for place, name in enumerate(manifest.classes):
         if acts(name) or not name.strip():
             raise BundleError(f"{path}: classes[{place}]: {name[:60]!a} is no name that can be shown")
+    if manifest.description and manifest.description.get("task", SINGLE) != manifest.task:
+        raise BundleError(f"{path}: task is not that of description.task; export again")
     for key, subgraph in manifest.widths.items():
         if (subgraph.frame is None) == (manifest.sampling.alpha == 1):  # two pathways: no frame stage
             raise BundleError(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -19,15 +19,16 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
-from a3d_edge.configuration import Configuration, Precision
+from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError, BundleError, UsageError
 from a3d_edge.reading import read_regular
+from a3d_edge.row import NamedRow, Row, Text
+from a3d_edge.task import SINGLE, Task, is_multilabel, written
 
 __all__ = [
     "ConfigurationBudgetTable",
@@ -43,101 +44,22 @@ __all__ = [
 ]
 
 
-INT8_COST = 0.3
-"""What int8 costs of the same configuration in fp32 where it was not measured: Slow R-50's, see
-docs/results/performance.md. A small network gains less, so an export measures it (`Row.int8_cost`)."""
-WEIGHT_BYTES = {"fp32": 4, "int8": 1}
 FILE_BYTES = 32_000_000
-ROWS, CLASSES, LARGEST = 2_000, 20_000, 1e6
-"""Of a table or profile, at the most; numbers are GFLOPs, milliseconds, megabytes, millions of parameters."""
-Text = Annotated[str, Field(max_length=2_000)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-RELIABILITY = ("clips", "accuracy_interval", "recall", "calibration_error", "temperature", "thresholds")
-"""Fields of a row that tables of older versions have not: left out of files where they are not known."""
-
-
-class _Named(BaseModel):
-    """A row that is about one configuration. GFLOPs are multiply–accumulates of one window, 1e9, whatever
-    their precision."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    configuration: Configuration
-    gflops: float = Field(gt=0.0, le=LARGEST)
-
-
-class Row(_Named):
-    """One configuration: accuracy in [0, 1] on a validation list (None: not measured), GFLOPs, those of one
-    prediction when every sampled frame is encoded once, and parameters in millions. ``precision`` is the
-    configuration's, as a column; ``int8_cost`` the time of an int8 row over that of the same in fp32, as
-    measured at export.
-
-    How far to rely on it, found on the same ``clips``, so many (`a3d_edge.training.reliability` says how):
-    ``accuracy_interval``, of 95 % confidence; ``recall`` of each class; ``calibration_error`` of the scores
-    of single windows, at the ``temperature`` that logits are divided by (None: 1); ``thresholds``, by class:
-    the score that its label must exceed to count as seen at this configuration.
-    """
-
-    precision: Precision = Field(default=None, validate_default=True)
-    int8_cost: float | None = Field(default=None, gt=0.0, le=1e3)
-    accuracy: Share | None = None
-    streaming_gflops: float | None = Field(default=None, gt=0.0, le=LARGEST)
-    params_m: float = Field(gt=0.0, le=1e4)
-    clips: int | None = Field(default=None, ge=1, le=10**9)
-    accuracy_interval: tuple[Share, Share] | None = None
-    recall: dict[Text, Share] | None = Field(default=None, max_length=CLASSES)
-    calibration_error: Share | None = None
-    temperature: float | None = Field(default=None, gt=0.0, le=LARGEST)
-    thresholds: dict[Text, Share] | None = Field(default=None, max_length=CLASSES)
-
-    @property
-    def weight_bytes(self) -> int:
-        """What the weights take when they are loaded."""
-        return int(self.params_m * 1e6) * WEIGHT_BYTES[self.precision]
-
-    @property
-    def cost(self) -> float:
-        """GFLOPs in fp32 terms, what rows are ordered, selected and budgeted by: of int8 the share of them
-        that was measured, else `INT8_COST`."""
-        share = INT8_COST if self.int8_cost is None else self.int8_cost
-        return self.gflops * (share if self.precision == "int8" else 1.0)
-
-    def unmeasured(self, configuration: Configuration) -> Row:
-        """The row of another configuration that costs the same and was not measured."""
-        bare = dict.fromkeys(("accuracy", "int8_cost", *RELIABILITY))
-        return self.model_copy(
-            update={**bare, "configuration": configuration, "precision": configuration.precision}
-        )
-
-    @field_validator("precision", mode="before")
-    @classmethod
-    def _of_the_configuration(cls, value: Any, info: ValidationInfo) -> Any:
-        own = info.data.get("configuration")
-        return own.precision if value is None and own is not None else value
-
-    @model_validator(mode="after")
-    def _agrees(self) -> Row:
-        if self.configuration.precision != self.precision:
-            raise ValueError(f"precision {self.precision} is not that of {self.configuration}")
-        if self.int8_cost is not None and self.precision != "int8":
-            raise ValueError(f"int8_cost is given for {self.configuration}, which is not int8")
-        if self.accuracy_interval is not None and self.accuracy_interval[0] > self.accuracy_interval[1]:
-            raise ValueError("accuracy_interval does not ascend")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        return {name: value for name, value in fields.items() if value is not None or name not in RELIABILITY}
+ROWS = 2_000
+"""Of a table or profile, at the most."""
 
 
 class ConfigurationBudgetTable(BaseModel):
-    """Rows ordered from the cheapest to the dearest configuration; names are unique."""
+    """Rows ordered from the cheapest to the dearest configuration; names are unique.
+
+    ``task``: what is asked of the network, and so what its rows were measured by (`metric`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[1] = 1
     architecture: Text
+    task: Task = SINGLE
     measured_on: Text = ""
     rows: tuple[Row, ...] = Field(min_length=1, max_length=ROWS)
 
@@ -145,6 +67,15 @@ class ConfigurationBudgetTable(BaseModel):
     @classmethod
     def _ordered_and_unique(cls, rows: tuple[Row, ...]) -> tuple[Row, ...]:
         return _cheapest_first(rows, lambda row: row.cost)
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return written(handler(self))
+
+    @property
+    def metric(self) -> str:
+        """The name of what `Row.quality` is in this table, as people read it."""
+        return "mAP" if is_multilabel(self.task) else "accuracy"
 
     def row(self, configuration: Configuration) -> Row:
         """The row of a configuration. Raises `UsageError` that names those there are."""
@@ -162,22 +93,24 @@ class ConfigurationBudgetTable(BaseModel):
     @cached_property
     def worthwhile(self) -> tuple[tuple[Configuration, float], ...]:
         """What is worth running, cheapest first, each with its share of the dearest row's cost: the Pareto
-        front where the accuracy of every row is known, else all rows."""
-        known = all(row.accuracy is not None for row in self.rows)
-        rows = pareto_front(self.rows, _cost_and_accuracy) if known else self.rows
+        front where the quality of every row is known, else all rows."""
+        known = all(row.quality is not None for row in self.rows)
+        rows = pareto_front(self.rows, _cost_and_quality) if known else self.rows
         return tuple((row.configuration, row.cost / self.rows[-1].cost) for row in rows)
 
     def with_rows(self, rows: Iterable[Row], measured_on: str | None = None) -> ConfigurationBudgetTable:
         """The same table with other rows, put in order; ``measured_on`` as it was if not given."""
         where = self.measured_on if measured_on is None else measured_on
-        return ConfigurationBudgetTable(architecture=self.architecture, measured_on=where, rows=tuple(rows))
+        return ConfigurationBudgetTable(
+            architecture=self.architecture, task=self.task, measured_on=where, rows=tuple(rows)
+        )
 
     def pareto(self) -> ConfigurationBudgetTable:
-        """The same table with only the rows that no other row beats in both cost and accuracy.
+        """The same table with only the rows that no other row beats in both cost and quality.
 
-        Raises `A3DEdgeError` for a row without accuracy.
+        Raises `A3DEdgeError` for a row that was not measured.
         """
-        return self.with_rows(pareto_front(self.rows, _cost_and_accuracy))
+        return self.with_rows(pareto_front(self.rows, _cost_and_quality))
 
     def to_json(self) -> str:
         """Stable, indented JSON."""
@@ -205,7 +138,7 @@ class Latency(BaseModel):
         return self
 
 
-class ProfileRow(_Named):
+class ProfileRow(NamedRow):
     """One configuration measured; its GFLOPs are those of the bundle's table. None: not measured, or unknown.
 
     ``latency_ms``: the network alone, one whole window; ``other_ms``: all else that such a window takes
@@ -307,10 +240,10 @@ def pareto_front(
     return tuple(item for _, item in front)
 
 
-def _cost_and_accuracy(row: Row) -> tuple[float, float]:
-    if row.accuracy is None:
+def _cost_and_quality(row: Row) -> tuple[float, float]:
+    if row.quality is None:
         raise A3DEdgeError(f"{row.configuration} has no accuracy; build the table before selecting from it")
-    return row.cost, row.accuracy
+    return row.cost, row.quality
 
 
 _AnyRow = TypeVar("_AnyRow", Row, ProfileRow)

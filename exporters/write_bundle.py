@@ -73,7 +73,9 @@ def unmeasured_table(
 ) -> ConfigurationBudgetTable:
     """Rows with cost but without accuracy."""
     rows = tuple(unmeasured_row(checkpoint, configuration) for configuration in configurations)
-    return ConfigurationBudgetTable(architecture=checkpoint.description.name, rows=rows)
+    return ConfigurationBudgetTable(
+        architecture=checkpoint.description.name, task=checkpoint.description.task, rows=rows
+    )
 
 
 def unmeasured_row(checkpoint: Checkpoint, configuration: Configuration) -> Row:
@@ -243,6 +245,7 @@ def _manifest(
     return Manifest(
         created_by=f"{CREATOR}{__version__}",
         architecture=description.name,
+        task=description.task,
         range=checkpoint.range_name,
         classes=checkpoint.classes,
         preprocessing=checkpoint.preprocessing,

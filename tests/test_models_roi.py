@@ -150,7 +150,7 @@ def boxed(description: Any, seed: int, clips: int = 2) -> BoxedClips:
 
 @pytest.fixture
 def boxes_slow(tiny_description: SlowDescription) -> SlowDescription:
-    return tiny_description.model_copy(update={"head": "boxes", "size": 64})
+    return tiny_description.model_copy(update={"task": "boxes", "size": 64})
 
 
 @pytest.mark.parametrize("name", ["w1.00-s64-t4", "w0.50-s48-t2", "w0.70-s71-t3"])
@@ -197,7 +197,7 @@ def test_slowfast_cuts_each_box_from_both_pathways(
     tiny_slowfast: SlowFastDescription, lively: Callable[..., Any]
 ) -> None:
     """The Fast pathway keeps its own size, and a box its place in it."""
-    description = tiny_slowfast.model_copy(update={"head": "boxes", "size": 64})
+    description = tiny_slowfast.model_copy(update={"task": "boxes", "size": 64})
     model, x = lively(description), boxed(description, 3)
     at = Configuration(0.5, 48, 2)
     fitted = model.fit(x, at)
@@ -211,7 +211,7 @@ def test_slowfast_cuts_each_box_from_both_pathways(
 
 def test_the_network_of_the_paper_s_table_4() -> None:
     """Slow R-50 8×8 at 224²: the head is one linear layer a person; res5 has four times the positions."""
-    description = describe("slow_r50", 60).model_copy(update={"head": "boxes"})
+    description = describe("slow_r50", 60).model_copy(update={"task": "boxes"})
     largest = Configuration(1.0, 224, 8)
     without, one, ten = (count(description, largest, boxes).gflops for boxes in (0, 1, 10))
     assert one - without == pytest.approx(2048 * 60 / 1e9)
@@ -236,5 +236,5 @@ def test_what_is_no_box_is_refused(boxes_slow: SlowDescription, tiny_description
 
 def test_families_without_such_a_head_say_so() -> None:
     """X3D and R(2+1)D."""
-    with pytest.raises(ValidationError, match="family x3d have no head for boxes"):
-        type(describe("x3d_xs")).model_validate({**describe("x3d_xs").model_dump(), "head": "boxes"})
+    with pytest.raises(ValidationError, match="family x3d have no head for it"):
+        type(describe("x3d_xs")).model_validate({**describe("x3d_xs").model_dump(), "task": "boxes"})

@@ -19,6 +19,7 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.engine.graph_file import FileSum, GraphFile, check_graphs
 from a3d_edge.errors import BundleError
 from a3d_edge.reading import open_regular
+from a3d_edge.task import SINGLE, Task
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Pathway, Sampling, pathways
 
@@ -83,7 +84,7 @@ class NetworkFiles:
     bundle's files, those that graphs may read; ``own``: the tensors that the configuration has of its own,
     which replace the graphs'; ``probe``: the logits that the probe input gives; ``weight_bytes``: what the
     weights take when they are loaded; ``temperature``: what logits are divided by before they become scores;
-    ``work``: the most multiplications that a graph may have.
+    ``work``: the most multiplications that a graph may have; ``task``: how logits become scores.
     """
 
     configuration: Configuration
@@ -101,6 +102,7 @@ class NetworkFiles:
     weight_bytes: int
     temperature: float = 1.0
     work: float = math.inf
+    task: Task = SINGLE
 
     @property
     def pathways(self) -> tuple[Pathway, ...]:

@@ -15,6 +15,7 @@ from a3d_edge.engine.engines import DEFAULT, Engine, Stage, find_engine
 from a3d_edge.engine.memory import tidy_heap
 from a3d_edge.engine.network_files import NetworkFiles
 from a3d_edge.errors import BundleError, ResourceError, UsageError
+from a3d_edge.task import scores_of
 from a3d_edge.video.pictures import window_pictures
 from a3d_edge.video.sampler import Pathway
 
@@ -56,7 +57,7 @@ class Network(Protocol):
 
     def classify(self, *features: Features) -> NDArray[np.float32]:
         """Class scores of one window, ``(T, S/8, S/8, C)`` of every pathway ``-> (classes,)``: softmax of the
-        logits over the configuration's temperature."""
+        logits over the configuration's temperature, or a sigmoid of each (`a3d_edge.task`)."""
 
     def classify_clip(self, images: Sequence[NDArray[np.uint8]]) -> tuple[str, float]:
         """Label and score of a window's BGR frames; see `BundleNetwork.classify_clip`."""
@@ -97,9 +98,7 @@ class BundleNetwork:
         return logits
 
     def classify(self, *features: Features) -> NDArray[np.float32]:
-        logits = self.logits(*features).astype(np.float64) / self._files.temperature
-        scores = np.exp(logits - logits.max())
-        return np.asarray(scores / scores.sum(), np.float32)
+        return scores_of(self.logits(*features), self._files.task, self._files.temperature)
 
     def encode_window(self, pictures: Sequence[NDArray[np.float32]]) -> list[Features]:
         """Features of a whole window: pictures ``(T, 3, S, S)`` of every pathway."""

@@ -30,6 +30,7 @@ from a3d_edge.models.registry import read_description, require_small
 from a3d_edge.reading import open_regular, why
 from a3d_edge.shown import acts
 from a3d_edge.table import validation_message
+from a3d_edge.task import Task
 from a3d_edge.video.preprocess import Preprocessing
 
 __all__ = ["Checkpoint", "load", "load_checkpoint", "norms", "save"]
@@ -61,6 +62,11 @@ class Checkpoint:
     def description(self) -> NetworkDescription:
         """What the network is."""
         return self.model.description
+
+    @property
+    def task(self) -> Task:
+        """What is asked of the network."""
+        return self.description.task
 
     @property
     def alone(self) -> Configuration | None:

@@ -37,7 +37,7 @@ class Cost:
 def count(description: NetworkDescription, configuration: Configuration, boxes: int = 1) -> Cost:
     """Cost of a configuration. Raises `UsageError` when the size is too small for the network's stride.
 
-    ``boxes``: of people in the window, where the head is for boxes; 0 counts the network without its head's
+    ``boxes``: of people in the window, where the network takes boxes; 0 counts the network without its head's
     work. As the paper's other figures: what reads and pools the boxes is no convolution, and not counted.
     """
     with torch.device("meta"):
@@ -49,7 +49,7 @@ def count(description: NetworkDescription, configuration: Configuration, boxes: 
     counter = _Counter(model)
     run = Run(configuration.width)
     given: Clips = clips[0] if len(clips) == 1 else clips
-    if description.head == "boxes":
+    if description.takes_boxes:
         given = BoxedClips.of(clips[0] if len(clips) == 1 else clips, torch.empty(boxes, 4, device="meta"))
     with torch.no_grad():
         model.run(given, run)

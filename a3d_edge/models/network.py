@@ -9,11 +9,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration, pick_frames
@@ -22,6 +29,7 @@ from a3d_edge.models.boxed import BoxedClips, Boxes, unboxed
 from a3d_edge.models.layers import Run, SlimLinear
 from a3d_edge.models.roi import region_features
 from a3d_edge.models.symbolic import window_mean
+from a3d_edge.task import BOXES, SINGLE, Task, written
 from a3d_edge.video.sampler import Sampling, pathways
 
 __all__ = [
@@ -39,7 +47,7 @@ __all__ = [
 Clips = Tensor | Sequence[Tensor] | BoxedClips
 """``(N, 3, T, S, S)``, or one such tensor per pathway: ``[slow, fast]``; with boxes of people in them."""
 
-HeadKind = Literal["global", "windows", "softmax_windows", "boxes"]
+HeadKind = Literal["global", "windows", "softmax_windows"]
 
 HEAD_WINDOW = 7
 """Side of the pooling window of PySlowFast's and pytorchvideo's heads, in positions (224 / 32)."""
@@ -57,8 +65,8 @@ class NetworkDescription(BaseModel):
 
     ``size`` and ``frames`` are those of γs=1 and γt=1 (a SlowFast's frames are the slow pathway's),
     ``stride`` is τ at ``rate`` frames per second. ``head``: how the last features become logits,
-    see `class_logits`; ``boxes``: those of each person in a box, where res5 keeps res4's positions
-    (`a3d_edge.models.roi`).
+    see `class_logits`. ``task``: what the logits say (`a3d_edge.task`); of ``boxes`` the head is another one,
+    and res5 keeps res4's positions (`a3d_edge.models.roi`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,21 +80,31 @@ class NetworkDescription(BaseModel):
     rate: float = Field(default=30.0, gt=0, le=1000)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     head: HeadKind = "global"
+    task: Task = SINGLE
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return written(handler(self))
 
     @model_validator(mode="after")
     def _knows_its_head(self) -> NetworkDescription:
-        if self.head == "boxes" and not self.takes_boxes:
-            raise ValueError(f"networks of family {self.family} have no head for boxes")
+        if self.takes_boxes and not self.has_box_head:
+            raise ValueError(f"task {self.task}: networks of family {self.family} have no head for it")
         return self
 
     @property
     def takes_boxes(self) -> bool:
-        """Whether a head for boxes may follow its last features."""
+        """Whether it takes the boxes of people beside its clips, and answers for each."""
+        return self.task == BOXES
+
+    @property
+    def has_box_head(self) -> bool:
+        """Whether there is a head for boxes in this family."""
         return False
 
     def steps(self, stage: int) -> tuple[int, int]:
         """Spatial stride and dilation of a stage, 0 (res2) to 3 (res5)."""
-        if stage == 3 and self.head == "boxes":
+        if stage == 3 and self.takes_boxes:
             return 1, 2
         return (2 if stage else 1), 1
 
@@ -168,7 +186,7 @@ class SlimNetwork(nn.Module):
 
     def classify(self, features: Sequence[Tensor], run: Run, boxes: Boxes | None = None) -> Tensor:
         """Logits ``(N, classes)`` of the last features, in either layout; of boxes ``(K, classes)``."""
-        if self.description.head == "boxes":
+        if self.description.takes_boxes:
             regions = self.dropout(region_features(features, boxes or Boxes.none(features)))
             found: Tensor = self.head(regions, run)
             return found
@@ -181,7 +199,7 @@ class SlimNetwork(nn.Module):
 
     def _require_clips(self, x: Clips) -> None:
         boxed = isinstance(x, BoxedClips)
-        if boxed != (self.description.head == "boxes"):
+        if boxed != (self.description.takes_boxes):
             wants = "clips without boxes" if boxed else "boxes beside its clips (`BoxedClips`)"
             raise UsageError(f"{self.description.name} takes {wants}")
         clips, boxes = unboxed(x)

@@ -41,7 +41,7 @@ class SlowDescription(NetworkDescription):
         return self
 
     @property
-    def takes_boxes(self) -> bool:
+    def has_box_head(self) -> bool:
         return True
 
     def build(self) -> Slow:
@@ -91,7 +91,7 @@ class Slow(SlimNetwork):
         return frame_and_clip(
             lambda x: self.frame_stage(x, run),
             lambda x, boxes: self.clip_stage(x, run, boxes),
-            takes_boxes=self.description.head == "boxes",
+            takes_boxes=self.description.takes_boxes,
         )
 
 

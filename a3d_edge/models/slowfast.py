@@ -71,7 +71,7 @@ class SlowFastDescription(NetworkDescription):
         return self
 
     @property
-    def takes_boxes(self) -> bool:
+    def has_box_head(self) -> bool:
         return True
 
     @property
@@ -118,7 +118,7 @@ class SlowFast(SlimNetwork):
         def compute(slow: Tensor, fast: Tensor, *boxes: Tensor) -> Tensor:
             return self.classify(self._features(slow, fast, run), run, Boxes(boxes) if boxes else None)
 
-        names = ("boxes", "fast_boxes") if self.description.head == "boxes" else ()
+        names = ("boxes", "fast_boxes") if self.description.takes_boxes else ()
         return (Graph("clip", ("slow", "fast", *names), compute),)
 
     def _features(self, slow: Tensor, fast: Tensor, run: Run) -> tuple[Tensor, Tensor]:

@@ -22,8 +22,9 @@ def tabulate(
     ``measured_on`` says in words which clips the accuracy is of, and how many views.
     """
     rows = tuple(_row(checkpoint, configuration, of) for configuration, of in scores.items())
+    description = checkpoint.description
     return ConfigurationBudgetTable(
-        architecture=checkpoint.description.name, measured_on=measured_on, rows=rows
+        architecture=description.name, task=description.task, measured_on=measured_on, rows=rows
     )
 
 
