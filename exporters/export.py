@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from a3d_edge.exporters.parity import sizes_of
+from a3d_edge.exporters.people import with_moving_boxes
 from a3d_edge.exporters.write_bundle import (
     in_precisions,
     require_calibrated,
@@ -23,6 +24,7 @@ from a3d_edge.configuration import Configuration, Precision
 from a3d_edge.demo.rendered import CLASSES
 from a3d_edge.errors import UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, untrained_note
+from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.network import Clips
 from a3d_edge.models.ranges import find_range
 from a3d_edge.outputs import claim_folder
@@ -149,7 +151,10 @@ def _windows(
     """
     some = list(clips[:count]) or [Clip(CLASSES[i % len(CLASSES)], None, seed=i) for i in range(count)]
     few = replace(unlabelled_set(loaded, some, cache, 1), batch_size=len(some))
-    return {size: next(iter(few.at_size(size)))[1] for size in sizes_of(rows.configurations)}
+    found = {size: next(iter(few.at_size(size)))[1] for size in sizes_of(rows.configurations)}
+    if not loaded.description.takes_boxes:
+        return found
+    return {size: x if isinstance(x, BoxedClips) else with_moving_boxes(x) for size, x in found.items()}
 
 
 def _measured(

@@ -18,6 +18,7 @@ from a3d_edge.engine.ort import OrtEngine, OrtStage
 from a3d_edge.engine.session import BundleNetwork, available_threads, relative_error
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.manifest import Parity
+from a3d_edge.models.boxed import unboxed
 from a3d_edge.models.network import Clips, SlimNetwork
 
 __all__ = ["TOLERANCE", "ParityError", "check_parity"]
@@ -87,17 +88,24 @@ def _one(model: SlimNetwork, bundle: Bundle, configuration: Configuration, clips
     with torch.inference_mode():
         expected = model(clips, configuration.at("fp32")).numpy()
     network = BundleNetwork(bundle.files_of(configuration), available_threads())
-    fitted = model.fit(clips, configuration)
+    fitted, boxes = unboxed(model.fit(clips, configuration))
     pathways = [fitted] if isinstance(fitted, Tensor) else fitted
-    windows = zip(*(x.transpose(1, 2).contiguous().numpy() for x in pathways), strict=True)
-    got = np.stack([network.logits(*network.encode_window(window)) for window in windows])
+    windows = list(zip(*(x.transpose(1, 2).contiguous().numpy() for x in pathways), strict=True))
+    if boxes is None:
+        got = np.stack([network.logits(*network.encode_window(window)) for window in windows])
+    else:  # of every box of every window, in the order in which PyTorch has them
+        got = np.zeros_like(expected)
+        for number, window in enumerate(windows):
+            mine = boxes.of_clip(number)
+            found = network.logits(*network.encode_window(window), boxes=boxes.by_pathway[0][mine].numpy())
+            got[mine.numpy()] = found
     if configuration.precision == "int8":  # a clip that hardly moves has logits below a rounding step
         error = relative_error(got, expected)
     else:
         error = max(relative_error(g, e) for g, e in zip(got, expected, strict=True))
     error = error if math.isfinite(error) else math.inf
     same = bool((got.argmax(axis=1) == expected.argmax(axis=1)).all())
-    return Parity(clips=len(got), relative_error=float(f"{error:.3g}"), same_top1=same)
+    return Parity(clips=len(windows), relative_error=float(f"{error:.3g}"), same_top1=same)
 
 
 def sizes_of(configurations: Sequence[Configuration]) -> list[int]:

@@ -205,7 +205,7 @@ def test_slowfast_cuts_each_box_from_both_pathways(
     torch.testing.assert_close(slow * (64 / 48), fast)
     with torch.no_grad():
         logits = model(x, at)
-        one = BoxedClips.of([each[:1] for each in x.clips], x.of_clip(0)[0])
+        one = BoxedClips.of([each[:1] for each in x.clips], x.boxes.by_pathway[0][x.boxes.of_clip(0)])
         torch.testing.assert_close(model(one, at), logits[x.boxes.owners == 0], rtol=1e-4, atol=1e-5)
 
 

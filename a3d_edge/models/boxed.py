@@ -37,6 +37,11 @@ class Boxes:
         owners = None if self.owners is None else self.owners.to(device)
         return Boxes(tuple(boxes.to(device) for boxes in self.by_pathway), owners)
 
+    def of_clip(self, number: int) -> Tensor:
+        """Which boxes are in a clip, ``(K,)`` booleans."""
+        count = len(self.by_pathway[0])
+        return torch.ones(count, dtype=torch.bool) if self.owners is None else self.owners == number
+
     def check(self) -> None:
         """Raise `UsageError` unless they are ``(K, 4)`` of finite numbers."""
         for boxes in self.by_pathway:
@@ -78,11 +83,6 @@ class BoxedClips:
             return BoxedClips(clips, self.boxes)
         there = owners < count
         return BoxedClips(clips, Boxes(tuple(b[there] for b in self.boxes.by_pathway), owners[there]))
-
-    def of_clip(self, number: int) -> tuple[Tensor, ...]:
-        """The boxes ``(K, 4)`` of one clip, for each pathway."""
-        owners = self.boxes.owners
-        return tuple(b if owners is None else b[owners == number] for b in self.boxes.by_pathway)
 
 
 def unboxed(x: Tensor | Sequence[Tensor] | BoxedClips) -> tuple[Tensor | Sequence[Tensor], Boxes | None]:

@@ -38,6 +38,7 @@ __all__ = [
     "NetworkDescription",
     "SlimNetwork",
     "class_logits",
+    "first_clips",
     "fit_pathway",
     "frame_and_clip",
     "pool",
@@ -58,6 +59,13 @@ def to_device(clips: Clips, device: torch.device) -> Clips:
     if isinstance(clips, BoxedClips):
         return BoxedClips(to_device(clips.clips, device), clips.boxes.to(device))
     return clips.to(device) if isinstance(clips, Tensor) else [pathway.to(device) for pathway in clips]
+
+
+def first_clips(clips: Clips, count: int) -> Clips:
+    """The first so many clips, with the boxes in them."""
+    if isinstance(clips, BoxedClips):
+        return clips.first(count)
+    return clips[:count] if isinstance(clips, Tensor) else [x[:count] for x in clips]
 
 
 class NetworkDescription(BaseModel):
