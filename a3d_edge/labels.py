@@ -12,7 +12,21 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["label_of", "labels_of", "look_alikes", "same_labels", "sorted_labels"]
+__all__ = [
+    "SEPARATOR",
+    "joined_labels",
+    "label_of",
+    "labels_in",
+    "labels_of",
+    "look_alikes",
+    "same_labels",
+    "sorted_labels",
+]
+
+SEPARATOR = ";"
+"""Between the labels of a set where it stands as one text, such as in a cell of a list: ``hug;wave``."""
+MISSING = frozenset(("nan", "null", "n/a"))
+"""What other programs write where nothing is known."""
 
 INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
 """Soft hyphen, zero-width space, marks of direction, word joiner, byte order mark. Not the (zero-width)
@@ -59,3 +73,21 @@ def _likeness(label: str) -> str:
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
     seen = "".join(c for c in plain if unicodedata.category(c) != "Cf")
     return re.sub(r"[\s_-]+", " ", seen).strip()
+
+
+def joined_labels(labels: Iterable[str]) -> str:
+    """A set's one spelling: each label once, spelled as `label_of` does, in order, with ``;`` between.
+
+    Raises `ValueError` for an empty label, or one that says that a value is missing.
+    """
+    spelled = {label_of(label) for label in labels}
+    if "" in spelled:
+        raise ValueError("a label of the set is empty; write 'hug;wave', or nothing where no class is seen")
+    if missing := sorted(label for label in spelled if label.casefold() in MISSING):
+        raise ValueError(f"'{missing[0]}' is no label of a set; leave the cell empty where no class is seen")
+    return SEPARATOR.join(sorted_labels(spelled))
+
+
+def labels_in(text: str) -> tuple[str, ...]:
+    """The labels of a set that `joined_labels` has spelled."""
+    return tuple(text.split(SEPARATOR)) if text else ()

@@ -29,6 +29,7 @@ LIBRARIES = {
     "pydantic_core": ("Pydantic", "pydantic-core"),
     "pydantic_settings": ("pydantic-settings", "pydantic-settings"),
     "rich": ("Rich", "rich"),
+    "sklearn": ("scikit-learn", "scikit-learn"),
     "torch": ("PyTorch", "torch"),
 }
 """By the name that is imported: what people call it, and what pip does."""

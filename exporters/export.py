@@ -101,10 +101,12 @@ def export_bundle(
     if known := untrained_note(loaded):
         note(known)
     loaded.range_name = what.range_name or loaded.range_name
-    clips = clips_of(what.calibration, what.fold) if what.calibration else []
+    clips = clips_of(what.calibration, what.fold, task=loaded.task) if what.calibration else []
     clips = spread(clips, what.calibration_clips)
     rows = _rows(loaded, what)
-    labelled = clips_of(what.validation, what.fold, held_out=True) if what.validation else []
+    labelled = (
+        clips_of(what.validation, what.fold, held_out=True, task=loaded.task) if what.validation else []
+    )
     if not clips:
         require_calibrated(loaded, rows)
     windows = window_set(loaded, labelled, what.cache, VIEWS) if labelled else None  # refuses unknown labels
@@ -133,6 +135,8 @@ def _rows(loaded: Checkpoint, what: Exporting) -> ConfigurationBudgetTable:
         if rows.architecture != loaded.description.name:
             name = f"`table` {what.table}" if isinstance(what.table, str) else "the `table`"
             raise UsageError(f"{name} is of {rows.architecture}, the checkpoint is {loaded.description.name}")
+        if rows.task != loaded.task:
+            raise UsageError(f"the `table` is of the task {rows.task}, the checkpoint is of {loaded.task}")
         rows = rows.with_rows(rows.row(c) for c in wanted) if wanted else rows
     as_named = wanted and not what.precisions
     return rows if as_named else in_precisions(rows, what.chosen_precisions)

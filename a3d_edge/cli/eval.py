@@ -22,9 +22,14 @@ from a3d_edge.cli.measuring import (
     measuring_progress,
 )
 from a3d_edge.cli.notices import say, tell
+from a3d_edge.task import is_multilabel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from a3d_edge.configuration import Configuration
     from a3d_edge.training import Accuracies, Measuring
+    from a3d_edge.training.evaluation import Scores
 
 
 def evaluate(
@@ -72,24 +77,50 @@ def evaluate(
 
 
 def _tell(found: Accuracies, how: Measuring, json_lines: bool) -> None:
+    tell_one = _tell_sets if is_multilabel(found.checkpoint.task) else _tell_accuracy
+    for c, of in found.scores.items():
+        tell_one(c, of, found.checkpoint.classes, how, json_lines)
+
+
+def _tell_accuracy(
+    c: Configuration, of: Scores, classes: Sequence[str], how: Measuring, json_lines: bool
+) -> None:
     from a3d_edge.training.reliability import accuracy_interval
 
-    for c, of in found.scores.items():
-        low, high = accuracy_interval(of)
-        fields = {
-            "configuration": str(c),
-            "top1": of.accuracy,
-            "top5": of.top(5),
-            "clips": len(of.truth),
-            "accuracy_interval": [low, high],
-            "views": how.views,
-            "protocol": how.chosen_protocol,
-            "per_class": of.per_class(found.checkpoint.classes),
-        }
-        if json_lines:
-            emit("accuracy", fields)
-        else:
-            tell(
-                f"{c!s:20} top-1 {of.accuracy:6.1%} ({low:.1%} to {high:.1%})  top-5 {of.top(5):6.1%}  "
-                f"{len(of.truth)} clips, {how.views_in_words}"
-            )
+    low, high = accuracy_interval(of)
+    fields = {
+        "configuration": str(c),
+        "top1": of.accuracy,
+        "top5": of.top(5),
+        "clips": len(of.truth),
+        "accuracy_interval": [low, high],
+        "views": how.views,
+        "protocol": how.chosen_protocol,
+        "per_class": of.per_class(classes),
+    }
+    if json_lines:
+        emit("accuracy", fields)
+    else:
+        tell(
+            f"{c!s:20} top-1 {of.accuracy:6.1%} ({low:.1%} to {high:.1%})  top-5 {of.top(5):6.1%}  "
+            f"{len(of.truth)} clips, {how.views_in_words}"
+        )
+
+
+def _tell_sets(
+    c: Configuration, of: Scores, classes: Sequence[str], how: Measuring, json_lines: bool
+) -> None:
+    from a3d_edge.training.average_precision import average_precisions
+
+    fields = {
+        "configuration": str(c),
+        "mean_average_precision": of.quality,
+        "clips": len(of.truth),
+        "views": how.views,
+        "protocol": how.chosen_protocol,
+        "average_precision": average_precisions(of.summed, of.truth, classes),
+    }
+    if json_lines:
+        emit("average_precision", fields)
+    else:
+        tell(f"{c!s:20} mAP {of.quality:6.1%}  {len(of.truth)} clips, {how.views_in_words}")

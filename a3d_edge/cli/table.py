@@ -29,7 +29,7 @@ from a3d_edge.cli.notices import say, tell
 from a3d_edge.outputs import claim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from a3d_edge.table import ConfigurationBudgetTable, Row
 
@@ -118,7 +118,7 @@ def _print(table: ConfigurationBudgetTable, json_lines: bool) -> None:
             emit("row", row.model_dump(mode="json"))
         return
     largest, more = max(row.cost for row in table.rows), _columns(table)
-    tell(f"{table.architecture}{': accuracy on ' + table.measured_on if table.measured_on else ''}")
+    tell(f"{table.architecture}{f': {table.metric} on {table.measured_on}' if table.measured_on else ''}")
     head = " ".join(head for head, _ in more)
     tell(f"{'configuration':20} {'GFLOPs':>9} {'budget':>7} {'params M':>9} {head}")
     for row in table.rows:
@@ -129,17 +129,18 @@ def _print(table: ConfigurationBudgetTable, json_lines: bool) -> None:
 def _columns(table: ConfigurationBudgetTable) -> list[tuple[str, Callable[[Row], str]]]:
     """What is told of accuracy, and how: a column only where some row has it."""
     columns: list[tuple[str, bool, Callable[[Row], str]]] = [
-        (f"{'accuracy':>9}", not any(row.accuracy_interval for row in table.rows), _share),
+        (f"{table.metric:>9}", not any(row.accuracy_interval for row in table.rows), _share),
         (f"{'accuracy':>13}", any(row.accuracy_interval for row in table.rows), _accuracy),
         (f"{'calibration error':>17}", any(r.calibration_error is not None for r in table.rows), _error),
         (f"{'temperature':>11}", any(row.temperature is not None for row in table.rows), _temperature),
+        ("  lowest average precision", any(row.average_precision for row in table.rows), _lowest_precision),
         ("  lowest recall", any(row.recall for row in table.rows), _lowest_recall),
     ]
     return [(head, tell) for head, shown, tell in columns if shown]
 
 
 def _share(row: Row) -> str:
-    return f"{row.accuracy:9.1%}" if row.accuracy is not None else f"{'-':>9}"
+    return f"{row.quality:9.1%}" if row.quality is not None else f"{'-':>9}"
 
 
 def _accuracy(row: Row) -> str:
@@ -163,7 +164,15 @@ def _temperature(row: Row) -> str:
 
 
 def _lowest_recall(row: Row) -> str:
-    if not row.recall:
+    return _lowest(row.recall)
+
+
+def _lowest_precision(row: Row) -> str:
+    return _lowest(row.average_precision)
+
+
+def _lowest(by_class: Mapping[str, float] | None) -> str:
+    if not by_class:
         return "  -"
-    name = min(row.recall, key=row.recall.__getitem__)
-    return f"  {row.recall[name]:.0%} {name}"
+    name = min(by_class, key=by_class.__getitem__)
+    return f"  {by_class[name]:.0%} {name}"

@@ -33,6 +33,9 @@ def train(
         help="Clips to validate on, repeatable; or a share of --data by group (default 0.2), 0 for none.",
     ),
     arch: str | None = typer.Option(None, "--arch", help="Architecture (default slow_small)."),
+    task: str | None = typer.Option(
+        None, "--task", help="single: one class a clip (default); multilabel: any number of them at once."
+    ),
     classes: str | None = typer.Option(
         None,
         "--classes",

@@ -61,7 +61,7 @@ def best_fixed(
     ]
     if not good:
         return None
-    best = max(good, key=lambda row: (row.accuracy or 0.0, -row.cost)).configuration
+    best = max(good, key=lambda row: (row.quality or 0.0, -row.cost)).configuration
     return simulate(
         table, trace, latencies=latencies, settings=settings, budget=budget, seed=seed,
         chooser=lambda sensors, clock: Fixed(best), name="best_fixed",

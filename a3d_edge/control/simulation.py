@@ -213,7 +213,7 @@ def simulated_device(
     share = [min([1.0, *(cap.share for cap in every)]) for every in limits]
     ms = [min([1000 * trace.hop_s, *(cap.latency_ms for cap in every)]) for every in limits]
     slowdown = [trace.slowdown(t) * factor for t, factor in zip(times, noise, strict=True)]
-    ranked = sorted(table.rows, key=lambda row: (-(row.accuracy or 0.0), row.cost))
+    ranked = sorted(table.rows, key=lambda row: (-(row.quality or 0.0), row.cost))
     able = [(row.configuration, row.cost / largest, base[row.configuration]) for row in ranked]
 
     def best(hop: int) -> Configuration:
@@ -225,7 +225,7 @@ def simulated_device(
     return SimulatedDevice(
         trace=trace, base=base, slowdown=slowdown, share=share, ms=ms,
         cost={row.configuration: row.cost / largest for row in table.rows},
-        accuracy={row.configuration: row.accuracy or 0.0 for row in table.rows},
+        accuracy={row.configuration: row.quality or 0.0 for row in table.rows},
         best=[best(hop) for hop in range(len(noise))],
     )  # fmt: skip
 
@@ -278,7 +278,7 @@ def base_latencies(
     found = {}
     for row in table.rows:
         one = row.configuration
-        if row.accuracy is None:
+        if row.quality is None:
             raise UsageError(f"{one} has no accuracy in the table; build it (a3d-edge table build)")
         if latencies is not None and not latencies.get(one, 0.0) > 0:
             raise UsageError(

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.demo.crowd import CROWD, MOST
 from a3d_edge.demo.gestures import GESTURES
 from a3d_edge.demo.people import Look, draw_look, draw_uniform, mask_some, paint, paint_shadows
 from a3d_edge.demo.scenery import (
@@ -28,21 +29,32 @@ from a3d_edge.demo.scenery import (
     room,
 )
 from a3d_edge.demo.skeleton import RATE, Array
-from a3d_edge.demo.stages import LEAD_S, Stage, act_out, signal_out, test_out
+from a3d_edge.demo.stages import LEAD_S, Stage, act_out, crowd_out, signal_out, test_out
 from a3d_edge.demo.strokes import Picture
 from a3d_edge.demo.testbed import TESTBED
 from a3d_edge.errors import UsageError
+from a3d_edge.labels import labels_in
 
-__all__ = ["CLASSES", "SETS", "RenderedScene", "RenderedStream", "drawn_of", "render_clip", "set_of"]
+__all__ = [
+    "CLASSES",
+    "CROWDED",
+    "SETS",
+    "RenderedScene",
+    "RenderedStream",
+    "drawn_of",
+    "render_clip",
+    "set_of",
+]
 
 CLASSES: tuple[str, ...] = ("handshake", "hug", "kick", "point", "punch", "push", "none")
 
-INTERACTIONS, SIGNALS, TESTS = "interactions", "gestures", "testbed"
+INTERACTIONS, SIGNALS, TESTS, CROWDED = "interactions", "gestures", "testbed", "crowd"
 
 SETS: dict[str, tuple[str, ...]] = {
-    INTERACTIONS: CLASSES, SIGNALS: tuple(GESTURES), TESTS: tuple(TESTBED),
+    INTERACTIONS: CLASSES, SIGNALS: tuple(GESTURES), TESTS: tuple(TESTBED), CROWDED: tuple(CROWD),
 }  # fmt: skip
-"""What can be drawn: sets of classes that are acted alike. The first two have a ``none`` of their own."""
+"""What can be drawn: sets of classes that are acted alike. The first two have a ``none`` of their own. Of a
+crowd several can be seen at once, or none: its labels are sets, ``bows;waves``."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,7 @@ _MANNERS = {
     INTERACTIONS: _Manner(0, act_out, draw_camera, draw_sensor),
     SIGNALS: _Manner(100, signal_out, draw_facing_camera, draw_sensor, indoors=True),
     TESTS: _Manner(200, test_out, draw_straight_camera, draw_clear_sensor, shaded=False, plain=True),
+    CROWDED: _Manner(300, crowd_out, draw_straight_camera, draw_clear_sensor, shaded=False, plain=True),
 }
 
 _MARGIN = 0.04
@@ -115,8 +128,7 @@ class RenderedScene:
     ) -> None:
         if of not in SETS:
             raise UsageError(f"cannot render the set '{of}'; known are {', '.join(SETS)}")
-        if label not in SETS[of]:
-            raise UsageError(f"cannot render label '{label}'; known are {', '.join(SETS[of])}")
+        _check_label(label, of)
         for name, value in (("width", width), ("height", height), ("duration_s", duration_s)):
             _positive(name, value)
         if seed < 0:
@@ -125,7 +137,7 @@ class RenderedScene:
         self._size = (width, height)
         self._fine = 2 if width * height <= _FINE_PIXELS else 1
         manner = self._manner = _MANNERS[of]
-        rng = np.random.default_rng([seed, manner.first + SETS[of].index(label)])
+        rng = np.random.default_rng([seed, manner.first + _number(label, of)])
         stage = manner.stage(rng, label, duration_s)
         self._looks = [(draw_uniform if manner.plain else draw_look)(rng) for _ in stage.joints]
         self._camera = manner.camera(rng, stage.extent(), width, height)
@@ -301,3 +313,18 @@ def _between(track: Array, index: int, part: float) -> Array:
 def _positive(name: str, value: float) -> None:
     if not value > 0:
         raise UsageError(f"{name} {value} of a rendered picture is not above 0")
+
+
+def _check_label(label: str, of: str) -> None:
+    acts = labels_in(label) if of == CROWDED else (label,)
+    if other := [act for act in acts if act not in SETS[of]]:
+        raise UsageError(f"cannot render label '{other[0]}'; known are {', '.join(SETS[of])}")
+    if len(acts) > MOST or len(set(acts)) < len(acts):
+        raise UsageError(f"cannot render '{label}': at most {MOST} people do different things at once")
+
+
+def _number(label: str, of: str) -> int:
+    """Which of a set's random streams is a label's: another one for each set of classes."""
+    if of != CROWDED:
+        return SETS[of].index(label)
+    return sum(1 << SETS[of].index(act) for act in labels_in(label))

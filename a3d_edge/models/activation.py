@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.models.layers import Run
 from a3d_edge.models.network import Clips, SlimNetwork
+from a3d_edge.task import Task, is_multilabel
 
 __all__ = ["Activation", "class_activation"]
 
@@ -26,7 +28,7 @@ class Activation:
 
     ``frames`` ``(T, h, w)``: the contribution of every position of every frame that the (slow) pathway saw,
     so that ``frames.mean() + fast + bias == logit``. ``fast`` is what a Fast pathway adds, 0 without one.
-    ``scores`` ``(classes,)``: softmax of all logits, over the temperature.
+    ``scores`` ``(classes,)``: softmax of all logits, over the temperature; of many labels sigmoids.
     """
 
     frames: NDArray[np.float64]
@@ -78,5 +80,9 @@ def class_activation(
         logit=float(values[label_index]),
         bias=float(values[label_index]) - float(parts[0].sum()) - fast,
         fast=fast,
-        scores=(values / temperature).softmax(dim=0).numpy(),
+        scores=_scores(values / temperature, model.description.task).numpy(),
     )
+
+
+def _scores(logits: Tensor, task: Task) -> Tensor:
+    return logits.sigmoid() if is_multilabel(task) else logits.softmax(dim=0)

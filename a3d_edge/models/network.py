@@ -29,7 +29,7 @@ from a3d_edge.models.boxed import BoxedClips, Boxes, unboxed
 from a3d_edge.models.layers import Run, SlimLinear
 from a3d_edge.models.roi import region_features
 from a3d_edge.models.symbolic import window_mean
-from a3d_edge.task import BOXES, SINGLE, Task, written
+from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel, written
 from a3d_edge.video.sampler import Sampling, pathways
 
 __all__ = [
@@ -198,8 +198,9 @@ class SlimNetwork(nn.Module):
             regions = self.dropout(region_features(features, boxes or Boxes.none(features)))
             found: Tensor = self.head(regions, run)
             return found
-        pooled = self.dropout(pool(features, self.description.head, self.description.head_window))
-        return class_logits(pooled, self.head, run, self.description.head)
+        description = self.description
+        pooled = self.dropout(pool(features, description.head, description.head_window))
+        return class_logits(pooled, self.head, run, description.head, description.task)
 
     @abstractmethod
     def graphs(self, run: Run) -> tuple[Graph, ...]:
@@ -280,13 +281,14 @@ def pool(features: Sequence[Tensor], head: HeadKind, window: int = HEAD_WINDOW) 
     return windows.view(n, channels, -1)
 
 
-def class_logits(pooled: Tensor, linear: SlimLinear, run: Run, head: HeadKind) -> Tensor:
+def class_logits(pooled: Tensor, linear: SlimLinear, run: Run, head: HeadKind, task: Task = SINGLE) -> Tensor:
     """Logits ``(N, classes)`` of pooled features ``(N, C, P)``.
 
     ``windows`` (pytorchvideo) averages the logits of the P windows. ``softmax_windows`` (PySlowFast) averages
     their softmax scores, and the logits returned are those whose softmax is that average: log of the mean
     score, plus the mean of the windows' log-sum-exp, so that one window, or windows that agree, give just
-    their own logits.
+    their own logits. Of many labels it is the windows' sigmoid scores that are averaged, class by class, as
+    PySlowFast's head does for Charades.
     """
     if head == "global":
         return linear(pooled[:, :, 0], run)  # type: ignore[no-any-return]
@@ -295,6 +297,10 @@ def class_logits(pooled: Tensor, linear: SlimLinear, run: Run, head: HeadKind) -
     logits: Tensor = linear(flat, run).view(n, -1, linear.bias.shape[0])
     if head == "windows":
         return logits.mean(dim=1)
+    if is_multilabel(task):
+        both = torch.cat([logits.unsqueeze(3), torch.zeros_like(logits).unsqueeze(3)], dim=3)
+        sums = both.log_softmax(dim=3).logsumexp(dim=1)  # of σ and 1 − σ over the windows, (N, classes, 2)
+        return sums[:, :, 0] - sums[:, :, 1]
     count = torch.zeros_like(logits[:, :, :1]).logsumexp(dim=1)  # log P, of the P that runs
     log_mean = logits.log_softmax(dim=2).logsumexp(dim=1) - count
     return log_mean + logits.logsumexp(dim=2).mean(dim=1, keepdim=True)

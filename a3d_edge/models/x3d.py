@@ -110,7 +110,7 @@ class X3D(SlimNetwork):
         description = self.description
         pooled = pool(features, description.head, description.head_window).unsqueeze(3)
         projected = F.relu(self.project(pooled, run))[..., 0]
-        return class_logits(self.dropout(projected), self.head, run, description.head)
+        return class_logits(self.dropout(projected), self.head, run, description.head, description.task)
 
     def graphs(self, run: Run) -> tuple[Graph, ...]:
         return frame_and_clip(

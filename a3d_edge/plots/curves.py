@@ -106,14 +106,14 @@ def curve(
     """
     points = []
     for row in table.rows:
-        if row.accuracy is None:
+        if row.quality is None:
             raise UsageError(
                 f"{name}: {row.configuration} has no accuracy; build the table (a3d-edge table build)"
             )
         if latency_ms is not None and row.configuration not in latency_ms:
             raise UsageError(f"{name}: {row.configuration} has no measured latency; profile this bundle anew")
         cost = row.gflops if latency_ms is None else latency_ms[row.configuration]
-        points.append(Point(row.configuration, cost, row.accuracy, row.accuracy_interval))
+        points.append(Point(row.configuration, cost, row.quality, row.accuracy_interval))
     best = pareto_front(points, lambda point: (point.cost, point.accuracy))
     if pareto or len(points) <= LIST_ROWS:
         return Curve(name, best if pareto else tuple(sorted(points, key=lambda point: point.cost)))

@@ -39,9 +39,9 @@ def accuracy_figure(rows: Sequence[Row], intervals: Sequence[tuple[float, float]
     """Accuracy over GFLOPs of one window, fp32 filled and int8 hollow, with 95 % intervals where known."""
     drawing, axes = _canvas((7.0, 3.6))
     for row, interval in zip(rows, intervals, strict=True):
-        if row.accuracy is None:
+        if row.quality is None:
             continue
-        at, height = row.cost, 100 * row.accuracy
+        at, height = row.cost, 100 * row.quality
         if interval is not None:
             axes.plot([at, at], [100 * edge for edge in interval], color="0.75", linewidth=1, zorder=1)
         face = "#1f77b4" if row.precision == "fp32" else "white"

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from a3d_edge.errors import UsageError
 from a3d_edge.models.network import Clips
+from a3d_edge.task import SINGLE, Task, is_multilabel
 from a3d_edge.training.activity import activity
 from a3d_edge.training.augmentation import augmented_window
-from a3d_edge.training.clips import Clip, class_of
+from a3d_edge.training.clips import Clip, class_of, classes_in
 from a3d_edge.training.decode import DecodedClip, FrameCache
 from a3d_edge.training.prefetch import ahead
 from a3d_edge.video.preprocess import Preprocessing
@@ -32,7 +33,8 @@ class Batches:
     there are both kinds; ``mirror`` shows half of them from the other side; ``busy`` draws windows where
     something moves (`a3d_edge.training.activity`), and ``moved`` keeps what it found. So many ``workers``
     (processes) make batches (0: a thread). Of ``processes`` that train together this is the one of ``rank``,
-    which gets its share of each batch. The last, incomplete batch of an epoch is dropped.
+    which gets its share of each batch. The last, incomplete batch of an epoch is dropped. ``task``: whether
+    labels are classes or sets of them.
     Raises `UsageError` for a share outside [0, 1).
     """
 
@@ -51,6 +53,7 @@ class Batches:
     workers: int = 0
     rank: int = 0
     processes: int = 1
+    task: Task = SINGLE
     moved: dict[Clip, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +85,8 @@ class Batches:
 
     def _draws(self, pool: list[int], count: int, rng: np.random.Generator) -> list[int]:
         """``count`` indices from a pool, in equal shares by class when balanced, without early repeats."""
-        groups = [[i for i in pool if self.clips[i].label == name] for name in self.classes]
+        groups = [[i for i in pool if name in self.clips[i].labels] for name in self.classes]
+        groups.append([i for i in pool if not self.clips[i].labels])  # those of none of the classes
         groups = [group for group in groups if group] if self.balanced else [pool]
         decks: list[list[int]] = [[] for _ in groups]
         chosen: list[int] = []
@@ -94,9 +98,10 @@ class Batches:
         return chosen
 
     def make(self, epoch: int, place: int) -> tuple[Clips, Tensor]:
-        """Batch number ``place`` of an epoch: clips, one tensor or one a pathway, and labels ``(N,)``."""
+        """Batch number ``place`` of an epoch: clips, one tensor or one a pathway, and labels ``(N,)``, or of
+        many ``(N, classes)`` of 0 and 1."""
         order = self.order(epoch)
-        windows, labels = [], []
+        windows, labels, many = [], [], is_multilabel(self.task)
         first, last = place * self.batch_size, min((place + 1) * self.batch_size, len(order))
         for position in range(first + self.rank, last, self.processes):
             clip = self.clips[order[position]]
@@ -107,10 +112,12 @@ class Batches:
                 decoded, self.size, self.sampling, self.preprocessing, rng, mirror=self.mirror, moved=moved
             )
             windows.append(window)
-            labels.append(class_of(clip, self.classes))
+            labels.append(classes_in(clip, self.classes) if many else class_of(clip, self.classes))
         by_pathway = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*windows, strict=True)]
         clips = [x.contiguous(memory_format=torch.channels_last_3d) for x in by_pathway]
-        return clips[0] if len(clips) == 1 else clips, torch.tensor(labels)
+        return clips[0] if len(clips) == 1 else clips, torch.tensor(
+            labels, dtype=torch.float32 if many else torch.int64
+        )
 
     def _activity(self, clip: Clip, decoded: DecodedClip) -> NDArray[np.float64]:
         if clip not in self.moved:

@@ -78,7 +78,7 @@ def _description(arch: str, classes: int, other: Checkpoint | None) -> NetworkDe
 
 
 def _changed(description: NetworkDescription, recipe: Recipe) -> NetworkDescription:
-    changes: dict[str, object] = {}
+    changes: dict[str, object] = {"task": recipe.task}
     if recipe.dropout is not None:
         changes["dropout"] = recipe.dropout
     if recipe.window is not None:
@@ -89,13 +89,14 @@ def _changed(description: NetworkDescription, recipe: Recipe) -> NetworkDescript
 
 
 def _initialise(checkpoint: Checkpoint, path: str, other: Checkpoint, note: Note) -> None:
-    """Take over another checkpoint's weights; the head stays fresh if that one has other classes.
+    """Take over another checkpoint's weights; the head stays fresh if that one has other classes, or is of
+    another task.
 
     Raises `UsageError` when it is of another architecture, or was trained on other input.
     """
     counts = len(other.classes), len(checkpoint.classes)
     theirs, ours = other.model.state_dict(), checkpoint.model.state_dict()
-    differ = other.classes != checkpoint.classes
+    differ = other.classes != checkpoint.classes or other.task != checkpoint.task
     fresh = {
         name for name in theirs.keys() & ours.keys() if differ and _per_class(name, theirs, ours, counts)
     }
@@ -110,6 +111,8 @@ def _initialise(checkpoint: Checkpoint, path: str, other: Checkpoint, note: Note
     checkpoint.model.load_state_dict(taken)
     if counts[0] != counts[1]:
         note(f"`init` {path}: has {counts[0]} classes, this run {counts[1]}: the head starts fresh")
+    elif other.classes == checkpoint.classes and differ:
+        note(f"`init` {path}: is of the task {other.task}, this run {checkpoint.task}: the head starts fresh")
     elif differ:
         note(f"`init` {path}: has other classes ({', '.join(other.classes)}): the head starts fresh")
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from a3d_edge.errors import DataWarning, SourceError, UsageError
-from a3d_edge.labels import label_of, look_alikes
+from a3d_edge.labels import SEPARATOR, joined_labels, label_of, labels_in, look_alikes
+from a3d_edge.task import SINGLE, Task, is_multilabel
 from a3d_edge.training.lists.class_folders import split_clips_in
 from a3d_edge.training.lists.files import find_clip
 from a3d_edge.training.lists.reading import rows_of
@@ -23,7 +24,9 @@ __all__ = [
     "Data",
     "check_labels",
     "class_of",
+    "classes_in",
     "clips_of",
+    "crowd_clip",
     "list_clips",
     "paths_of",
     "rendered_clips",
@@ -32,6 +35,7 @@ __all__ = [
 ]
 
 
+ONE_LABEL = "a clip has one label: correct the list, cut the clip in two, or name its parts by start and end"
 DRAWN = re.compile(r"drawn:(\w+):(\d{1,9})")
 """What stands for the path of a clip that is drawn: its set, and its seed."""
 
@@ -43,6 +47,8 @@ class Clip:
     ``drawn``: the set of `a3d_edge.demo.rendered.SETS` that a rendered one's label is of.
     ``start`` and ``end``: the seconds of the file that it is; None where the file begins and ends. ``split``:
     ``train``, ``val``, ``test`` or nothing. ``where``: how messages call the place that listed it.
+    ``many``: ``label`` is a set of labels, spelled ``hug;wave``, or nothing for none of the classes;
+    ``acts``: of its labels, when each is seen (label, first second, last second), where that is known.
     """
 
     label: str
@@ -55,6 +61,13 @@ class Clip:
     split: str = ""
     where: str = field(default="", compare=False)
     drawn: str = "interactions"
+    many: bool = False
+    acts: tuple[tuple[str, float, float], ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All that is true of it: its one label, or the set of them, which may be empty."""
+        return labels_in(self.label) if self.many else (self.label,)
 
     @property
     def part(self) -> str:
@@ -81,14 +94,16 @@ Data = Sequence[str | Path | Clip]
 """Where clips are: lists, class folders, or the clips themselves."""
 
 
-def clips_of(data: Data, fold: int | None = None, *, held_out: bool = False) -> list[Clip]:
+def clips_of(
+    data: Data, fold: int | None = None, *, held_out: bool = False, task: Task = SINGLE
+) -> list[Clip]:
     """The clips of lists and folders, and those given themselves; of a fold, one of its two sides.
 
-    Raises what `list_clips` and `split_fold` raise.
+    ``task``: as in `list_clips`. Raises what `list_clips` and `split_fold` raise.
     """
     given = [one for one in data if isinstance(one, Clip)]
     places = [Path(one) for one in data if not isinstance(one, Clip)]
-    clips = [*(list_clips(places) if places or not given else []), *given]
+    clips = [*(list_clips(places, task) if places or not given else []), *given]
     return clips if fold is None else split_fold(clips, fold)[held_out]
 
 
@@ -98,33 +113,37 @@ def paths_of(data: Data) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
-def list_clips(places: Iterable[Path]) -> list[Clip]:
+def list_clips(places: Iterable[Path], task: Task = SINGLE) -> list[Clip]:
     """Clips of CSV files (columns path, label[, start, end, group, fold, split]; times in seconds, paths
     relative to the CSV, ``drawn:SET:SEED`` is drawn), of what other tools write (`a3d_edge.training.lists`),
     or of class folders, which may lie in ``train``, ``val`` and ``test``.
 
-    Labels are spelled as `label_of` does. Warns with `DataWarning` of clips listed twice, labels that look
-    alike, and what is not used. Raises `SourceError` that names the file and line.
+    Labels are spelled as `label_of` does. Of many labels (``task``) a cell holds a set of them,
+    ``hug;wave``, or nothing where none of the classes is seen. Warns with `DataWarning` of clips listed
+    twice, labels that look alike, and what is not used. Raises `SourceError` that names the file and line.
     """
     clips: list[Clip] = []
     for place in places:
         if place.is_dir():
-            clips += [Clip(label, file, split=split) for split, label, file in split_clips_in(place)]
+            many = is_multilabel(task)
+            clips += [
+                Clip(label, file, split=split, many=many) for split, label, file in split_clips_in(place)
+            ]
         else:
-            clips += _listed(place)
+            clips += _listed(place, task)
     if not clips:
         raise SourceError(
             "the data lists hold no clip; name a CSV with path,label or a folder of class folders"
         )
     _check_repeated(clips)
-    for group in look_alikes(clip.label for clip in clips):
+    for group in look_alikes(label for clip in clips for label in clip.labels):
         _warn(f"the labels {', '.join(repr(label) for label in group)} look alike, but are different classes")
     return clips
 
 
-def _listed(place: Path) -> list[Clip]:
+def _listed(place: Path, task: Task) -> list[Clip]:
     rows = list(rows_of(place))
-    found = [clip for row in rows if (clip := _clip(place, row)) is not None]
+    found = [clip for row in rows if (clip := _clip(place, row, is_multilabel(task))) is not None]
     if len(found) < len(rows):
         missing = f"{len(rows) - len(found)} of {len(rows)} clips are not there"
         if not found:
@@ -133,11 +152,11 @@ def _listed(place: Path) -> list[Clip]:
     return found
 
 
-def _clip(place: Path, row: ListRow) -> Clip | None:
-    """A row's clip; None for one that is not there and need not be."""
+def _clip(place: Path, row: ListRow, many: bool) -> Clip | None:
+    """A row's clip; None for one that is not there and need not be. ``many``: its label is a set."""
     cells, where = row.cells, row.where
-    label = label_of(cells["label"])
-    if not cells["path"] or not label:
+    label = _label(where, cells["label"], many, row.many)
+    if not cells["path"] or not (label or many):
         raise SourceError(f"{where}: path or label is empty")
     fold = cells.get("fold", "").removesuffix(".0")  # a table with gaps is saved with decimals
     if fold and not (fold.isascii() and fold.isdigit()):
@@ -153,22 +172,41 @@ def _clip(place: Path, row: ListRow) -> Clip | None:
     if (drawn := DRAWN.fullmatch(cells["path"])) is not None:
         _check_drawn(where, drawn[1], label, start, end)
         number = int(fold) if fold else None
-        return Clip(label, None, group, number, int(drawn[2]), split=split, where=where, drawn=drawn[1])
+        return Clip(
+            label, None, group, number, int(drawn[2]), split=split, where=where, drawn=drawn[1], many=many
+        )
     file = find_clip(place.parent, cells["path"])
     if file is None:
         if row.needed:
             raise SourceError(f"{where}: no such clip {place.parent / cells['path']}")
         return None
-    return Clip(label, file, group, int(fold) if fold else None, 0, start, end, split, where)
+    number = int(fold) if fold else None
+    return Clip(label, file, group, number, 0, start, end, split, where, many=many, acts=row.acts)
+
+
+def _label(where: str, cell: str, many: bool, is_set: bool) -> str:
+    """A label as it is spelled; of a set of them, all. ``is_set``: it is one, if of a single label."""
+    if many:
+        try:
+            return joined_labels(cell.split(SEPARATOR)) if cell.strip() else ""
+        except ValueError as error:
+            raise SourceError(f"{where}: {error}") from error
+    if is_set or SEPARATOR in cell:
+        raise SourceError(
+            f"{where}: '{cell[:60]}' is a set of labels; several at once are learnt with `task` multilabel"
+        )
+    return label_of(cell)
 
 
 def _check_drawn(where: str, of: str, label: str, start: float | None, end: float | None) -> None:
-    from a3d_edge.demo.rendered import SETS
+    from a3d_edge.demo.rendered import CROWDED, SETS
 
     if of not in SETS:
         raise SourceError(f"{where}: there is no set '{of}' to be drawn; known are {', '.join(SETS)}")
-    if label not in SETS[of]:
-        raise SourceError(f"{where}: '{label}' cannot be drawn; {of} has {', '.join(SETS[of])}")
+    if other := [one for one in labels_in(label) if one not in SETS[of]]:
+        raise SourceError(f"{where}: '{other[0]}' cannot be drawn; {of} has {', '.join(SETS[of])}")
+    if len(labels_in(label)) != 1 and of != CROWDED:
+        raise SourceError(f"{where}: a clip of {of} is of one class; a set of them is drawn of {CROWDED}")
     if start is not None or end is not None:
         raise SourceError(f"{where}: a drawn clip has no start nor end; leave them empty")
 
@@ -184,8 +222,8 @@ def _check_repeated(clips: Sequence[Clip]) -> None:
             continue
         if before.label != clip.label:
             raise SourceError(
-                f"{clip.path}{clip.part}: is listed as '{before.label}' and as '{clip.label}'; a clip has "
-                "one label: correct the list, cut the clip in two, or name its parts by start and end"
+                f"{clip.path}{clip.part}: is listed as '{before.label}' and as '{clip.label}'; "
+                + ("write all labels of a clip into one row, as 'hug;wave'" if clip.many else ONE_LABEL)
             )
         twice.append(clip)
     if twice:
@@ -199,10 +237,18 @@ def _warn(message: str) -> None:
 
 def class_of(clip: Clip, classes: Sequence[str]) -> int:
     """Index of a clip's class. Raises `UsageError` that names the clip and the classes there are."""
+    if clip.many:
+        raise UsageError(f"{clip.name}: has a set of labels; the network has one, of `task` {SINGLE}")
     if clip.label not in classes:
         known = ", ".join(classes)
         raise UsageError(f"{clip.name}: class '{clip.label}' is not one of {known}")
     return classes.index(clip.label)
+
+
+def classes_in(clip: Clip, classes: Sequence[str]) -> list[bool]:
+    """Which of the classes are true of a clip, in order. Raises `UsageError` for a label that is none."""
+    check_labels([clip], classes)
+    return [name in clip.labels for name in classes]
 
 
 def split_fold(clips: Sequence[Clip], fold: int) -> tuple[list[Clip], list[Clip]]:
@@ -222,7 +268,7 @@ def split_fold(clips: Sequence[Clip], fold: int) -> tuple[list[Clip], list[Clip]
 
 def check_labels(clips: Iterable[Clip], classes: Sequence[str]) -> None:
     """Raise `UsageError` when a clip has a label that the network does not know."""
-    unknown = sorted({clip.label for clip in clips} - set(classes))
+    unknown = sorted({label for clip in clips for label in clip.labels} - set(classes))
     if unknown:
         raise UsageError(
             f"the data has the label {', '.join(unknown)}; the network knows {', '.join(classes)}"
@@ -230,11 +276,14 @@ def check_labels(clips: Iterable[Clip], classes: Sequence[str]) -> None:
 
 
 def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """About ``count`` clips, at most an equal share of every class, the same ones every time.
+    """About ``count`` clips, at most an equal share of every class, the same ones every time; of clips with
+    sets of labels any.
 
     Equal shares, because batch-norm statistics follow the mix of classes: with the 67 quiet clips of ``none``
     among 71 of six actions, the same network named 12 instead of 16 of 19 held-out actions.
     """
+    if any(clip.many for clip in clips):  # hardly two have the same set
+        return random.Random(0).sample(clips, min(count, len(clips)))
     by_label: dict[str, list[Clip]] = {}
     for clip in clips:
         by_label.setdefault(clip.label, []).append(clip)
@@ -244,17 +293,30 @@ def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
     return [deck[i] for i in range(rounds) for deck in decks if i < len(deck)][:count]
 
 
-def rendered_clips(labels: Sequence[str], each: int, first_seed: int = 1000) -> list[Clip]:
+def rendered_clips(
+    labels: Sequence[str], each: int, first_seed: int = 1000, *, many: bool = False
+) -> list[Clip]:
     """``each`` rendered clips of every label that can be drawn, of consecutive seeds.
 
-    All are of the one set that the ``labels`` mean (`set_of`): its figures act ``none`` too.
+    All are of the one set that the ``labels`` mean (`set_of`): its figures act ``none`` too. ``many``: clips
+    of a crowd, as many in all, each with a set of labels that its seed draws, the empty one now and then.
     """
-    from a3d_edge.demo.rendered import drawn_of, set_of
+    from a3d_edge.demo.rendered import CROWDED, drawn_of, set_of
 
     known, drawn = drawn_of(labels), set_of(labels)
+    if many:
+        there = known if drawn == CROWDED else ()
+        return [crowd_clip(there, first_seed + i) for i in range(each * len(there))]
     return [
         Clip(label, None, seed=first_seed + i, drawn=drawn)
         for label in labels
         if label in known
         for i in range(each)
     ]
+
+
+def crowd_clip(labels: Sequence[str], seed: int) -> Clip:
+    """A drawn clip of several people: none to three of the ``labels``, each as likely."""
+    rng = random.Random(f"crowd:{seed}")
+    acts = rng.sample(list(labels), min(len(labels), rng.choice((0, 1, 2, 2, 3, 3))))
+    return Clip(joined_labels(acts), None, seed=seed, drawn="crowd", many=True)

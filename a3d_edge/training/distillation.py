@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,8 +15,9 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.models.layers import Run
 from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.models.ranges import Range
+from a3d_edge.task import is_multilabel
 
-__all__ = ["Precision", "StepLosses", "backward", "subnetworks"]
+__all__ = ["BINARY", "CATEGORICAL", "Criterion", "Precision", "StepLosses", "backward", "subnetworks"]
 
 Precision = Literal["fp32", "bf16"]
 
@@ -26,11 +27,50 @@ class StepLosses:
     """Losses of one step, and the share of clips that the first network of the step named correctly.
 
     ``distillation``: what the students lost, by the teacher's outputs or, without a teacher, by the labels.
+    Of many labels ``cross_entropy`` is the binary one, and ``accuracy`` the share of classes, over all clips,
+    whose score is on the right side of 0.5.
     """
 
     cross_entropy: float
     distillation: float
     accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """What a task's networks lose.
+
+    ``from_labels``: of logits ``(N, classes)``, labels and smoothing; ``from_teacher``: of logits and the
+    teacher's; ``right``: which of the teacher's answers are.
+    """
+
+    from_labels: Callable[[Tensor, Tensor, float], Tensor]
+    from_teacher: Callable[[Tensor, Tensor], Tensor]
+    right: Callable[[Tensor, Tensor], Tensor]
+
+
+def _divergence(output: Tensor, teacher: Tensor) -> Tensor:
+    return F.kl_div(output.log_softmax(dim=1), teacher.softmax(dim=1), reduction="batchmean")
+
+
+def _binary_entropy(output: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    smooth = labels * (1 - smoothing) + smoothing / 2
+    return F.binary_cross_entropy_with_logits(output, smooth)
+
+
+def _binary_divergence(output: Tensor, teacher: Tensor) -> Tensor:
+    """Mean over clips and classes of KL(teacher ‖ student) of two outcomes: cross entropy less entropy."""
+    wanted = teacher.sigmoid()
+    entropy = F.binary_cross_entropy_with_logits(teacher, wanted)
+    return F.binary_cross_entropy_with_logits(output, wanted) - entropy
+
+
+CATEGORICAL = Criterion(
+    lambda output, labels, smoothing: F.cross_entropy(output, labels, label_smoothing=smoothing),
+    _divergence,
+    lambda output, labels: output.argmax(dim=1) == labels,
+)
+BINARY = Criterion(_binary_entropy, _binary_divergence, lambda output, labels: (output > 0) == (labels > 0.5))
 
 
 def subnetworks(
@@ -58,25 +98,28 @@ def backward(
     output. Each backward runs before the next forward, so only one graph is alive. ``bf16`` runs the networks
     under autocast; weights, their gradients and the losses are float32.
 
+    Of many labels (`a3d_edge.task`) ``labels`` are ``(N, classes)`` of 0 and 1; the losses are the binary
+    cross entropy and, between sigmoids, the binary KL divergence, each a mean over clips and classes.
+
     To compare: ``first`` runs in the full network's place, at its own width, size and frames; without
     ``distillation`` the students learn from the labels too.
     """
     own = (clips, Run()) if first is None else (model.fit(clips, first), Run(first.width))
     logits = _logits(model, *own, precision)
-    loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    criterion = BINARY if is_multilabel(model.description.task) else CATEGORICAL
+    loss = criterion.from_labels(logits, labels, smoothing)
     loss.backward()  # type: ignore[no-untyped-call]
-    teacher = logits.detach().softmax(dim=1)
+    teacher = logits.detach()
     distilled = 0.0
     for student in students:
         output = _logits(model, model.fit(clips, student), Run(student.width), precision)
         if distillation:
-            divergence = F.kl_div(output.log_softmax(dim=1), teacher, reduction="batchmean")
+            divergence = criterion.from_teacher(output, teacher)
         else:
-            divergence = F.cross_entropy(output, labels, label_smoothing=smoothing)
+            divergence = criterion.from_labels(output, labels, smoothing)
         divergence.backward()  # type: ignore[no-untyped-call]
         distilled += divergence.item()
-    accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
-    return StepLosses(loss.item(), distilled, accuracy)
+    return StepLosses(loss.item(), distilled, criterion.right(teacher, labels).float().mean().item())
 
 
 def _logits(model: SlimNetwork, clips: Clips, run: Run, precision: Precision) -> Tensor:

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import SourceError
 from a3d_edge.models.network import Clips, to_device
-from a3d_edge.training.clips import Clip, class_of
+from a3d_edge.task import SINGLE, Task, is_multilabel
+from a3d_edge.training.average_precision import mean_average_precision
+from a3d_edge.training.clips import Clip, class_of, classes_in
 from a3d_edge.training.decode import DecodedClip, FrameCache, Image, warn_of_unreadable
 from a3d_edge.training.windows import Protocol, Window, paper_views, runtime_views, view_window
 from a3d_edge.video.preprocess import Preprocessing
@@ -48,6 +50,7 @@ KEPT_PICTURES = 128
 
 Summed = NDArray[np.float64]
 Windows = NDArray[np.float32]
+Truth = NDArray[np.intp]
 ClipScores = Summed | Windows
 """Of one clip: of each of its windows ``(configurations, windows, classes)``, or summed
 ``(configurations, classes)``."""
@@ -58,7 +61,8 @@ class WindowSet:
     """The windows of a clip list, prepared as the runtime prepares them.
 
     ``views`` a clip, of a protocol: ``runtime`` spreads windows of the runtime's evenly over the clip,
-    ``paper`` has 1, 10 or 30 (`paper_views`). At most ``batch_size`` windows come at once.
+    ``paper`` has 1, 10 or 30 (`paper_views`). At most ``batch_size`` windows come at once. ``task``: what the
+    clips' labels are, and so how scores are made and put together.
     """
 
     clips: Sequence[Clip]
@@ -68,6 +72,7 @@ class WindowSet:
     views: int = 4
     batch_size: int = 32
     protocol: Protocol = "runtime"
+    task: Task = SINGLE
 
     def at_size(self, size: int) -> Iterator[tuple[NDArray[np.intp], Clips]]:
         """(index of each window's clip, windows) in batches, in clip order.
@@ -111,12 +116,29 @@ class WindowSet:
 class Scores:
     """Summed softmax scores of every clip ``(clips, classes)`` and its true class ``(clips,)``.
 
-    ``windows``: those of each window ``(clips, windows, classes)``, if they were kept apart.
+    ``windows``: those of each window ``(clips, windows, classes)``, if they were kept apart. Of many labels
+    (`a3d_edge.task`) ``summed`` is each class's highest sigmoid score of all windows, and ``truth`` is
+    ``(clips, classes)`` of 0 and 1; such scores have no accuracy.
     """
 
     summed: Summed
-    truth: NDArray[np.intp]
+    truth: Truth
     windows: Windows | None = None
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether several classes can be true of a clip."""
+        return self.truth.ndim == 2
+
+    @property
+    def quality(self) -> float:
+        """What configurations are compared by: the accuracy, or of many labels the mean average precision.
+
+        Raises what `mean_average_precision` raises.
+        """
+        if not self.is_multilabel:
+            return self.accuracy
+        return mean_average_precision(self.summed, self.truth)
 
     @property
     def accuracy(self) -> float:
@@ -148,7 +170,7 @@ def evaluate(
     out, and named in a `DataWarning`. Raises `UsageError` for a clip of an unknown class, before anything is
     computed, `SourceError` when no clip can be read.
     """
-    truth = truth_of(windows.clips, classes)
+    truth = truth_of(windows.clips, classes, windows.task)
     found: dict[int, ClipScores] = {}
     with leaving_out(len(windows.clips)) as tried:
         for number in range(len(windows.clips)):
@@ -181,11 +203,12 @@ def clip_scores(
     model: nn.Module, configurations: Sequence[Configuration], windows: WindowSet, number: int
 ) -> ClipScores:
     """Softmax scores of one clip: of each window as run sees them, unless that is too much; else summed.
+    Of many labels sigmoid scores, and of all windows the highest (as PySlowFast tests Charades).
 
     Runs on the model's device, in eval mode; the model is left in the mode it was in. The clip is decoded
     once, and its windows are prepared once per size.
     """
-    device = next(model.parameters()).device
+    device, many = next(model.parameters()).device, is_multilabel(windows.task)
     decoded = windows.cache.get(windows.clips[number])
     decoded = replace(decoded, frames=_Kept(lru_cache(KEPT_PICTURES)(decoded.frames.__getitem__)))
     found: dict[int, list[Tensor]] = {place: [] for place in range(len(configurations))}
@@ -195,11 +218,12 @@ def clip_scores(
             for clips in windows.of_clip(decoded, size):
                 moved = to_device(clips, device)
                 for place, configuration in here:
-                    found[place].append(model(moved, configuration).softmax(dim=1).float().cpu())
+                    logits = model(moved, configuration)
+                    found[place].append((logits.sigmoid() if many else logits.softmax(dim=1)).float().cpu())
     scores = torch.stack([torch.cat(parts) for parts in found.values()])
     if windows.protocol == "runtime" and scores.numel() * len(windows.clips) <= KEPT_SCORES:
         return scores.numpy()
-    return scores.double().sum(dim=1).numpy()
+    return (scores.double().amax(dim=1) if many else scores.double().sum(dim=1)).numpy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +236,18 @@ class _Kept:
         return self.get(place)
 
 
-def truth_of(clips: Sequence[Clip], classes: Sequence[str]) -> NDArray[np.intp]:
-    """The true class of every clip ``(clips,)``. Raises `UsageError` for an unknown one."""
+def truth_of(clips: Sequence[Clip], classes: Sequence[str], task: Task = SINGLE) -> Truth:
+    """The true class of every clip ``(clips,)``, or of many labels which are ``(clips, classes)``.
+
+    Raises `UsageError` for an unknown one.
+    """
+    if is_multilabel(task):
+        return np.array([classes_in(clip, classes) for clip in clips], dtype=np.intp)
     return np.array([class_of(clip, classes) for clip in clips], dtype=np.intp)
 
 
 def by_configuration(
-    configurations: Sequence[Configuration], found: Mapping[int, ClipScores], truth: NDArray[np.intp]
+    configurations: Sequence[Configuration], found: Mapping[int, ClipScores], truth: Truth
 ) -> dict[Configuration, Scores]:
     """The `clip_scores` by clip number, sorted into `Scores` of every configuration.
 
@@ -227,7 +256,8 @@ def by_configuration(
     """
     numbers = sorted(found)
     every = [found[number] for number in numbers]
-    summed = np.stack([one.sum(axis=1, dtype=np.float64) if one.ndim == 3 else one for one in every])
+    many = truth.ndim == 2
+    summed: Summed = np.stack([_of_all_windows(one, many) if one.ndim == 3 else one for one in every])
     apart: Windows | None = None
     if all(one.ndim == 3 for one in every):
         most = max(one.shape[1] for one in every)
@@ -237,6 +267,13 @@ def by_configuration(
         c: Scores(summed[:, place], truth[numbers], None if apart is None else apart[:, place])
         for place, c in enumerate(configurations)
     }
+
+
+def _of_all_windows(scores: ClipScores, many: bool) -> Summed:
+    """One clip's ``(configurations, windows, classes)``, the windows put together."""
+    if many:
+        return np.asarray(scores.max(axis=1), np.float64)
+    return np.asarray(scores.sum(axis=1, dtype=np.float64))
 
 
 @contextmanager

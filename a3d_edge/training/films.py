@@ -29,6 +29,7 @@ FILMS = {
     "interactions": _Film(((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108))),
     "gestures": _Film(((320, 240), (320, 240), (426, 240), (240, 240), (384, 216), (216, 240))),
     "testbed": _Film(((48, 48),), (15.0,), (2.4, 2.4)),
+    "crowd": _Film(((96, 64),), (15.0,), (2.4, 2.4)),
 }
 """A hand 6 m away takes more pixels than a push; of the testbed thousands are drawn, for small networks."""
 

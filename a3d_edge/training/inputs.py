@@ -30,7 +30,8 @@ def unlabelled_set(
 
 def _set(checkpoint: Checkpoint, clips: Sequence[Clip], cache: str | Path | None, views: int) -> WindowSet:
     sampling = checkpoint.description.sampling
-    return WindowSet(clips, frame_cache(checkpoint, cache), sampling, checkpoint.preprocessing, views)
+    frames, task = frame_cache(checkpoint, cache), checkpoint.task
+    return WindowSet(clips, frames, sampling, checkpoint.preprocessing, views, task=task)
 
 
 def frame_cache(checkpoint: Checkpoint, cache: str | Path | None) -> FrameCache:

@@ -19,6 +19,7 @@ from a3d_edge.manifest import MANIFEST
 from a3d_edge.models.checkpoint import Checkpoint, forget_statistics, load, statistics, untrained_note
 from a3d_edge.outputs import claim
 from a3d_edge.table import ConfigurationBudgetTable
+from a3d_edge.task import SINGLE, Task, is_multilabel
 from a3d_edge.training.bundle_model import BundleModel, as_checkpoint
 from a3d_edge.training.calibrate import calibrate
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
@@ -73,11 +74,11 @@ class Measuring:
         """Such as ``30 views (paper)``."""
         return f"{self.views} view{'s' if self.views > 1 else ''} ({self.chosen_protocol})"
 
-    def training_clips(self) -> list[Clip]:
+    def training_clips(self, task: Task = SINGLE) -> list[Clip]:
         """The clips to calibrate on; none where the checkpoint's own statistics are used."""
         if self.no_calibration or not self.calibration:
             return []
-        return spread(clips_of(self.calibration, self.fold), self.calibration_clips)
+        return spread(clips_of(self.calibration, self.fold, task=task), self.calibration_clips)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,10 @@ def evaluate(
 
     Default: of a bundle all, of a checkpoint the candidates of its range, with ``whole_range`` all of it.
 
-    The label of a clip is the highest mean score over its windows. Under torchrun the processes share the
-    clips; all but the first get None. Clips that cannot be read are left out, and named in a `DataWarning`.
-    Raises `UsageError` before any work for what cannot be meant, or is not calibrated.
+    The label of a clip is the highest mean score over its windows; of many labels each has its highest score
+    in any of them, and what is measured is their mean average precision. Under torchrun the processes share
+    the clips; all but the first get None. Clips that cannot be read are left out, and named in a
+    `DataWarning`. Raises `UsageError` before any work for what cannot be meant, or is not calibrated.
     """
     path = as_path(subject)
     checkpoint = as_checkpoint(Bundle.load(path)) if is_bundle(path) else load(path)
@@ -175,7 +177,7 @@ def _measured(
         read = [path, *paths_of(data), *paths_of(how.calibration)]
         claim(scores, name="scores", inputs=read, overwrite=True)
     device = device_of(how.device, share)
-    clips = clips_of(data, how.fold, held_out=True)
+    clips = clips_of(data, how.fold, held_out=True, task=checkpoint.task)
     windows = replace(window_set(checkpoint, clips, how.cache, how.views), protocol=how.chosen_protocol)
     kept = _scores_file(scores, path, checkpoint, wanted, windows, how) if scores is not None else None
     if kept is not None:
@@ -200,7 +202,7 @@ def _prepare(checkpoint: Checkpoint, wanted: Sequence[Configuration], how: Measu
     if how.no_calibration:
         forget_statistics(checkpoint.model)
         return
-    if training := how.training_clips():
+    if training := how.training_clips(checkpoint.task):
         windows = unlabelled_set(checkpoint, training, how.cache, 1)
         calibrate(checkpoint.model, wanted, windows, step(report, "calibrate"))
     there = statistics(checkpoint.model)
@@ -220,19 +222,21 @@ def _scores_file(
     identity = path / MANIFEST if path.is_dir() else path  # whose digest tells checkpoints and bundles apart
     header: dict[str, Any] = {
         "checkpoint": hashlib.sha256(identity.read_bytes()).hexdigest(),
-        "calibration": _calibration(how),
+        "calibration": _calibration(how, checkpoint.task),
         "protocol": windows.protocol,
         "views": windows.views,
         "clips": _digest(windows.clips),
         "configurations": [str(c) for c in wanted],
     }
+    if is_multilabel(checkpoint.task):  # what is kept of many windows is their highest score, not their sum
+        header["task"] = checkpoint.task
     return ScoresFile(file, header, (len(windows.clips), len(wanted), len(checkpoint.classes)))
 
 
-def _calibration(how: Measuring) -> str:
+def _calibration(how: Measuring, task: Task) -> str:
     if how.no_calibration:
         return "none"
-    return _digest(how.training_clips()) if how.calibration else "the checkpoint's own"
+    return _digest(how.training_clips(task)) if how.calibration else "the checkpoint's own"
 
 
 def _digest(clips: Sequence[Clip]) -> str:

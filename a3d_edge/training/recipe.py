@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from a3d_edge.errors import UsageError
 from a3d_edge.models.ranges import find_range
+from a3d_edge.task import SINGLE, Task
 
 if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
@@ -41,7 +42,10 @@ KEPT = (
 )  # fmt: skip
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
 
-CHOICES = {"draw": ("anywhere", "motion"), "mirror": ("auto", "on", "off"), "view": ("whole", "moving")}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "task": ("single", "multilabel"), "draw": ("anywhere", "motion"), "mirror": ("auto", "on", "off"),
+    "view": ("whole", "moving"),
+}  # fmt: skip
 
 BEFORE: dict[str, Any] = {
     "precision": "fp32", "students_from": 0.0, "dropout": None, "awake": False, "draw": "anywhere",
@@ -55,7 +59,8 @@ BEFORE: dict[str, Any] = {
 class Recipe:
     """All that a run's result depends on, but for the clips themselves. The defaults are the paper's.
 
-    ``classes``: in order (default: the labels, sorted). ``fold`` of the clips is left out; ``val`` of the
+    ``task``: one class of a clip, or many labels (`a3d_edge.task`). ``classes``: in order (default: the
+    labels, sorted). ``fold`` of the clips is left out; ``val`` of the
     others, by group, is validated on (0: none). ``view``: the ``whole`` picture is shown, or the part that is
     ``moving``. ``window``: seconds that one spans, ``size``: the input side of γs = 1 in pixels (default: as
     the architecture has them). ``rendered``: so
@@ -70,6 +75,7 @@ class Recipe:
     """
 
     arch: str = "slow_small"
+    task: Task = SINGLE
     classes: tuple[str, ...] | None = None
     range_name: str = "0.016"
     input_kind: str = "rgb"
@@ -200,6 +206,7 @@ def recorded(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         **BEFORE,
         "arch": checkpoint.description.name,
+        "task": checkpoint.task,
         "classes": checkpoint.classes,
         "range_name": checkpoint.range_name,
         "input_kind": checkpoint.preprocessing.input,

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.training.evaluation import Scores
+from a3d_edge.training.reliability_sets import set_fields
+from a3d_edge.training.thresholds import FEW_OF_OTHERS, thresholds_of
 
 __all__ = [
     "accuracy_interval",
@@ -36,19 +38,17 @@ LEAST_SCORE = 1e-30
 """What a score that has become zero in single precision is taken for: it has a logarithm."""
 
 COLDEST, HOTTEST, HALVINGS = 0.1, 10.0, 30
-FALSE_ALARMS = 0.05
-FALLBACK = 0.5
-FEW, FEW_OF_OTHERS = 5, 20
-"""With fewer clips of a class, or of all others (one in twenty of whom may be a false alarm), no threshold is
-found; with fewer than the latter in all, no temperature."""
 
 
 def measured_fields(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
     """What a `Row` says of its accuracy, by field.
 
     Temperature, calibration error and thresholds are of single windows, each of which is a prediction of
-    `run`; where only sums over windows are known, or scores are no numbers, a row has none.
+    `run`; where only sums over windows are known, or scores are no numbers, a row has none. Of many labels
+    `a3d_edge.training.reliability_sets` says what there is.
     """
+    if scores.is_multilabel:
+        return set_fields(scores.summed, scores.truth.astype(bool), scores.windows, classes)
     counts = scores.per_class(classes)
     found: dict[str, Any] = {
         "accuracy": round(scores.accuracy, 6),
@@ -141,22 +141,8 @@ def helpful_temperature(windows: NDArray[Any], truth: NDArray[np.intp]) -> float
 
 
 def thresholds(windows: NDArray[Any], truth: NDArray[np.intp], classes: Sequence[str]) -> dict[str, float]:
-    """The score that every class's label must exceed at this configuration to count as seen.
-
-    The lowest one that at most 5 % of the windows of other classes exceed with their score of this class: the
-    share of false alarms is alike at all configurations, whose scores may not be. 0.5 where there are fewer
-    than 5 clips of the class, or fewer than 20 of others.
-    """
-    found = {}
-    for index, name in enumerate(classes):
-        own = truth == index
-        if own.sum() < FEW or (~own).sum() < FEW_OF_OTHERS:
-            found[name] = FALLBACK
-            continue
-        others = np.sort(windows[~own][..., index], axis=None)[::-1]
-        # Rounded up, so that it still keeps them out.
-        found[name] = min(1.0, math.ceil(others[int(FALSE_ALARMS * len(others))] * 1e6) / 1e6)
-    return found
+    """`thresholds_of` clips that are each of one class."""
+    return thresholds_of(windows, truth[:, None] == np.arange(len(classes)), classes)
 
 
 def _flat(windows: NDArray[Any], truth: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp]]:

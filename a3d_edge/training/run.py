@@ -19,8 +19,10 @@ from a3d_edge.errors import DataWarning, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.registry import describe
 from a3d_edge.outputs import claim, refuse_input, require_room
+from a3d_edge.task import is_multilabel
 from a3d_edge.training import loop
 from a3d_edge.training.augmentation import may_mirror
+from a3d_edge.training.average_precision import require_library
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.begin import fresh, initial
 from a3d_edge.training.calibrate import calibrate
@@ -128,16 +130,20 @@ def _begun(
 ) -> tuple[Checkpoint, Recipe, Sides]:
     """The checkpoint that is trained, a fresh one or that which goes on; by which recipe, on which clips."""
     given, named = _given(recipe, changes)
-    begun = load(out) if resume else None
+    begun, other = load(out) if resume else None, None if init is None else initial(init)
     if begun is not None:
         given = continued(given, named, recorded(begun), out)
+    elif other is not None and "task" not in named:  # lists are read as its task has them
+        given = replace(given, task=other.task)
     given.check()
+    if is_multilabel(given.task):
+        require_library()
     _require_clips(data, given, begun)
-    listed = clips_of(data) if data else []
-    other = None if init is None else initial(init)
+    listed = clips_of(data, task=given.task) if data else []
     chosen: list[str] = []  # told once nothing is refused any more
     sides = sides_of(given, listed, val, chosen.append, needed="val" in named)
     if begun is None:
+        changes = {**changes, "task": given.task}
         given = _completed(recipe, given, changes, other, len(sides.train), device, chosen.append)
     checkpoint = fresh(given, sides.classes, init, other, chosen.append) if begun is None else begun
     _begin(checkpoint, sides, data, given, out)
@@ -154,7 +160,7 @@ def _read(
         everything = [*sides.train, *sides.drawn, *sides.validate]
         readables = set(readable(everything, frames, step(report, "decode")))
     there = [clip for clip in (*sides.train, *sides.drawn) if clip in readables]
-    _warn_of_classes_without_clips(checkpoint.classes, (clip.label for clip in there))
+    _warn_of_classes_without_clips(checkpoint.classes, (label for clip in there for label in clip.labels))
     return there, [clip for clip in sides.validate if clip in readables]
 
 
@@ -314,7 +320,7 @@ def _batches(
         size = alone.size
     batches = Batches(
         clips, checkpoint.classes, frames, size, sampling, spec, recipe.batch, recipe.seed,
-        recipe.balanced, drawn, mirror=mirror, busy=recipe.draw == "motion",
+        recipe.balanced, drawn, mirror=mirror, busy=recipe.draw == "motion", task=checkpoint.task,
     )  # fmt: skip
     if workers is None:
         workers = workers_for(available_threads(), recipe.epochs * batches.per_epoch)

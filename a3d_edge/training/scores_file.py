@@ -1,8 +1,9 @@
 """The scores of a measurement in a file, written clip by clip, so that a killed run can be continued.
 
-JSON Lines: a header that says what is measured, then one line per clip with its softmax scores, of each
-window or summed, in full precision. Of several processes each writes a part of its own, ``FILE.rank<k>``; at
-the end they become FILE. A line that was cut off by a kill is dropped, and its clip measured again.
+JSON Lines: a header that says what is measured, then one line per clip with its scores, of each window or
+put together (``summed``; of many labels that is the highest of each class), in full precision. Of several
+processes each writes a part of its own, ``FILE.rank<k>``; at the end they become FILE. A line that was cut
+off by a kill is dropped, and its clip measured again.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def evaluate_shared(
     process has ended before its share was done.
     """
     share = share or Share()
-    truth = truth_of(windows.clips, classes)
+    truth = truth_of(windows.clips, classes, windows.task)
     own = share.of(len(truth))
     with joined(share):
         found = scores.read() if scores is not None else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from a3d_edge.errors import UsageError
 from a3d_edge.training.clips import Clip
@@ -61,8 +61,8 @@ def split_by_group(clips: Sequence[Clip], share: float = 0.2, seed: int = 0) -> 
 def _groups(members: dict[str, list[Clip]], share: float, seed: int) -> set[str]:
     """The groups to hold out: of several orders to take them in, the one that ends nearest to the shares, and
     with the most groups."""
-    counts = {name: Counter(clip.label for clip in there) for name, there in members.items()}
-    totals = Counter(clip.label for there in members.values() for clip in there)
+    counts = {name: Counter(_labels(there)) for name, there in members.items()}
+    totals = Counter(label for there in members.values() for label in _labels(there))
     draw = random.Random(seed)
     best: tuple[float, int, set[str]] | None = None
     for _ in range(max(1, min(ORDERS, TRIED // max(1, len(counts))))):
@@ -71,6 +71,12 @@ def _groups(members: dict[str, list[Clip]], share: float, seed: int) -> set[str]
         if chosen and (best is None or (off, -len(chosen)) < best[:2]):
             best = off, -len(chosen), chosen
     return best[2] if best else _least(counts, totals)
+
+
+def _labels(clips: Sequence[Clip]) -> Iterator[str]:
+    """What is true of each of them; an empty label of those of no class, which are shared out too."""
+    for clip in clips:
+        yield from clip.labels or ("",)
 
 
 def _taken(

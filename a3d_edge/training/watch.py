@@ -17,6 +17,7 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.errors import ResourceError
 from a3d_edge.models.checkpoint import Checkpoint, norms, save
 from a3d_edge.models.network import SlimNetwork, to_device
+from a3d_edge.task import is_multilabel
 from a3d_edge.training.calibrate import calibrate_together
 from a3d_edge.training.evaluation import WindowSet, evaluate
 from a3d_edge.training.reports import Note, StepReport, unheard
@@ -39,7 +40,7 @@ def metrics_of(out: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Accuracy of the two ends of the range on the validation clips."""
+    """Accuracy, or mean average precision, of the two ends of the range on the validation clips."""
 
     largest: float
     smallest: float
@@ -78,7 +79,7 @@ class Validator:
                 batches = (to_device(clips, device) for _, clips in self.calibration.at_size(end.size))
                 calibrate_together(model, [end], batches)
             found = evaluate(model, ends, self.windows, self.classes)
-        return Validation(*(found[end].accuracy for end in self.ends))
+        return Validation(*(found[end].quality for end in self.ends))
 
 
 @contextmanager
@@ -177,7 +178,8 @@ class Watch:
         checkpoint.origin["validation"] = {"best": best, "last": here, "in_vain": in_vain}
         epoch = f"epoch {-(-at.step // at.per_epoch)} of {-(-at.steps // at.per_epoch)}"
         said = f"{found.largest:.1%} at the largest and {found.smallest:.1%} at the smallest configuration"
-        self.note(f"{epoch}: of the validation clips {said}{', the best so far' if better else ''}")
+        what = "mAP on the validation clips" if is_multilabel(checkpoint.task) else "of the validation clips"
+        self.note(f"{epoch}: {what} {said}{', the best so far' if better else ''}")
         if better:
             origin = {**checkpoint.origin, "steps": at.step}
             save(replace(checkpoint, resume=None, origin=origin), best_of(self.out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from a3d_edge.errors import SourceError
 from a3d_edge.reading import read_regular
+from a3d_edge.training.lists.class_folders import VIDEO_SUFFIXES
 
-__all__ = ["find_clip", "is_file", "moved_clip", "rate_of", "text_of"]
+__all__ = ["files_below", "find_clip", "is_file", "moved_clip", "rate_of", "text_of"]
 
 LIST_BYTES = 64_000_000
 ENCODINGS = (
@@ -102,3 +104,9 @@ def rate_of(clip: Path) -> float:
     if not rate:
         raise SourceError(f"{clip}: does not say its frames a second, so frame numbers cannot be placed")
     return rate
+
+
+def files_below(folder: Path) -> dict[str, Path]:
+    """Every video below a folder by its name without suffix."""
+    found = (Path(place) / name for place, _, names in os.walk(folder.absolute()) for name in sorted(names))
+    return {file.stem: file for file in found if file.suffix.lower() in VIDEO_SUFFIXES}

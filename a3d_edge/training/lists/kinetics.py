@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from a3d_edge.errors import SourceError
-from a3d_edge.training.lists.class_folders import VIDEO_SUFFIXES
+from a3d_edge.training.lists.files import files_below
 from a3d_edge.training.lists.row import ListRow
 
 __all__ = ["read_rows", "recognised"]
@@ -36,7 +35,7 @@ def read_rows(path: Path, text: str) -> Iterator[ListRow]:
     header = _header(text)
     if "label" not in header:
         raise SourceError(f"{path}: has no label, as Kinetics' lists of its test set; name another list")
-    files = _files_below(path.parent)
+    files = files_below(path.parent)
     reader = csv.reader(io.StringIO(text, newline=""))
     next(reader, None)
     for cells in reader:
@@ -60,9 +59,3 @@ def _cells(where: str, row: dict[str, str], files: dict[str, Path]) -> dict[str,
     if name in files:
         return {"path": str(files[name]), "start": start, "end": end, **shared}
     return {"path": f"{name}_{first:06d}_{last:06d}.mp4", **shared}
-
-
-def _files_below(folder: Path) -> dict[str, Path]:
-    """Every video below a folder by its name without suffix."""
-    found = (Path(place) / name for place, _, names in os.walk(folder.absolute()) for name in sorted(names))
-    return {file.stem: file for file in found if file.suffix.lower() in VIDEO_SUFFIXES}

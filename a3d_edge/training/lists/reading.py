@@ -3,6 +3,7 @@
     text ─┬ <xml          CVAT for video
           ├ { or [        Label Studio, FiftyOne
           ├ youtube_id    Kinetics
+          ├ id, actions   Charades
           ├ clip number   PySlowFast, mmaction2
           └ else          CSV
 
@@ -17,7 +18,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from a3d_edge.errors import SourceError
-from a3d_edge.training.lists import cvat, fiftyone, indexed, kinetics, label_studio
+from a3d_edge.training.lists import charades, cvat, fiftyone, indexed, kinetics, label_studio
 from a3d_edge.training.lists.csv_list import read_rows
 from a3d_edge.training.lists.files import text_of
 from a3d_edge.training.lists.row import ListRow
@@ -49,6 +50,8 @@ def rows_of(path: Path) -> Iterable[ListRow]:
         return _of_json(path, text)
     if kinetics.recognised(text):
         return kinetics.read_rows(path, text)
+    if charades.recognised(text):
+        return charades.read_rows(path, text)
     if indexed.recognised(text):
         return indexed.read_rows(path, text)
     return read_rows(path, text)

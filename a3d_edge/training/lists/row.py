@@ -12,9 +12,13 @@ __all__ = ["ListRow"]
 class ListRow:
     """The cells by column, stripped; ``where`` is how a message calls it: ``list.csv:3``.
 
-    ``needed``: whether a clip that is not there is an error; of a public list some always are not.
+    ``needed``: whether a clip that is not there is an error; of a public list some always are not. ``many``:
+    the label is a set, whatever it holds; ``acts``: of its labels, when each is seen: (label, first second,
+    last second).
     """
 
     where: str
     cells: Mapping[str, str]
     needed: bool = True
+    many: bool = False
+    acts: tuple[tuple[str, float, float], ...] = ()
