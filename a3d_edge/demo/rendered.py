@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.demo.crowd import CROWD, MOST
+from a3d_edge.demo.crowd import CROWD, FOUR, MOST
 from a3d_edge.demo.gestures import GESTURES
 from a3d_edge.demo.people import Look, draw_look, draw_uniform, mask_some, paint, paint_shadows
 from a3d_edge.demo.scenery import (
@@ -29,15 +29,16 @@ from a3d_edge.demo.scenery import (
     room,
 )
 from a3d_edge.demo.skeleton import RATE, Array
-from a3d_edge.demo.stages import LEAD_S, Stage, act_out, crowd_out, signal_out, test_out
+from a3d_edge.demo.stages import LEAD_S, Stage, act_out, crowd_out, people_out, signal_out, test_out
 from a3d_edge.demo.strokes import Picture
 from a3d_edge.demo.testbed import TESTBED
 from a3d_edge.errors import UsageError
-from a3d_edge.labels import labels_in
+from a3d_edge.labels import SEPARATOR, labels_in
 
 __all__ = [
     "CLASSES",
     "CROWDED",
+    "PEOPLE",
     "SETS",
     "RenderedScene",
     "RenderedStream",
@@ -49,12 +50,15 @@ __all__ = [
 CLASSES: tuple[str, ...] = ("handshake", "hug", "kick", "point", "punch", "push", "none")
 
 INTERACTIONS, SIGNALS, TESTS, CROWDED = "interactions", "gestures", "testbed", "crowd"
+PEOPLE = "people"
 
 SETS: dict[str, tuple[str, ...]] = {
     INTERACTIONS: CLASSES, SIGNALS: tuple(GESTURES), TESTS: tuple(TESTBED), CROWDED: tuple(CROWD),
+    PEOPLE: FOUR,
 }  # fmt: skip
 """What can be drawn: sets of classes that are acted alike. The first two have a ``none`` of their own. Of a
-crowd several can be seen at once, or none: its labels are sets, ``bows;waves``."""
+crowd several can be seen at once, or none: its labels are sets, ``bows;waves``. Of people it says what each
+does, from left to right, ``bows;;waves;bows`` (`a3d_edge.demo.crowd.four_acts`)."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,12 @@ _MANNERS = {
     SIGNALS: _Manner(100, signal_out, draw_facing_camera, draw_sensor, indoors=True),
     TESTS: _Manner(200, test_out, draw_straight_camera, draw_clear_sensor, shaded=False, plain=True),
     CROWDED: _Manner(300, crowd_out, draw_straight_camera, draw_clear_sensor, shaded=False, plain=True),
+    PEOPLE: _Manner(1000, people_out, draw_straight_camera, draw_clear_sensor, shaded=False, plain=True),
 }
 
 _MARGIN = 0.04
+_THICKNESS = 0.045
+"""Of a limb or a head, in heights, about the joints."""
 _FINE_PIXELS = 120_000
 _SHADOW_SHRINK = 0.25
 
@@ -172,6 +179,17 @@ class RenderedScene:
         if fine > 1:
             canvas = cv2.resize(canvas, self._size, interpolation=cv2.INTER_AREA)
         return self._sensor.expose(canvas, time_s)
+
+    def boxes(self, time_s: float) -> NDArray[np.float64]:
+        """Where each person is at a moment, ``(P, 4)`` of x1, y1, x2, y2 in pixels, cut to the picture."""
+        shift, (index, part) = self._camera.waver(time_s), self._moment(time_s)
+        found = []
+        for joints in self._joints:
+            now = _between(joints, index, part)
+            thick = _THICKNESS * self._camera.scale * now[:, 3]
+            x, y = now[:, 0] + shift[0], now[:, 1] + shift[1]
+            found.append([(x - thick).min(), (y - thick).min(), (x + thick).max(), (y + thick).max()])
+        return np.clip(np.array(found), 0.0, np.array(self._size * 2))
 
     def _moment(self, time_s: float) -> tuple[int, float]:
         position = float(np.clip((time_s + LEAD_S) * RATE, 0, len(self._joints[0]) - 1.001))
@@ -317,14 +335,19 @@ def _positive(name: str, value: float) -> None:
 
 def _check_label(label: str, of: str) -> None:
     acts = labels_in(label) if of == CROWDED else (label,)
+    if of == PEOPLE:
+        acts = tuple(act for act in label.split(SEPARATOR) if act)
     if other := [act for act in acts if act not in SETS[of]]:
         raise UsageError(f"cannot render label '{other[0]}'; known are {', '.join(SETS[of])}")
-    if len(acts) > MOST or len(set(acts)) < len(acts):
+    if len(acts) > MOST or (len(set(acts)) < len(acts) and of != PEOPLE):
         raise UsageError(f"cannot render '{label}': at most {MOST} people do different things at once")
 
 
 def _number(label: str, of: str) -> int:
-    """Which of a set's random streams is a label's: another one for each set of classes."""
+    """Which of a set's random streams is a label's: another one for each set of classes, or cast."""
+    if of == PEOPLE:
+        digits = [(*SETS[of], "").index(act) for act in label.split(SEPARATOR)]
+        return sum(digit * (len(SETS[of]) + 1) ** place for place, digit in enumerate(digits))
     if of != CROWDED:
         return SETS[of].index(label)
     return sum(1 << SETS[of].index(act) for act in labels_in(label))

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, Roi, 
 from a3d_edge.video.region import Region
 from a3d_edge.video.sampler import Sampling, window_instants
 
-__all__ = ["augmented_window", "may_mirror"]
+__all__ = ["AugmentedWindow", "augmented_people", "augmented_window", "may_mirror"]
 
 SPEED = (0.8, 1.25)  # people act slower and faster than those of a small training set
 SCALE = (0.8, 1.25)
@@ -41,6 +41,16 @@ SIDES = re.compile(
 def may_mirror(classes: Iterable[str]) -> bool:
     """Whether no class names a side or a sense of turning, which a mirror would make another class."""
     return not any(SIDES.search(name.lower()) for name in classes)
+
+
+Shares = NDArray[np.float64]
+
+
+class AugmentedWindow(NamedTuple):
+    """A window of every pathway, and the boxes ``(K, 4)`` in its pixels, if any were given."""
+
+    pathways: list[Window]
+    boxes: NDArray[np.float64] | None
 
 
 def augmented_window(
@@ -66,12 +76,43 @@ def augmented_window(
         start = rng.uniform(0.0, max(0.0, stretch.duration - span))
     else:
         start = busy_start(moved, stretch, span, rng)
+    return _looked_at(clip, stretch, start, speed, size, sampling, spec, rng, mirror).pathways
+
+
+def augmented_people(
+    clip: DecodedClip,
+    size: int,
+    sampling: Sampling,
+    spec: Preprocessing,
+    rng: np.random.Generator,
+    about: float,
+    boxes: Shares,
+    *,
+    mirror: bool = True,
+) -> AugmentedWindow:
+    """The same of the window about a second, with the boxes ``(K, 4)`` of people in it, in shares of the
+    picture: they come back in pixels of the input, each about what it held."""
+    speed = rng.uniform(*SPEED)
+    start = about - sampling.frames * sampling.stride / 2 / sampling.rate * speed
+    whole = Stretch(0, clip.times)
+    return _looked_at(clip, whole, start, speed, size, sampling, spec, rng, mirror, boxes)
+
+
+def _looked_at(
+    clip: DecodedClip, stretch: Stretch, start: float, speed: float, size: int, sampling: Sampling,
+    spec: Preprocessing, rng: np.random.Generator, mirror: bool, boxes: Shares | None = None,
+) -> AugmentedWindow:  # fmt: skip
+    """The window of a stretch that starts at a second, at so many times its speed, under one look."""
     instants = np.array(window_instants(sampling, 0))[:, None] - np.array(spec.offsets)[None, :]
     indices = stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
     shown = {int(i): clip.frames[int(i)] for i in np.unique(indices)}
     look = _Look.draw(size, spec, region_of(clip, indices, spec, shown), rng, mirror)
     pictures = _augmented(shown, indices, look, spec)
-    return [pictures] if sampling.alpha == 1 else [pictures[:, :: sampling.alpha], pictures]
+    windows = [pictures] if sampling.alpha == 1 else [pictures[:, :: sampling.alpha], pictures]
+    if boxes is None:
+        return AugmentedWindow(windows, None)
+    height, width = next(iter(shown.values())).shape[:2]
+    return AugmentedWindow(windows, look.boxes(boxes * np.array([width, height] * 2), height, width))
 
 
 def _drawn(clip: DecodedClip, sampling: Sampling, rng: np.random.Generator) -> Stretch:
@@ -163,6 +204,13 @@ class _Look:
         signed = (gains * (polarity if spec.input == "motion" else 1.0)).astype(np.float32)
         change = spec.input == "change"
         return cls(size, spec.aspect, region, pose, signed, grey_gain, change, rng.uniform(0.0, 0.01), rng)
+
+    def boxes(self, boxes: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+        """Boxes ``(K, 4)`` of a ``height × width`` picture about what they hold in the input."""
+        matrix = self.pose.matrix(shown_roi(height, width, self.aspect, self.region), self.size)
+        corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+        moved = corners @ matrix[:, :2].T.astype(np.float64) + matrix[:, 2]
+        return np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1)
 
     def inside(self, image: Image) -> NDArray[np.bool_]:
         """Where the input shows the picture, ``(S, S)``."""

@@ -7,7 +7,7 @@ import random
 import re
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from a3d_edge.errors import DataWarning, SourceError, UsageError
@@ -16,6 +16,7 @@ from a3d_edge.task import SINGLE, Task, is_multilabel
 from a3d_edge.training.lists.class_folders import split_clips_in
 from a3d_edge.training.lists.files import find_clip
 from a3d_edge.training.lists.reading import rows_of
+from a3d_edge.training.lists.person import Person
 from a3d_edge.training.lists.row import ListRow
 from a3d_edge.training.lists.seconds import seconds_of, split_of
 
@@ -29,6 +30,7 @@ __all__ = [
     "crowd_clip",
     "list_clips",
     "paths_of",
+    "people_clip",
     "rendered_clips",
     "split_fold",
     "spread",
@@ -36,6 +38,8 @@ __all__ = [
 
 
 ONE_LABEL = "a clip has one label: correct the list, cut the clip in two, or name its parts by start and end"
+PEOPLE = "people"
+"""Of the sets that are drawn the one that tells who does what (`a3d_edge.demo.rendered`)."""
 DRAWN = re.compile(r"drawn:(\w+):(\d{1,9})")
 """What stands for the path of a clip that is drawn: its set, and its seed."""
 
@@ -49,6 +53,8 @@ class Clip:
     ``train``, ``val``, ``test`` or nothing. ``where``: how messages call the place that listed it.
     ``many``: ``label`` is a set of labels, spelled ``hug;wave``, or nothing for none of the classes;
     ``acts``: of its labels, when each is seen (label, first second, last second), where that is known.
+    Of the task ``boxes``: ``people`` who are there at the moment ``key``, in seconds of it, and the
+    ``proposals`` of a detector, if one has looked; its labels are those of all.
     """
 
     label: str
@@ -63,6 +69,9 @@ class Clip:
     drawn: str = "interactions"
     many: bool = False
     acts: tuple[tuple[str, float, float], ...] = ()
+    key: float | None = None
+    people: tuple[Person, ...] = ()
+    proposals: tuple[Person, ...] | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -171,6 +180,8 @@ def _clip(place: Path, row: ListRow, many: bool) -> Clip | None:
     group = label_of(cells.get("group", ""))
     if (drawn := DRAWN.fullmatch(cells["path"])) is not None:
         _check_drawn(where, drawn[1], label, start, end)
+        if drawn[1] == PEOPLE:
+            return replace(_people_row(where, label, int(drawn[2]), many), group=group, split=split)
         number = int(fold) if fold else None
         return Clip(
             label, None, group, number, int(drawn[2]), split=split, where=where, drawn=drawn[1], many=many
@@ -199,10 +210,12 @@ def _label(where: str, cell: str, many: bool, is_set: bool) -> str:
 
 
 def _check_drawn(where: str, of: str, label: str, start: float | None, end: float | None) -> None:
-    from a3d_edge.demo.rendered import CROWDED, SETS
+    from a3d_edge.demo.rendered import CROWDED, PEOPLE, SETS
 
     if of not in SETS:
         raise SourceError(f"{where}: there is no set '{of}' to be drawn; known are {', '.join(SETS)}")
+    if of == PEOPLE:
+        return
     if other := [one for one in labels_in(label) if one not in SETS[of]]:
         raise SourceError(f"{where}: '{other[0]}' cannot be drawn; {of} has {', '.join(SETS[of])}")
     if len(labels_in(label)) != 1 and of != CROWDED:
@@ -313,6 +326,24 @@ def rendered_clips(
         if label in known
         for i in range(each)
     ]
+
+
+def people_clip(seed: int) -> Clip:
+    """A drawn clip of four people, each of whom does something, or nothing; its labels are those of all."""
+    from a3d_edge.demo.crowd import four_acts
+
+    acts = {act for act in four_acts(seed) if act}
+    return Clip(joined_labels(acts) if acts else "", None, seed=seed, drawn=PEOPLE, many=True)
+
+
+def _people_row(where: str, label: str, seed: int, many: bool) -> Clip:
+    """A drawn clip of people as a list names it: with what they do, or without."""
+    clip = replace(people_clip(seed), where=where)
+    if not many:
+        raise SourceError(f"{where}: who does what is asked with `task` boxes")
+    if label and label != clip.label:
+        raise SourceError(f"{where}: those of drawn:{PEOPLE}:{seed} do '{clip.label}'; leave the label empty")
+    return clip
 
 
 def crowd_clip(labels: Sequence[str], seed: int) -> Clip:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from a3d_edge.errors import UsageError
 from a3d_edge.models.ranges import find_range
-from a3d_edge.task import SINGLE, Task
+from a3d_edge.task import SINGLE, TASKS, Task
 
 if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
@@ -43,7 +43,7 @@ KEPT = (
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "task": ("single", "multilabel"), "draw": ("anywhere", "motion"), "mirror": ("auto", "on", "off"),
+    "task": TASKS, "draw": ("anywhere", "motion"), "mirror": ("auto", "on", "off"),
     "view": ("whole", "moving"),
 }  # fmt: skip
 

@@ -136,7 +136,7 @@ def _begun(
     elif other is not None and "task" not in named:  # lists are read as its task has them
         given = replace(given, task=other.task)
     given.check()
-    if is_multilabel(given.task):
+    if given.task == "multilabel":
         require_library()
     _require_clips(data, given, begun)
     listed = clips_of(data, task=given.task) if data else []
