@@ -1,10 +1,10 @@
 """Who of four does what: a head for boxes trained mutually on drawn people, and measured by frame mAP.
 
-    OMP_NUM_THREADS=1 nice -n 10 python benchmarks/who_does_what.py --work DIR        about 25 minutes of a core
+    OMP_NUM_THREADS=1 nice -n 10 python benchmarks/who_does_what.py --work DIR    about 25 minutes
 
 Every picture has four people side by side who each do one of five things, or nothing; boxes and labels are
 known exactly (`a3d_edge.demo.crowd.four_acts`). Trained on 640 clips, measured on 160 others: with the true
-boxes, and with boxes moved by a tenth of their sides in a drawn direction, which a detection then counts with.
+boxes, and with boxes moved by a tenth of their sides in a drawn direction, with which a detection counts.
 The run goes on where it was stopped. Writes docs/results/who_does_what.md.
 """
 
@@ -41,8 +41,12 @@ RESULTS = Path(__file__).parent.parent / "docs" / "results" / "who_does_what.md"
 
 def main() -> None:
     """Train, or go on; measure; write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoint and decoded frames")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder of the checkpoint and decoded frames"
+    )
     parser.add_argument("--range", default="0.016", dest="range_name")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -111,12 +115,12 @@ def page(checkpoint: Checkpoint, plain: Any, shifted: Any, seconds: float, epoch
     lines = [
         "# Who of four does what",
         "",
-        f"`benchmarks/who_does_what.py`, range {checkpoint.range_name}, {epochs} epochs of {TRAINED} drawn clips, "
-        f"{seconds / 60:.0f} minutes on one core; measured on {MEASURED} others, {4 * MEASURED} people. Each does "
-        f"one of {', '.join(classes)}, or nothing.",
+        f"`benchmarks/who_does_what.py`: slow_small, range {checkpoint.range_name}, {epochs} epochs of "
+        f"{TRAINED} drawn clips, {seconds / 60:.0f} minutes of one thread; measured on {MEASURED} others, "
+        f"{4 * MEASURED} people. Each does one of {', '.join(classes)}, or nothing.",
         "",
-        "Frame mAP at an overlap of 0.5 (`a3d_edge.training.frame_map`), with the true boxes, and with boxes moved by "
-        "10 % of their sides in any direction. One seed.",
+        "Frame mAP at an overlap of 0.5 (`a3d_edge.training.frame_map`), with the true boxes, and with boxes "
+        "moved by 10 % of their sides in any direction. One seed.",
         "",
         f"| configuration | true boxes | moved boxes | lost | {' | '.join(classes)} |",
         "|---|---|---|---|" + "---|" * len(classes),

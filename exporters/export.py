@@ -23,17 +23,19 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration, Precision
 from a3d_edge.demo.rendered import CLASSES
 from a3d_edge.errors import UsageError
-from a3d_edge.models.checkpoint import Checkpoint, load, untrained_note
 from a3d_edge.models.boxed import BoxedClips
+from a3d_edge.models.checkpoint import Checkpoint, load, untrained_note
 from a3d_edge.models.network import Clips
 from a3d_edge.models.ranges import find_range
 from a3d_edge.outputs import claim_folder
 from a3d_edge.table import ConfigurationBudgetTable, find_table
+from a3d_edge.task import BOXES
 from a3d_edge.training.bundle_model import BundleModel
 from a3d_edge.training.calibrate import calibrate
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
 from a3d_edge.training.evaluation import WindowSet, evaluate
 from a3d_edge.training.inputs import unlabelled_set, window_set
+from a3d_edge.training.people_evaluation import people_scores
 from a3d_edge.training.reliability import measured_fields
 from a3d_edge.training.reports import Note, Report, step, unheard, unseen
 
@@ -168,11 +170,14 @@ def _measured(
 
     def measure(bundle: Bundle) -> ConfigurationBudgetTable:
         model = BundleModel(bundle)
-        scores = evaluate(model, rows.configurations, windows, loaded.classes, step(report, "accuracy"))
-        measured = [
-            row.model_copy(update=measured_fields(scores[row.configuration], loaded.classes))
-            for row in rows.rows
-        ]
+        told, names = step(report, "accuracy"), loaded.classes
+        if loaded.task == BOXES:
+            people = people_scores(model, rows.configurations, windows, names, told)
+            fields = {c: of.fields(names) for c, of in people.items()}
+        else:
+            scores = evaluate(model, rows.configurations, windows, names, told)
+            fields = {c: measured_fields(of, names) for c, of in scores.items()}
+        measured = [row.model_copy(update=fields[row.configuration]) for row in rows.rows]
         places = ", ".join([str(place) for place in data if not isinstance(place, Clip)])
         where = f"{len(windows.clips)} clips{f' of {places}' if places else ''}, {VIEWS} views (runtime)"
         return rows.with_rows(measured, measured_on=where)

@@ -48,8 +48,8 @@ from a3d_edge.manifest import (
     manifest_text,
 )
 from a3d_edge.models.checkpoint import Checkpoint, norms
-from a3d_edge.models.from_bundle import probe_clips
 from a3d_edge.models.flops import count
+from a3d_edge.models.from_bundle import probe_clips
 from a3d_edge.models.network import Clips
 from a3d_edge.table import ConfigurationBudgetTable, Row
 from a3d_edge.task import BOXES

@@ -102,7 +102,10 @@ def test_engines_agree_on_people(people: Bundle, window: Any) -> None:
         assert isinstance(one, BundleNetwork)
         assert isinstance(other, BundleNetwork)
         np.testing.assert_allclose(
-            one.logits(*window(one), boxes=boxes), other.logits(*window(other), boxes=boxes), rtol=1e-3, atol=1e-4
+            one.logits(*window(one), boxes=boxes),
+            other.logits(*window(other), boxes=boxes),
+            rtol=1e-3,
+            atol=1e-4,
         )
 
 
@@ -141,7 +144,12 @@ def test_the_bundle_is_proved_on_people_who_move(people: Bundle) -> None:
         assert entry.parity.clips == 3
         assert entry.parity.relative_error <= (1e-4 if configuration.precision == "fp32" else 0.5)
     files = sorted(Path(people.path).glob("*.bin"))
-    assert [file.name for file in files] == ["scales.bin", "statistics.bin", "weights.bin", "weights_int8.bin"]
+    assert [file.name for file in files] == [
+        "scales.bin",
+        "statistics.bin",
+        "weights.bin",
+        "weights_int8.bin",
+    ]
     from a3d_edge.models.from_bundle import checkpoint_of
 
     assert checkpoint_of(people).description.takes_boxes

@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 def by_definition(features: Array, box: Array, scale: float = 1 / 16, bins: int = 7) -> Array:
     """RoIAlign of one box ``(4,)`` over ``(C, h, w)``, sample by sample (aligned, adaptive sampling)."""
-    channels, height, width = features.shape
+    channels = len(features)
     x1, y1, x2, y2 = box * scale - 0.5
     high, wide = (y2 - y1) / bins, (x2 - x1) / bins
     down, across = math.ceil(high), math.ceil(wide)
@@ -190,7 +190,9 @@ def test_res5_keeps_res4_s_positions(boxes_slow: SlowDescription) -> None:
     x[..., 4, 4] = 1.0
     reached = convolution(x, Run()).abs().sum(dim=(0, 1, 2)) > 0
     assert reached.nonzero().tolist() == [[i, j] for i in (2, 4, 6) for j in (2, 4, 6)]
-    torch.testing.assert_close(convolution(x[0].transpose(0, 1), Run()), convolution(x, Run())[0].transpose(0, 1))
+    torch.testing.assert_close(
+        convolution(x[0].transpose(0, 1), Run()), convolution(x, Run())[0].transpose(0, 1)
+    )
 
 
 def test_slowfast_cuts_each_box_from_both_pathways(

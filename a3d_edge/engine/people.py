@@ -1,7 +1,7 @@
-"""Boxes of people as a loaded network takes them: checked, and no more of them than its graphs are bounded to.
+"""Boxes of people as a loaded network takes them: checked, and no more than its graphs are bounded to.
 
-Boxes are ``(K, 4)`` float32 of x1, y1, x2, y2 in pixels of the network's input, the square of side S: 0 is its
-left or top edge, S its right or bottom one. `a3d_edge.video.placement` brings those of a frame there.
+Boxes are ``(K, 4)`` float32 of x1, y1, x2, y2 in pixels of the network's input, the square of side S: 0 is
+its left or top edge, S its right or bottom one. `a3d_edge.video.placement` brings those of a frame there.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ def run_whole_window(network: Network, pictures: Sequence[Pictures]) -> NDArray[
     features = [network.encode(given, place) for place, given in enumerate(pictures)]
     if network.task != BOXES:
         return network.classify(*features)
-    return network.classify(*features, boxes=probe_boxes(network.pathways[0].size))[0]
+    scores: NDArray[np.float32] = network.classify(*features, boxes=probe_boxes(network.pathways[0].size))[0]
+    return scores
 
 
 def rehearsal_ms(network: Network, clock: Callable[[], float] = time.perf_counter) -> float:

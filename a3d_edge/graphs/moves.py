@@ -7,7 +7,17 @@ from math import prod
 from typing import Any
 
 from a3d_edge.graphs.model import FLOAT, INT64
-from a3d_edge.graphs.values import KERNEL, NUMBERS, Known, RefusedError, axis_of, bounded, broadcast, integers, sizes
+from a3d_edge.graphs.values import (
+    KERNEL,
+    NUMBERS,
+    Known,
+    RefusedError,
+    axis_of,
+    bounded,
+    broadcast,
+    integers,
+    sizes,
+)
 
 Inputs = list[Known | None]
 Attributes = Mapping[str, Any]

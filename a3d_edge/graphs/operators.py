@@ -71,7 +71,7 @@ def work(node: Node, inputs: Inputs, output: Known) -> int:
         assert inputs[0] is not None
         bins = (node.attributes.get(name, 1) for name in ("output_height", "output_width"))
         samples = [size // side + 1 for size, side in zip(inputs[0].shape[2:], bins, strict=True)]
-        return output.elements * 4 * math.prod(samples)
+        return output.elements * 4 * int(math.prod(samples))
     if node.op == "Gemm":
         assert inputs[0] is not None
         return output.elements * inputs[0].shape[1]

@@ -57,7 +57,9 @@ HEAD_WINDOW = 7
 def to_device(clips: Clips, device: torch.device) -> Clips:
     """The same clips on a device."""
     if isinstance(clips, BoxedClips):
-        return BoxedClips(to_device(clips.clips, device), clips.boxes.to(device))
+        plain = to_device(clips.clips, device)
+        assert not isinstance(plain, BoxedClips)
+        return BoxedClips(plain, clips.boxes.to(device))
     return clips.to(device) if isinstance(clips, Tensor) else [pathway.to(device) for pathway in clips]
 
 
@@ -137,8 +139,9 @@ class Graph:
 
     ``stage`` is ``frame`` (no frame looks at another) or ``clip``; ``compute`` takes the tensors named by
     ``inputs``: pictures ``(T, 3, S, S)``, or ``features``, which are channel-last, ``(T, H, W, C)``, because
-    engines compute so and would else move every number twice between the stages; ``boxes`` ``(K, 4)``. ``volume`` is the same in
-    rank 5, for engines whose three-dimensional convolutions are quicker than the rank-4 form.
+    engines compute so and would else move every number twice between the stages; ``boxes`` ``(K, 4)``.
+    ``volume`` is the same in rank 5, for engines whose three-dimensional convolutions are quicker than the
+    rank-4 form.
     """
 
     stage: Literal["frame", "clip"]

@@ -1,12 +1,12 @@
 """The head for boxes: what each person of a window does (paper §4.1, AVA; SlowFast's RoI head).
 
-    res5, stride 1, dilation 2   (N, C, T, h, w) ─ mean over T ─ RoIAlign 7×7 ─ maximum ─ linear ─ (K, classes)
-    boxes                        (K, 4) ───────────────────────────┘
+    res5, stride 1, dilation 2   (N, C, T, h, w) ─ mean of T ─ RoIAlign 7×7 ─ maximum ─ linear ─ (K, classes)
+    boxes                        (K, 4) ──────────────────────────┘
 
 RoIAlign (He et al. 2017) as detectron2's with ``aligned=True`` and ``sampling_ratio=0``, which PySlowFast
-uses: continuous coordinates (a pixel's centre is at half), and ceil(side / 7) bilinear samples a bin and axis.
-A bilinear sample is a product of one weight per row and one per column, and so is a bin's mean of samples on a
-grid: a box is two small matrices, and its bins are ``rows · features · columnsᵀ``. No loop over boxes.
+uses: continuous coordinates (a pixel's centre is at half), and ceil(side / 7) bilinear samples a bin and
+axis. A bilinear sample is a product of one weight per row and one per column, and so is a bin's mean of
+samples on a grid: a box is two small matrices, its bins ``rows · features · columnsᵀ``. No loop over boxes.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def region_features(features: Sequence[Tensor], boxes: Boxes) -> Tensor:
 def roi_align(features: Tensor, boxes: Tensor, owners: Tensor | None = None) -> Tensor:
     """Bins ``(K, C, 7, 7)`` of boxes ``(K, 4)``, x1, y1, x2, y2 in the input's pixels.
 
-    ``features``: ``(N, C, h, w)``, a sixteenth of the input's side; ``owners``: whose features each box is cut
-    from, ``(K,)``; None if there are those of one clip. What lies outside the features counts as their border
-    up to one position, and as 0 beyond.
+    ``features``: ``(N, C, h, w)``, a sixteenth of the input's side; ``owners``: whose features each box is
+    cut from, ``(K,)``; None if there are those of one clip. What lies outside the features counts as their
+    border up to one position, and as 0 beyond.
     """
     if owners is not None:
         return _align(features[owners], boxes)

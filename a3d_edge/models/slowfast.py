@@ -161,9 +161,14 @@ class _Trunk(nn.Module):
         tails = [fused, *(fused * 4 * 2**k for k in range(3))]
         self.res2, self.res3, self.res4, self.res5 = (
             Stage(
-                inputs[k] + tails[k], outputs[k], description.blocks[k], kernels[k], *description.steps(k),
-                tails[k], whole=whole,
-            )  # fmt: skip
+                inputs[k] + tails[k],
+                outputs[k],
+                description.blocks[k],
+                kernels[k],
+                *description.steps(k),
+                tails[k],
+                whole=whole,
+            )
             for k in range(4)
         )
 

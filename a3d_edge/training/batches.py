@@ -118,7 +118,8 @@ class Batches:
         return stacked(windows), torch.tensor(labels, dtype=torch.float32 if many else torch.int64)
 
     def _of_people(self, epoch: int, place: int) -> tuple[BoxedClips, Tensor]:
-        windows, boxes, sets, owners = [], [], [], []
+        windows: list[list[Window]] = []
+        boxes, sets, owners = [], [], list[int]()
         for position, clip in self._drawn(epoch, place):
             rng = np.random.default_rng([self.seed, epoch, position, 1])
             window, there, true = training_window(

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from a3d_edge.errors import DataWarning, SourceError, UsageError
 from a3d_edge.labels import SEPARATOR, joined_labels, label_of, labels_in, look_alikes
-from a3d_edge.task import SINGLE, Task, is_multilabel
+from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel
+from a3d_edge.training.lists import ava
 from a3d_edge.training.lists.class_folders import split_clips_in
-from a3d_edge.training.lists.files import find_clip
-from a3d_edge.training.lists.reading import rows_of
+from a3d_edge.training.lists.files import find_clip, text_of
 from a3d_edge.training.lists.person import Person
+from a3d_edge.training.lists.pictures import PictureList
+from a3d_edge.training.lists.reading import rows_of
 from a3d_edge.training.lists.row import ListRow
 from a3d_edge.training.lists.seconds import seconds_of, split_of
 
@@ -54,7 +56,8 @@ class Clip:
     ``many``: ``label`` is a set of labels, spelled ``hug;wave``, or nothing for none of the classes;
     ``acts``: of its labels, when each is seen (label, first second, last second), where that is known.
     Of the task ``boxes``: ``people`` who are there at the moment ``key``, in seconds of it, and the
-    ``proposals`` of a detector, if one has looked; its labels are those of all.
+    ``proposals`` of a detector, if one has looked; its labels are those of all. ``frame``: what a list calls
+    that moment; ``pictures``: of a video that is listed picture by picture.
     """
 
     label: str
@@ -72,6 +75,8 @@ class Clip:
     key: float | None = None
     people: tuple[Person, ...] = ()
     proposals: tuple[Person, ...] | None = None
+    frame: str = ""
+    pictures: PictureList | None = field(default=None, compare=False)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -82,7 +87,7 @@ class Clip:
     def part(self) -> str:
         """Which part of its file it is, as a fragment of a URL (``#t=1.5,3.0``); nothing for the whole."""
         if self.start is None and self.end is None:
-            return ""
+            return "" if self.key is None else f"#t={self.key}"
         start = "" if self.start is None else self.start
         return f"#t={start}" if self.end is None else f"#t={start},{self.end}"
 
@@ -151,6 +156,10 @@ def list_clips(places: Iterable[Path], task: Task = SINGLE) -> list[Clip]:
 
 
 def _listed(place: Path, task: Task) -> list[Clip]:
+    if task == BOXES and ava.recognised(text_of(place)):
+        from a3d_edge.training.ava import ava_clips
+
+        return ava_clips(place)
     rows = list(rows_of(place))
     found = [clip for row in rows if (clip := _clip(place, row, is_multilabel(task))) is not None]
     if len(found) < len(rows):

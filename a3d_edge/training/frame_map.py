@@ -103,7 +103,7 @@ def overlaps(boxes: Array, others: Array) -> Array:
     sides = np.maximum(0.0, high - low)
     both = sides[..., 1] * sides[..., 0]
     union = _areas(boxes)[:, None] + _areas(others)[None, :] - both
-    return np.divide(both, union, out=np.zeros_like(both), where=union != 0)
+    return np.asarray(np.divide(both, union, out=np.zeros_like(both), where=union != 0))
 
 
 def _areas(boxes: Array) -> Array:

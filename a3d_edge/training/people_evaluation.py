@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from a3d_edge.configuration import Configuration
+from a3d_edge.errors import UsageError
 from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.network import to_device
 from a3d_edge.training.batches import stacked
@@ -51,6 +52,18 @@ class PeopleScores:
         """Frame mAP at an overlap of 0.5; classes are numbered from 1 in their order."""
         found = {name: _every(self.asked[name], scores) for name, scores in self.scores.items()}
         return frame_map(self.truth, found, range(1, len(classes) + 1))
+
+    def fields(self, classes: Sequence[str]) -> dict[str, Any]:
+        """What a `Row` says of its quality, by field."""
+        of = self.measured(classes)
+        if not of.by_class:
+            raise UsageError("nobody in the clips does anything of the classes; name clips with labels")
+        by_class = {classes[number - 1]: round(value, 6) for number, value in of.by_class.items()}
+        return {
+            "mean_average_precision": round(of.mean, 6),
+            "clips": self.clips,
+            "average_precision": by_class,
+        }
 
     @property
     def quality(self) -> float:

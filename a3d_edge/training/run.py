@@ -19,7 +19,6 @@ from a3d_edge.errors import DataWarning, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.registry import describe
 from a3d_edge.outputs import claim, refuse_input, require_room
-from a3d_edge.task import is_multilabel
 from a3d_edge.training import loop
 from a3d_edge.training.augmentation import may_mirror
 from a3d_edge.training.average_precision import require_library

@@ -24,7 +24,7 @@ class PlacedBoxes(NamedTuple):
 def placed_boxes(
     boxes: Any, height: int, width: int, size: int, spec: Preprocessing, region: Region | None = None
 ) -> PlacedBoxes:
-    """Boxes ``(K, 4)``, x1, y1, x2, y2 in pixels of a ``height × width`` frame, in its picture of side ``size``.
+    """Boxes ``(K, 4)``, x1, y1, x2, y2 in pixels of a ``height × width`` frame, in its picture of a side.
 
     ``region``: the part of it that is shown, as in `shown_roi`. What is not finite is left out.
     """
@@ -36,7 +36,8 @@ def placed_boxes(
     low = np.array([there.left, there.top] * 2)
     cut = moved.clip(low, low + np.array([there.width, there.height] * 2))
     sides = np.minimum(cut[:, 2] - cut[:, 0], cut[:, 3] - cut[:, 1])
-    kept = np.flatnonzero(np.isfinite(given).all(axis=1) & (sides >= np.minimum(1.0, _sides(moved))) & (sides > 0))
+    seen = (sides > 0) & (sides >= np.minimum(1.0, _sides(moved)))
+    kept = np.flatnonzero(np.isfinite(given).all(axis=1) & seen)
     return PlacedBoxes(cut[kept].astype(np.float32), kept)
 
 
