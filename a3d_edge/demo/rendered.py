@@ -57,8 +57,8 @@ SETS: dict[str, tuple[str, ...]] = {
     PEOPLE: FOUR,
 }  # fmt: skip
 """What can be drawn: sets of classes that are acted alike. The first two have a ``none`` of their own. Of a
-crowd several can be seen at once, or none: its labels are sets, ``bows;waves``. Of people it says what each
-does, from left to right, ``bows;;waves;bows`` (`a3d_edge.demo.crowd.four_acts`)."""
+crowd several can be seen at once, or none: labels are sets, ``bows;waves``; of people they say what each does,
+from left to right: ``bows;;waves;bows`` (`a3d_edge.demo.crowd.four_acts`)."""
 
 
 @dataclass(frozen=True)

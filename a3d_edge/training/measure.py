@@ -20,13 +20,13 @@ from a3d_edge.models.checkpoint import Checkpoint, forget_statistics, load, stat
 from a3d_edge.outputs import claim
 from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel
-from a3d_edge.training.ava import PROPOSAL_SCORE, with_proposals
 from a3d_edge.training.bundle_model import BundleModel, as_checkpoint
 from a3d_edge.training.calibrate import calibrate
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
 from a3d_edge.training.evaluation import Scores, WindowSet
 from a3d_edge.training.inputs import unlabelled_set, window_set
 from a3d_edge.training.people_evaluation import PeopleScores, people_scores
+from a3d_edge.training.proposals import PROPOSAL_SCORE, with_proposals
 from a3d_edge.training.reports import Note, Report, step, unheard, unseen
 from a3d_edge.training.scores_file import ScoresFile
 from a3d_edge.training.shards import Share, device_of, evaluate_shared

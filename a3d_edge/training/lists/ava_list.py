@@ -1,6 +1,6 @@
-"""AVA as clips: one of every key frame, with the people in it.
+"""AVA as a list of clips: one of every key frame, with the people in it.
 
-    boxes.csv ─ key frames, less those excluded ─ actions named by the label map ─ pictures or video ─► clips
+    boxes.csv ─ key frames, less those excluded ─ actions named by the label map ─ pictures or video ─► rows
 
 What belongs to a CSV of boxes is found beside it, as the data set and PySlowFast lay it out:
 
@@ -17,38 +17,36 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from a3d_edge.engine.people import MOST_PEOPLE
 from a3d_edge.errors import DataWarning, SourceError
-from a3d_edge.labels import joined_labels
-from a3d_edge.training.clips import Clip
+from a3d_edge.labels import SEPARATOR
 from a3d_edge.training.lists.ava import (
     BoxRow,
     read_boxes,
     read_exclusions,
     read_frame_list,
     read_label_map,
+    recognised,
 )
 from a3d_edge.training.lists.files import files_below
 from a3d_edge.training.lists.person import Box, Person
 from a3d_edge.training.lists.pictures import PictureList
+from a3d_edge.training.lists.row import ListRow
 
-__all__ = ["FILM_BEGINS_S", "PROPOSAL_SCORE", "ava_clips", "with_proposals"]
+__all__ = ["FILM_BEGINS_S", "named_some", "read_rows", "recognised"]
 
 FILM_BEGINS_S = 900
 """The second of the film that pictures and cut videos begin at."""
-PROPOSAL_SCORE = 0.8
-"""Of a detector's boxes those that score so much are looked at, in training and test (SlowFast's)."""
 SIDE = re.compile(r"train|val|test", re.IGNORECASE)
 
 Find = Callable[[str], "tuple[Path, PictureList | None] | None"]
 
 
-def ava_clips(boxes: Path) -> list[Clip]:
-    """Clips of the key frames of a CSV of boxes. Warns with `DataWarning` of what is left out.
+def read_rows(boxes: Path) -> Iterator[ListRow]:
+    """A row of every key frame of a CSV of boxes. Warns with `DataWarning` of what is left out.
 
     Raises `SourceError` for what `read_boxes` and its like refuse, a label map that does not fit, more people
     in a key frame than a network takes, and where there are no pictures.
@@ -57,69 +55,33 @@ def ava_clips(boxes: Path) -> list[Clip]:
     excluded = _excluded(boxes)
     rows = [row for row in read_boxes(boxes) if row.frame not in excluded]
     _check_actions(boxes, rows, names)
-    find, clips, missing = _finder(boxes), [], set()
+    find, missing, found_any = _finder(boxes), set[str](), False
     for (video, second), people in _key_frames(rows, names).items():
         found = find(video)
         if found is None:
             missing.add(video)
             continue
         path, pictures = found
-        labels = {label for person in people for label in person.labels}
+        labels = sorted({label for person in people for label in person.labels})
         if len(people) > MOST_PEOPLE:
             raise SourceError(f"{boxes}: {video},{second:04d} has {len(people)} boxes; at most {MOST_PEOPLE}")
-        clips.append(
-            Clip(
-                joined_labels(labels) if labels else "",
-                path,
-                group=video,
-                many=True,
-                where=str(boxes),
-                key=float(second - FILM_BEGINS_S),
-                people=people,
-                frame=f"{video},{second:04d}",
-                pictures=pictures,
-            )
-        )
-    if not clips:
+        found_any = True
+        cells = {"path": str(path), "label": SEPARATOR.join(labels), "group": video}
+        where = f"{boxes}: {video},{second:04d}"
+        yield ListRow(
+            where, cells, many=True, key=float(second - FILM_BEGINS_S), people=people,
+            frame=f"{video},{second:04d}", pictures=pictures,
+        )  # fmt: skip
+    if not found_any:
         raise SourceError(
             f"{boxes}: none of its videos is there; put frame_lists and frames, or videos, there"
         )
     if missing:
         _warn(f"{boxes}: {len(missing)} videos are not there, and left out")
-    return clips
 
 
-def with_proposals(clips: Sequence[Clip], path: Path, least: float = PROPOSAL_SCORE) -> list[Clip]:
-    """The same clips, asked about with the boxes of a detector's CSV that score ``least`` or more.
-
-    A key frame without any is kept: nobody is found there. Raises `SourceError` for a file that is about
-    other videos, or has more boxes of a key frame than a network takes.
-    """
-    found: dict[str, dict[Box, float]] = {}
-    videos = set()
-    for row in read_boxes(path, scored=True):
-        videos.add(row.video)
-        if row.score >= least:
-            found.setdefault(row.frame, {}).setdefault(row.box, row.score)
-    wanted = {clip.frame.partition(",")[0] for clip in clips}
-    if not wanted & videos:
-        raise SourceError(
-            f"{path}: has boxes of other videos ({_some(videos)}) than the clips ({_some(wanted)})"
-        )
-    for frame, boxes in found.items():
-        if len(boxes) > MOST_PEOPLE:
-            raise SourceError(
-                f"{path}: {frame} has {len(boxes)} boxes of {least:g} or more; at most {MOST_PEOPLE}"
-            )
-    return [
-        replace(
-            clip, proposals=tuple(Person(box, (), score) for box, score in found.get(clip.frame, {}).items())
-        )
-        for clip in clips
-    ]
-
-
-def _some(names: Iterable[str]) -> str:
+def named_some(names: Iterable[str]) -> str:
+    """The first two of some names, for a message."""
     ordered = sorted(names)
     return ", ".join(name[:40] for name in ordered[:2]) + (", …" if len(ordered) > 2 else "") or "none"
 
@@ -144,7 +106,7 @@ def _check_actions(boxes: Path, rows: Sequence[BoxRow], names: dict[int, str]) -
     if numbers and not numbers & set(names):
         raise SourceError(
             f"{boxes}: the label map {_label_map(boxes).name} does not fit: it has none of the actions "
-            f"{_some(str(number) for number in lacking)}; put the one of this list beside it"
+            f"{named_some(str(number) for number in lacking)}; put the one of this list beside it"
         )
     if lacking:
         count = sum(row.action in lacking for row in rows)
