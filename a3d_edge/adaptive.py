@@ -27,6 +27,7 @@ from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.events import Prediction, Ranking, Summary, Switch
 from a3d_edge.pace import Pace
+from a3d_edge.seen import SeenLabels
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.sampler import Sampler
 
@@ -77,6 +78,7 @@ class AdaptiveWindows:
         max_predictions: int | None = None,
         source: str | None = None,
     ) -> None:
+        self._seen = SeenLabels(bundle)
         self._bundle, self._audience, self._pace, self._stop = bundle, audience, pace, stop
         self._hop = bundle.sampling.stride if hop is None else hop
         self.sampler = Sampler(bundle.sampling, self._hop, bundle.preprocessing.offsets)
@@ -272,7 +274,6 @@ class AdaptiveWindows:
     def _prediction(self, result: WindowResult, configuration: Configuration) -> Prediction:
         top = Ranking(self._bundle.classes, result.scores)
         label, score = top[0]
-        threshold = self._bundle.threshold(configuration, label)
         age_s = time.monotonic() - result.newest.captured_s
         return Prediction(
             stream_time_s=result.newest.time_s,
@@ -290,5 +291,6 @@ class AdaptiveWindows:
             source=self._source_name,
             reason=self._why.reason,
             limiting_signal=self._why.limiting_signal,
-            seen=None if threshold is None else score > threshold,
+            seen=self._seen.best(configuration, label, score),
+            labels=self._seen.labels(configuration, result.scores),
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from a3d_edge.alerts.alert import Alert
 from a3d_edge.alerts.alert import utc as utc
 from a3d_edge.configuration import Configuration
+from a3d_edge.labels import labels_in
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.health import Health
 
@@ -86,7 +87,9 @@ class Prediction:
     since 1970 by the system's clock; ``source``: the source's name, without a URL's user and password.
     ``reason`` and ``limiting_signal``: why this configuration runs (see `Switch`), as was last decided.
     ``seen``: whether the score exceeds the label's threshold at this configuration (`Bundle.threshold`), so
-    that a switch does not change what counts as seen; None where the bundle has no thresholds.
+    that a switch does not change what counts as seen; None where the bundle has no thresholds. ``labels``:
+    of a network that tells many labels at once (`a3d_edge.task`) all that are seen, with their scores, best
+    first; None of any other. ``truth`` is then a set, ``bows;waves``.
     """
 
     stream_time_s: float
@@ -105,11 +108,24 @@ class Prediction:
     reason: str | None = None
     limiting_signal: str | None = None
     seen: bool | None = None
+    labels: tuple[tuple[str, float], ...] | None = None
 
     @property
     def shown_label(self) -> str:
         """The label as people read it: with a ``?`` when it does not count as seen."""
         return f"{self.label}?" if self.seen is False else self.label
+
+    @property
+    def shown(self) -> tuple[tuple[str, float], ...]:
+        """What people read, with scores: all labels that are seen, or else the best one."""
+        return self.labels or ((f"{self.label}?" if self.labels == () else self.shown_label, self.score),)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it says what the demo acts."""
+        if self.labels is None:
+            return self.truth == self.label
+        return {label for label, _ in self.labels} == set(labels_in(self.truth or ""))
 
     def fields(self) -> dict[str, Any]:
         """As JSON values (docs/events.md)."""
@@ -128,7 +144,8 @@ class Prediction:
             "reason": self.reason,
             "limiting_signal": self.limiting_signal,
         }
-        known = {"truth": self.truth, "seen": self.seen}
+        labels = None if self.labels is None else [{"label": name, "score": s} for name, s in self.labels]
+        known = {"truth": self.truth, "seen": self.seen, "labels": labels}
         return {**found, **{name: value for name, value in known.items() if value is not None}}
 
 
@@ -219,16 +236,26 @@ class Events:
 
 @dataclass(slots=True)
 class Scene:
-    """One scene of the demo: its summed scores so far, the highest of which is its label."""
+    """One scene of the demo: its summed scores so far, the highest of which is its label; of ``many`` labels
+    acted at once, the highest ones are."""
 
     take: int
     truth: str
     scores: defaultdict[str, float]
+    many: bool = False
 
     @property
     def label(self) -> str:
         """The label with the highest summed score."""
         return max(self.scores, key=lambda name: self.scores[name])
+
+    @property
+    def agrees(self) -> bool:
+        """Whether that is what was acted; of a set, whether as many of the highest are just those."""
+        if not self.many:
+            return self.label == self.truth
+        acted = labels_in(self.truth)
+        return set(sorted(self.scores, key=lambda name: -self.scores[name])[: len(acted)]) == set(acted)
 
 
 @dataclass(slots=True)
@@ -259,20 +286,20 @@ class Summary:
         self.latencies_ms.append(prediction.latency_ms)
         if prediction.truth is not None:
             self.with_truth += 1
-            self.agreed += prediction.truth == prediction.label
+            self.agreed += prediction.agrees
             self._count_scene(prediction, prediction.truth)
 
     def end(self) -> None:
         """Count the scene that was going on."""
         if self.scene is not None:
             self.scenes += 1
-            self.scenes_agreed += self.scene.label == self.scene.truth
+            self.scenes_agreed += self.scene.agrees
         self.scene = None
 
     def _count_scene(self, prediction: Prediction, truth: str) -> None:
         if self.scene is None or self.scene.take != prediction.take:
             self.end()
-            self.scene = Scene(prediction.take, truth, defaultdict(float))
+            self.scene = Scene(prediction.take, truth, defaultdict(float), prediction.labels is not None)
         for label, score in prediction.top:
             self.scene.scores[label] += score
 

@@ -119,7 +119,8 @@ class WidthEntry(_Strict):
 
 
 class Parity(_Strict):
-    """How an exported configuration compares with PyTorch on real clips."""
+    """How an exported configuration compares with PyTorch on real clips. ``same_top1``: whether it gives the
+    same answers (`a3d_edge.task.same_answer`)."""
 
     clips: int = Field(ge=0)
     relative_error: float = Field(ge=0.0)

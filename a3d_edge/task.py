@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOXES", "SINGLE", "TASKS", "Task", "is_multilabel", "scores_of", "written"]
+__all__ = ["BOXES", "SINGLE", "TASKS", "Task", "is_multilabel", "same_answer", "scores_of", "written"]
 
 Task = Literal["single", "multilabel", "boxes"]
 TASKS: tuple[Task, ...] = ("single", "multilabel", "boxes")
@@ -36,6 +36,15 @@ def scores_of(logits: NDArray[Any], task: Task, temperature: float = 1.0) -> NDA
         return np.asarray(np.where(warm >= 0, 1.0, smaller) / (1.0 + smaller), np.float32)
     raised = np.exp(warm - warm.max(axis=-1, keepdims=True))
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True), np.float32)
+
+
+def same_answer(got: NDArray[Any], expected: NDArray[Any], task: Task, tolerance: float = 0.0) -> bool:
+    """Whether logits ``(classes,)`` say the same: the same class is highest, or the same classes are above
+    0.5, but for those that are nearer to it than ``tolerance`` of the largest expected logit."""
+    if not is_multilabel(task):
+        return bool(got.argmax() == expected.argmax())
+    sure = np.abs(expected) > tolerance * np.abs(expected).max()
+    return bool(((got > 0) == (expected > 0))[sure].all())
 
 
 def written(fields: dict[str, Any]) -> dict[str, Any]:

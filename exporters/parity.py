@@ -20,6 +20,7 @@ from a3d_edge.errors import A3DEdgeError
 from a3d_edge.manifest import Parity
 from a3d_edge.models.boxed import unboxed
 from a3d_edge.models.network import Clips, SlimNetwork
+from a3d_edge.task import same_answer
 
 __all__ = ["TOLERANCE", "ParityError", "check_parity"]
 
@@ -104,7 +105,8 @@ def _one(model: SlimNetwork, bundle: Bundle, configuration: Configuration, clips
     else:
         error = max(relative_error(g, e) for g, e in zip(got, expected, strict=True))
     error = error if math.isfinite(error) else math.inf
-    same = bool((got.argmax(axis=1) == expected.argmax(axis=1)).all())
+    within = TOLERANCE[configuration.precision]
+    same = all(same_answer(g, e, bundle.task, within) for g, e in zip(got, expected, strict=True))
     return Parity(clips=len(windows), relative_error=float(f"{error:.3g}"), same_top1=same)
 
 

@@ -24,7 +24,6 @@ from a3d_edge.cli.measuring import (
     measuring_progress,
 )
 from a3d_edge.cli.notices import say, tell
-from a3d_edge.task import is_multilabel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,10 +82,11 @@ def evaluate(
 
 
 def _tell(found: Accuracies, how: Measuring, json_lines: bool) -> None:
-    task = found.checkpoint.task
+    from a3d_edge.task import is_multilabel
+
     for c, people in found.people.items():
         _tell_people(c, people, found.checkpoint.classes, how, json_lines)
-    tell_one = _tell_sets if is_multilabel(task) else _tell_accuracy
+    tell_one = _tell_sets if is_multilabel(found.checkpoint.task) else _tell_accuracy
     for c, of in found.scores.items():
         tell_one(c, of, found.checkpoint.classes, how, json_lines)
 

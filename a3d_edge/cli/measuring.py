@@ -27,13 +27,19 @@ NoCalibrationOption = Annotated[
 WholeRangeOption = Annotated[
     bool, typer.Option("--all", help="Every configuration of the range, not about 12 that stand for it.")
 ]
-ViewsOption = Annotated[int, typer.Option("--views", help="Windows a clip, softmax averaged.", min=1)]
+ViewsOption = Annotated[
+    int,
+    typer.Option(
+        "--views", help="Windows a clip, softmax averaged; of many labels the highest sigmoid.", min=1
+    ),
+]
 ProtocolOption = Annotated[
     str | None,
     typer.Option(
         "--protocol",
         help="runtime: windows as run sees them, spread evenly. paper: 1, 10 or 30 views as the paper tests "
-        "(30: 10 starts, each left, centre and right). Default: paper for 1, 10 and 30 views, else runtime.",
+        "(30: 10 starts, each left, centre and right). charades: 10 or 30, as Charades is tested. Default: "
+        "paper for 1, 10 and 30 views, else runtime.",
     ),
 ]
 ScoresOption = Annotated[

@@ -142,13 +142,14 @@ def _steps(task: Mapping[str, Any]) -> Iterator[dict[str, Any] | None]:
 def engine_parity(bundle: Bundle, configuration: Configuration, engine: Engine) -> EngineParity:
     """Compare an engine with ``ort:CPU``. Raises `BundleError` when the probe is off, as `Bundle.open`."""
     from a3d_edge.engine.session import open_network, relative_error
+    from a3d_edge.task import same_answer
 
     files = bundle.files_of(configuration)
     ours, other = (open_network(files, engine=one) for one in (None, engine))
     same, error, count = 0, 0.0, 0
     for window in _windows(bundle, configuration):
         expected, got = (network.logits(*network.encode_window(window)) for network in (ours, other))
-        same += int(expected.argmax() == got.argmax())
+        same += int(same_answer(got, expected, bundle.task, TOLERANCE[configuration.precision]))
         error = max(error, relative_error(got, expected))
         count += 1
     return EngineParity(configuration, count, same, float(f"{error:.3g}"))

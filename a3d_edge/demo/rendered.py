@@ -14,8 +14,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.demo.crowd import CROWD, FOUR, MOST
-from a3d_edge.demo.gestures import GESTURES
 from a3d_edge.demo.people import Look, draw_look, draw_uniform, mask_some, paint, paint_shadows
 from a3d_edge.demo.scenery import (
     Camera,
@@ -28,12 +26,24 @@ from a3d_edge.demo.scenery import (
     draw_straight_camera,
     room,
 )
+from a3d_edge.demo.sets import (
+    CLASSES,
+    CROWDED,
+    INTERACTIONS,
+    PEOPLE,
+    SETS,
+    SIGNALS,
+    TESTS,
+    check_label,
+    drawn_of,
+    number_of,
+    set_of,
+)
 from a3d_edge.demo.skeleton import RATE, Array
 from a3d_edge.demo.stages import LEAD_S, Stage, act_out, crowd_out, people_out, signal_out, test_out
 from a3d_edge.demo.strokes import Picture
-from a3d_edge.demo.testbed import TESTBED
 from a3d_edge.errors import UsageError
-from a3d_edge.labels import SEPARATOR, labels_in
+from a3d_edge.labels import joined_labels
 
 __all__ = [
     "CLASSES",
@@ -46,19 +56,6 @@ __all__ = [
     "render_clip",
     "set_of",
 ]
-
-CLASSES: tuple[str, ...] = ("handshake", "hug", "kick", "point", "punch", "push", "none")
-
-INTERACTIONS, SIGNALS, TESTS, CROWDED = "interactions", "gestures", "testbed", "crowd"
-PEOPLE = "people"
-
-SETS: dict[str, tuple[str, ...]] = {
-    INTERACTIONS: CLASSES, SIGNALS: tuple(GESTURES), TESTS: tuple(TESTBED), CROWDED: tuple(CROWD),
-    PEOPLE: FOUR,
-}  # fmt: skip
-"""What can be drawn: sets of classes that are acted alike. The first two have a ``none`` of their own. Of a
-crowd several can be seen at once, or none: labels are sets, ``bows;waves``; of people they say what each does,
-from left to right: ``bows;;waves;bows`` (`a3d_edge.demo.crowd.four_acts`)."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +84,6 @@ _THICKNESS = 0.045
 """Of a limb or a head, in heights, about the joints."""
 _FINE_PIXELS = 120_000
 _SHADOW_SHRINK = 0.25
-
-
-def set_of(classes: Sequence[str]) -> str:
-    """The set of `SETS` that ``classes`` mean, ``none`` aside.
-
-    That which most are of, if it is at least half of them; else, and of equals, interactions.
-    """
-    named = set(classes) - {"none"}
-    count = {name: len(named & set(there)) for name, there in SETS.items()}
-    most = max(SETS, key=count.__getitem__)
-    return most if 2 * count[most] >= len(named) else INTERACTIONS
-
-
-def drawn_of(classes: Sequence[str]) -> tuple[str, ...]:
-    """Those ``classes`` that can be drawn, in the order of their set (see `set_of`)."""
-    return tuple(label for label in SETS[set_of(classes)] if label in classes)
 
 
 def render_clip(
@@ -135,7 +116,7 @@ class RenderedScene:
     ) -> None:
         if of not in SETS:
             raise UsageError(f"cannot render the set '{of}'; known are {', '.join(SETS)}")
-        _check_label(label, of)
+        check_label(label, of)
         for name, value in (("width", width), ("height", height), ("duration_s", duration_s)):
             _positive(name, value)
         if seed < 0:
@@ -144,7 +125,7 @@ class RenderedScene:
         self._size = (width, height)
         self._fine = 2 if width * height <= _FINE_PIXELS else 1
         manner = self._manner = _MANNERS[of]
-        rng = np.random.default_rng([seed, manner.first + _number(label, of)])
+        rng = np.random.default_rng([seed, manner.first + number_of(label, of)])
         stage = manner.stage(rng, label, duration_s)
         self._looks = [(draw_uniform if manner.plain else draw_look)(rng) for _ in stage.joints]
         self._camera = manner.camera(rng, stage.extent(), width, height)
@@ -294,7 +275,16 @@ class RenderedStream:
         count = len(self._classes)
         frames = [max(1, round(s * self._rate)) for s in np.linspace(3.2, 4.5, count)]
         labels, lengths = rng.permutation(count), rng.permutation(frames)
-        return [(self._classes[label], int(length)) for label, length in zip(labels, lengths, strict=True)]
+        acted = [self._acted(int(label), rng) for label in labels]
+        return [(label, int(length)) for label, length in zip(acted, lengths, strict=True)]
+
+    def _acted(self, place: int, rng: np.random.Generator) -> str:
+        """A class, in a crowd with up to two others."""
+        if self._of != CROWDED:
+            return self._classes[place]
+        others = [name for name in self._classes if name != self._classes[place]]
+        more = rng.choice(len(others), min(len(others), int(rng.integers(3))), replace=False)
+        return joined_labels([self._classes[place], *(others[i] for i in more)])
 
     def _scene(self, cycle: int, place: int, programme: list[tuple[str, int]]) -> RenderedScene:
         key = (cycle, place)
@@ -331,23 +321,3 @@ def _between(track: Array, index: int, part: float) -> Array:
 def _positive(name: str, value: float) -> None:
     if not value > 0:
         raise UsageError(f"{name} {value} of a rendered picture is not above 0")
-
-
-def _check_label(label: str, of: str) -> None:
-    acts = labels_in(label) if of == CROWDED else (label,)
-    if of == PEOPLE:
-        acts = tuple(act for act in label.split(SEPARATOR) if act)
-    if other := [act for act in acts if act not in SETS[of]]:
-        raise UsageError(f"cannot render label '{other[0]}'; known are {', '.join(SETS[of])}")
-    if len(acts) > MOST or (len(set(acts)) < len(acts) and of != PEOPLE):
-        raise UsageError(f"cannot render '{label}': at most {MOST} people do different things at once")
-
-
-def _number(label: str, of: str) -> int:
-    """Which of a set's random streams is a label's: another one for each set of classes, or cast."""
-    if of == PEOPLE:
-        digits = [(*SETS[of], "").index(act) for act in label.split(SEPARATOR)]
-        return sum(digit * (len(SETS[of]) + 1) ** place for place, digit in enumerate(digits))
-    if of != CROWDED:
-        return SETS[of].index(label)
-    return sum(1 << SETS[of].index(act) for act in labels_in(label))

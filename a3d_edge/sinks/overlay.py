@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from a3d_edge.child import command
 from a3d_edge.errors import ResourceError
@@ -34,13 +35,16 @@ def draw_overlay(
     configuration: str,
     latency_ms: float,
     extra: str = "",
+    others: Sequence[tuple[str, float]] = (),
 ) -> Image:
     """A copy of the picture (H, W, 3) BGR with label, score, configuration and latency at its foot.
 
-    ``label`` None: no prediction yet. Text grows with the picture and shrinks to fit its width.
+    ``label`` None: no prediction yet; ``others``: labels that are seen besides, with their scores. Text grows
+    with the picture and shrinks to fit its width.
     """
     out = image.copy()
-    headline = "..." if label is None else f"{label} {score:.0%}"
+    told = [] if label is None else [(label, score), *others]
+    headline = ", ".join(f"{name} {value:.0%}" for name, value in told) or "..."
     detail = "  ".join(part for part in (configuration, f"{latency_ms:.0f} ms", extra) if part)
     lines = [(headline, WHITE, 1.3), (detail, GREY, 1.0)]
     capital = max(SMALLEST_CAPITAL, LINE_SHARE * min(image.shape[:2]))

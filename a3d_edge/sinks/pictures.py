@@ -30,10 +30,12 @@ class PictureEvents(Events):
         if isinstance(self._target, VideoSink) and self._target.lost is not None:
             self._target.missed += 1
             return
+        shown = latest.shown if latest else ()
         picture = draw_overlay(
             frame.image,
-            label=latest.shown_label if latest else None,
-            score=latest.score if latest else 0.0,
+            label=shown[0][0] if shown else None,
+            score=shown[0][1] if shown else 0.0,
+            others=shown[1:],
             configuration=str(latest.configuration) if latest else "",
             latency_ms=latest.latency_ms if latest else 0.0,
             extra=f"acting: {frame.truth}" if frame.truth else "",

@@ -69,7 +69,8 @@ class SystemdEvents(Events):
             self._tell("WATCHDOG=1")
         if latest is not None and now - self._told >= STATUS_EVERY_S:
             self._told = now
-            self._tell(f"STATUS={latest.configuration}, {latest.shown_label}, {latest.latency_ms:.0f} ms")
+            seen = " ".join(label for label, _ in latest.shown)
+            self._tell(f"STATUS={latest.configuration}, {seen}, {latest.latency_ms:.0f} ms")
 
     def summary(self, summary: Summary) -> None:
         """The run is ending."""

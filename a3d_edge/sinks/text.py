@@ -20,7 +20,8 @@ FAR, KEPT = 10, 5
 class TextEvents(Events):
     """One line a prediction: time, label, score, configuration, latency, and what the demo was acting.
 
-    A label that does not count as seen at its configuration has a question mark: ``hug?``.
+    A label that does not count as seen at its configuration has a question mark: ``hug?``. Of many labels all
+    that are seen are told.
     """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
@@ -31,7 +32,8 @@ class TextEvents(Events):
     def prediction(self, prediction: Prediction) -> None:
         p = prediction
         notes = (f"  acting: {p.truth}" if p.truth else "") + ("  (padded)" if p.padded else "")
-        answer = f"{p.stream_time_s:9.2f} s  {p.shown_label:<12} {p.score:4.0%}"
+        told = ", ".join(f"{label:<12} {score:4.0%}" for label, score in p.shown)
+        answer = f"{p.stream_time_s:9.2f} s  {told}"
         self._write(f"{answer}  {p.configuration}  {p.latency_ms:6.1f} ms{notes}")
 
     def switch(self, switch: Switch) -> None:

@@ -23,7 +23,14 @@ from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, Roi, 
 from a3d_edge.video.region import Region
 from a3d_edge.video.sampler import Sampling, window_instants
 
-__all__ = ["AugmentedWindow", "augmented_people", "augmented_window", "may_mirror"]
+__all__ = [
+    "AugmentedWindow",
+    "augmented_people",
+    "augmented_window",
+    "drawn_indices",
+    "may_mirror",
+    "shown_window",
+]
 
 SPEED = (0.8, 1.25)  # people act slower and faster than those of a small training set
 SCALE = (0.8, 1.25)
@@ -43,14 +50,14 @@ def may_mirror(classes: Iterable[str]) -> bool:
     return not any(SIDES.search(name.lower()) for name in classes)
 
 
-Shares = NDArray[np.float64]
-
-
 class AugmentedWindow(NamedTuple):
-    """A window of every pathway, and the boxes ``(K, 4)`` in its pixels, if any were given."""
+    """A window of every pathway, and boxes ``(K, 4)`` in its pixels."""
 
     pathways: list[Window]
-    boxes: NDArray[np.float64] | None
+    boxes: NDArray[np.float64]
+
+
+NOBODY = np.zeros((0, 4))
 
 
 def augmented_window(
@@ -69,6 +76,19 @@ def augmented_window(
     something moves. ``[(3, T, S, S)]``, or ``[(3, T, S, S), (3, T·α, S, S)]``
     for two pathways: the slow one's pictures are every α-th of the fast one's.
     """
+    indices = drawn_indices(clip, sampling, spec, rng, moved)
+    return shown_window(clip, indices, size, sampling, spec, rng, mirror=mirror)
+
+
+def drawn_indices(
+    clip: DecodedClip,
+    sampling: Sampling,
+    spec: Preprocessing,
+    rng: np.random.Generator,
+    moved: NDArray[np.float64] | None = None,
+) -> NDArray[np.intp]:
+    """Which frames of a clip a window at a random speed and place looks at ``(samples, offsets)``; see
+    `augmented_window`."""
     speed = rng.uniform(*SPEED)
     span = (sampling.samples - 1) * sampling.spacing / sampling.rate * speed
     stretch = _drawn(clip, sampling, rng)
@@ -76,7 +96,29 @@ def augmented_window(
         start = rng.uniform(0.0, max(0.0, stretch.duration - span))
     else:
         start = busy_start(moved, stretch, span, rng)
-    return _looked_at(clip, stretch, start, speed, size, sampling, spec, rng, mirror).pathways
+    return _indices(stretch, start, speed, sampling, spec)
+
+
+def _indices(
+    stretch: Stretch, start: float, speed: float, sampling: Sampling, spec: Preprocessing
+) -> NDArray[np.intp]:
+    """Those of the window that starts at a second of a stretch, at so many times its speed."""
+    instants = np.array(window_instants(sampling, 0))[:, None] - np.array(spec.offsets)[None, :]
+    return stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
+
+
+def shown_window(
+    clip: DecodedClip,
+    indices: NDArray[np.intp],
+    size: int,
+    sampling: Sampling,
+    spec: Preprocessing,
+    rng: np.random.Generator,
+    *,
+    mirror: bool = True,
+) -> list[Window]:
+    """The window of some frames at a random scale and light; see `augmented_window`."""
+    return _shown(clip, indices, size, sampling, spec, rng, mirror, NOBODY).pathways
 
 
 def augmented_people(
@@ -86,33 +128,30 @@ def augmented_people(
     spec: Preprocessing,
     rng: np.random.Generator,
     about: float,
-    boxes: Shares,
+    boxes: NDArray[np.float64],
     *,
     mirror: bool = True,
 ) -> AugmentedWindow:
-    """The same of the window about a second, with the boxes ``(K, 4)`` of people in it, in shares of the
-    picture: they come back in pixels of the input, each about what it held."""
+    """`augmented_window` about a second, with the boxes ``(K, 4)`` of people in it, in shares of the picture:
+    they come back in pixels of the input, each about what it held."""
     speed = rng.uniform(*SPEED)
     start = about - sampling.frames * sampling.stride / 2 / sampling.rate * speed
-    whole = Stretch(0, clip.times)
-    return _looked_at(clip, whole, start, speed, size, sampling, spec, rng, mirror, boxes)
+    indices = _indices(Stretch(0, clip.times), start, speed, sampling, spec)
+    return _shown(clip, indices, size, sampling, spec, rng, mirror, boxes)
 
 
-def _looked_at(
-    clip: DecodedClip, stretch: Stretch, start: float, speed: float, size: int, sampling: Sampling,
-    spec: Preprocessing, rng: np.random.Generator, mirror: bool, boxes: Shares | None = None,
+def _shown(
+    clip: DecodedClip, indices: NDArray[np.intp], size: int, sampling: Sampling, spec: Preprocessing,
+    rng: np.random.Generator, mirror: bool, boxes: NDArray[np.float64],
 ) -> AugmentedWindow:  # fmt: skip
-    """The window of a stretch that starts at a second, at so many times its speed, under one look."""
-    instants = np.array(window_instants(sampling, 0))[:, None] - np.array(spec.offsets)[None, :]
-    indices = stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
+    """The window of some frames and the boxes in it, under one look."""
     shown = {int(i): clip.frames[int(i)] for i in np.unique(indices)}
     look = _Look.draw(size, spec, region_of(clip, indices, spec, shown), rng, mirror)
     pictures = _augmented(shown, indices, look, spec)
+    height, width = shown[int(indices[0, 0])].shape[:2]
+    moved = look.boxes(boxes * np.array([width, height] * 2), height, width)
     windows = [pictures] if sampling.alpha == 1 else [pictures[:, :: sampling.alpha], pictures]
-    if boxes is None:
-        return AugmentedWindow(windows, None)
-    height, width = next(iter(shown.values())).shape[:2]
-    return AugmentedWindow(windows, look.boxes(boxes * np.array([width, height] * 2), height, width))
+    return AugmentedWindow(windows, moved)
 
 
 def _drawn(clip: DecodedClip, sampling: Sampling, rng: np.random.Generator) -> Stretch:

@@ -16,7 +16,7 @@ from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.network import Clips
 from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel
 from a3d_edge.training.activity import activity
-from a3d_edge.training.augmentation import augmented_window
+from a3d_edge.training.augmentation import drawn_indices, shown_window
 from a3d_edge.training.clips import Clip, class_of, classes_in
 from a3d_edge.training.decode import DecodedClip, FrameCache
 from a3d_edge.training.people import training_window
@@ -110,11 +110,14 @@ class Batches:
             rng = np.random.default_rng([self.seed, epoch, position, 1])
             decoded = self.cache.get(clip)
             moved = self._activity(clip, decoded) if self.busy else None
-            window = augmented_window(
-                decoded, self.size, self.sampling, self.preprocessing, rng, mirror=self.mirror, moved=moved
+            indices = drawn_indices(decoded, self.sampling, self.preprocessing, rng, moved)
+            windows.append(
+                shown_window(
+                    decoded, indices, self.size, self.sampling, self.preprocessing, rng, mirror=self.mirror
+                )
             )
-            windows.append(window)
-            labels.append(classes_in(clip, self.classes) if many else class_of(clip, self.classes))
+            seconds = decoded.times[indices[:, 0]]
+            labels.append(self._seen(clip, seconds) if many else class_of(clip, self.classes))
         return stacked(windows), torch.tensor(labels, dtype=torch.float32 if many else torch.int64)
 
     def _of_people(self, epoch: int, place: int) -> tuple[BoxedClips, Tensor]:
@@ -140,6 +143,15 @@ class Batches:
         first, last = place * self.batch_size, min((place + 1) * self.batch_size, len(order))
         for position in range(first + self.rank, last, self.processes):
             yield position, self.clips[order[position]]
+
+    def _seen(self, clip: Clip, seconds: NDArray[np.float64]) -> list[bool]:
+        """Which classes a window shows that looks at these seconds: where it is known when each label is
+        seen, those that are in between, as PySlowFast trains on Charades; else all of the clip's."""
+        if not clip.acts:
+            return classes_in(clip, self.classes)
+        first, last = seconds.min() + (clip.start or 0.0), seconds.max() + (clip.start or 0.0)
+        there = {label for label, start, end in clip.acts if start <= last and end >= first}
+        return [name in there for name in self.classes]
 
     def _activity(self, clip: Clip, decoded: DecodedClip) -> NDArray[np.float64]:
         if clip not in self.moved:

@@ -19,7 +19,14 @@ from a3d_edge.task import SINGLE, Task, is_multilabel
 from a3d_edge.training.average_precision import mean_average_precision
 from a3d_edge.training.clips import Clip, class_of, classes_in
 from a3d_edge.training.decode import DecodedClip, FrameCache, Image, warn_of_unreadable
-from a3d_edge.training.windows import Protocol, Window, paper_views, runtime_views, view_window
+from a3d_edge.training.windows import (
+    Protocol,
+    Window,
+    charades_views,
+    paper_views,
+    runtime_views,
+    view_window,
+)
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
@@ -48,6 +55,8 @@ KEPT_SCORES = 2**28
 KEPT_PICTURES = 128
 """Pictures of a clip that stay unpacked from one size to the next."""
 
+VIEWS = {"runtime": runtime_views, "paper": paper_views, "charades": charades_views}
+
 Summed = NDArray[np.float64]
 Windows = NDArray[np.float32]
 Truth = NDArray[np.intp]
@@ -61,8 +70,8 @@ class WindowSet:
     """The windows of a clip list, prepared as the runtime prepares them.
 
     ``views`` a clip, of a protocol: ``runtime`` spreads windows of the runtime's evenly over the clip,
-    ``paper`` has 1, 10 or 30 (`paper_views`). At most ``batch_size`` windows come at once. ``task``: what the
-    clips' labels are, and so how scores are made and put together.
+    ``paper`` has 1, 10 or 30 (`paper_views`), ``charades`` 10 or 30. At most ``batch_size`` windows come at
+    once. ``task``: what the clips' labels are, and so how scores are made and put together.
     """
 
     clips: Sequence[Clip]
@@ -107,7 +116,7 @@ class WindowSet:
         return len(windows) == self.batch_size or (len(windows) + 1) * values > most
 
     def _windows(self, decoded: DecodedClip, size: int) -> Iterator[list[Window]]:
-        spread = paper_views if self.protocol == "paper" else runtime_views
+        spread = VIEWS[self.protocol]
         for view in spread(decoded, self.sampling, self.preprocessing, self.views):
             yield view_window(decoded, view, size, self.sampling, self.preprocessing)
 

@@ -23,7 +23,7 @@ from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel
 from a3d_edge.training.bundle_model import BundleModel, as_checkpoint
 from a3d_edge.training.calibrate import calibrate
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
-from a3d_edge.training.evaluation import Scores, WindowSet
+from a3d_edge.training.evaluation import VIEWS, Scores, WindowSet
 from a3d_edge.training.inputs import unlabelled_set, window_set
 from a3d_edge.training.people_evaluation import PeopleScores, people_scores
 from a3d_edge.training.proposals import PROPOSAL_SCORE, with_proposals
@@ -31,7 +31,7 @@ from a3d_edge.training.reports import Note, Report, step, unheard, unseen
 from a3d_edge.training.scores_file import ScoresFile
 from a3d_edge.training.shards import Share, device_of, evaluate_shared
 from a3d_edge.training.tabulate import tabulate
-from a3d_edge.training.windows import PAPER_VIEWS, Protocol
+from a3d_edge.training.windows import CHARADES_VIEWS, PAPER_VIEWS, Protocol
 
 __all__ = ["Accuracies", "Measuring", "build_table", "evaluate"]
 
@@ -65,12 +65,18 @@ class Measuring:
     @property
     def chosen_protocol(self) -> Protocol:
         """Raises `UsageError` for an unknown one, or one without so many views."""
-        if self.protocol not in (None, "runtime", "paper"):
-            raise UsageError(f"unknown `protocol` '{self.protocol}'; there are runtime and paper")
+        if self.protocol not in (None, *VIEWS):
+            raise UsageError(f"unknown `protocol` '{self.protocol}'; there are {', '.join(VIEWS)}")
+        if self.protocol == "charades" and self.views not in CHARADES_VIEWS:
+            raise UsageError(
+                f"`views` {self.views}: Charades is tested with 10 or 30; or use `protocol` runtime"
+            )
         if self.protocol == "paper" and self.views not in PAPER_VIEWS:
             raise UsageError(
                 f"`views` {self.views}: the paper's protocol has 1, 10 or 30; or use `protocol` runtime"
             )
+        if self.protocol == "charades":
+            return "charades"
         if self.protocol == "runtime" or self.views not in PAPER_VIEWS:
             return "runtime"
         return "paper"

@@ -106,7 +106,6 @@ def training_window(
     found = augmented_people(
         decoded, size, sampling, spec, rng, key_moment(clip, decoded), shares, mirror=mirror
     )
-    assert found.boxes is not None
     cut = found.boxes.clip(0.0, size)
     seen = np.prod(cut[:, 2:] - cut[:, :2], axis=1)
     whole = np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)

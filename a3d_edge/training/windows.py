@@ -21,10 +21,12 @@ from a3d_edge.video.region import Region, moving_region, thumbnail
 from a3d_edge.video.sampler import TIE_S, Sampling, pathways, window_instants
 
 __all__ = [
+    "CHARADES_VIEWS",
     "PAPER_VIEWS",
     "Protocol",
     "View",
     "Window",
+    "charades_views",
     "frame_rate",
     "long_enough",
     "paper_views",
@@ -37,10 +39,12 @@ __all__ = [
 ]
 
 Window = NDArray[np.float32]  # (3, T, S, S)
-Protocol = Literal["runtime", "paper"]
+Protocol = Literal["runtime", "paper", "charades"]
 
 PAPER_VIEWS = {1: (1, (0.5,)), 10: (10, (0.5,)), 30: (10, (0.0, 0.5, 1.0))}
 """Views of the paper's protocol: how many starts in time, and which places of the picture at each."""
+CHARADES_VIEWS = (10, 30)
+"""Those of them that Charades is tested with, from a clip's first frame to its last."""
 
 ROUNDED_S = 1e-3  # some containers keep whole milliseconds
 ROUNDED_INDEX = 1e-6  # a frame index that is whole but for the rounding of floats
@@ -134,6 +138,29 @@ def _paper_frames(
     positions = np.linspace(first, first + span - 1, sampling.samples)
     wanted = positions[:, None] - np.array(spec.offsets)[None, :] * scale
     return clip.first + np.clip(np.floor(wanted + ROUNDED_INDEX), 0, len(clip.times) - 1).astype(np.intp)
+
+
+def charades_views(clip: DecodedClip, sampling: Sampling, spec: Preprocessing, views: int) -> list[View]:
+    """The views that PySlowFast tests Charades with: 10 starts, of one place of the picture each or of three.
+
+    A window's frames are τ/α apart, in whole frames. The starts are the whole frames nearest to evenly spaced
+    places from the clip's first frame to where a window ends with it; a window that is longer than the clip
+    holds its last frame. Raises `UsageError` for another number than 10 or 30.
+    """
+    if views not in CHARADES_VIEWS:
+        raise UsageError(f"`views` {views}: Charades is tested with 10 or 30; or use `protocol` runtime")
+    starts, places = PAPER_VIEWS[views]
+    slow = tuple(_evenly(sampling.samples, sampling.frames))
+    whole = _longest(clip.stretches(sampling.span_s))
+    apart = max(1, round(sampling.spacing * frame_rate(whole, sampling.rate) / sampling.rate))
+    left_over = max(len(whole.times) - ((sampling.samples - 1) * apart + 1), 0)
+    found = []
+    for start in (round(left_over * place / (starts - 1)) for place in range(starts)):
+        positions = start + apart * np.arange(sampling.samples)
+        back = np.rint(np.array(spec.offsets) * frame_rate(whole, sampling.rate) / sampling.rate)
+        wanted = np.clip(positions[:, None] - back[None, :], 0, len(whole.times) - 1)
+        found += [View(whole.first + wanted.astype(np.intp), slow, place) for place in places]
+    return found
 
 
 def _evenly(available: int, count: int) -> list[int]:
