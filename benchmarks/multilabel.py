@@ -104,8 +104,8 @@ def exported(place: Path, ends: Sequence[str]) -> ConfigurationBudgetTable:
     if not out.exists():
         named = [word for one in ends for word in ("--configuration", one)]
         command(
-            "export", place / "net.pth", "--table", place / "table.json", *named, "--precision", "fp32",
-            "--precision", "int8", "--calibration", place / "train.csv", "--calibration-clips", CALIBRATION,
+            "export", place / "net.pth", "--table", place / "table.json", *named, "--precision", "both",
+            "--calibration", place / "train.csv", "--calibration-clips", CALIBRATION,
             "--validation", place / "test.csv", "--cache", place / "frames", "--out", out,
         )  # fmt: skip
     return ConfigurationBudgetTable.load(out / "table.json")
