@@ -13,6 +13,7 @@ from a3d_edge.alerts.alert import Alert
 from a3d_edge.alerts.alert import utc as utc
 from a3d_edge.configuration import Configuration
 from a3d_edge.labels import labels_in
+from a3d_edge.people.box import Box, Identity
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.health import Health
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Events",
+    "PersonPrediction",
     "Prediction",
     "Ranking",
     "ReaderLeftError",
@@ -76,6 +78,44 @@ class Ranking(Sequence[tuple[str, float]]):
 
 
 @dataclass(frozen=True, slots=True)
+class PersonPrediction:
+    """What one person in a window does.
+
+    ``id``: the track's number, or what a feed calls them; ``box``: x1, y1, x2, y2 in pixels of the frame, in
+    the window's middle, as the network was asked; ``score``: of the detection. ``label``: the likeliest class;
+    ``labels``: all that are seen, with their scores, best first; ``top``: all. ``newest_box``: where they were
+    seen last, None if not since.
+    """
+
+    id: Identity
+    box: Box
+    score: float
+    top: Sequence[tuple[str, float]]
+    labels: tuple[tuple[str, float], ...] = ()
+    newest_box: Box | None = None
+
+    @property
+    def label(self) -> str:
+        """The likeliest class, seen or not."""
+        return self.top[0][0]
+
+    @property
+    def shown(self) -> tuple[tuple[str, float], ...]:
+        """What people read, with scores: all labels that are seen, or else the best one with a ``?``."""
+        return self.labels or ((f"{self.top[0][0]}?", self.top[0][1]),)
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON values (docs/events.md)."""
+        return {
+            "id": self.id,
+            "box": list(self.box),
+            "score": self.score,
+            "label": self.label,
+            "labels": [{"label": name, "score": score} for name, score in self.labels],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The network's answer for one window.
 
@@ -89,7 +129,9 @@ class Prediction:
     ``seen``: whether the score exceeds the label's threshold at this configuration (`Bundle.threshold`), so
     that a switch does not change what counts as seen; None where the bundle has no thresholds. ``labels``:
     of a network that tells many labels at once (`a3d_edge.task`) all that are seen, with their scores, best
-    first; None of any other. ``truth`` is then a set, ``bows;waves``.
+    first; None of any other. ``truth`` is then a set, ``bows;waves``. ``people``: of a network that answers
+    for people in boxes each of them, None of any other; ``top`` and ``labels`` are then what anybody does: of
+    every class the highest score.
     """
 
     stream_time_s: float
@@ -109,6 +151,7 @@ class Prediction:
     limiting_signal: str | None = None
     seen: bool | None = None
     labels: tuple[tuple[str, float], ...] | None = None
+    people: tuple[PersonPrediction, ...] | None = None
 
     @property
     def shown_label(self) -> str:
@@ -145,7 +188,8 @@ class Prediction:
             "limiting_signal": self.limiting_signal,
         }
         labels = None if self.labels is None else [{"label": name, "score": s} for name, s in self.labels]
-        known = {"truth": self.truth, "seen": self.seen, "labels": labels}
+        people = None if self.people is None else [person.fields() for person in self.people]
+        known = {"truth": self.truth, "seen": self.seen, "labels": labels, "people": people}
         return {**found, **{name: value for name, value in known.items() if value is not None}}
 
 
@@ -275,6 +319,7 @@ class Summary:
     scenes: int = 0
     scenes_agreed: int = 0
     scene: Scene | None = None  # the one going on
+    people: dict[str, Any] | None = None  # where boxes come from, how often, and how long a detector takes
     recording: dict[str, Any] | None = None  # what became of it: frames, missed, and why it ended early
     alerts: dict[str, Any] = field(default_factory=dict)  # counts, and what each sink of them did
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
@@ -321,6 +366,8 @@ class Summary:
             "configurations": dict(self.by_configuration),
             "seconds": self.seconds,
         }
+        if self.people is not None:
+            found["people"] = self.people
         if self.recording is not None:
             found["recording"] = self.recording
         if self.with_truth:

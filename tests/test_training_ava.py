@@ -110,7 +110,10 @@ def test_proposals_are_what_a_detector_found(ava: Path, tmp_path: Path) -> None:
 
 def test_both_spellings_of_label_maps(tmp_path: Path) -> None:
     """Of v2.1, and of v2.2 with its types."""
-    assert read_label_map(written(tmp_path / "a.pbtxt", LABELS)) == {1: "bend/bow (at the waist)", 12: "stand"}
+    assert read_label_map(written(tmp_path / "a.pbtxt", LABELS)) == {
+        1: "bend/bow (at the waist)",
+        12: "stand",
+    }
     assert read_label_map(written(tmp_path / "b.pbtxt", NEWER)) == {10: "run/jog"}
 
 

@@ -11,7 +11,7 @@ skipped and no frame is fetched twice. So it is where what is shown of the frame
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from a3d_edge.engine.session import Features, Network
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.pictures import Pictures
+from a3d_edge.video.placement import placed_boxes
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.region import Thumbnail, moving_region, thumbnail
 from a3d_edge.video.sampler import Pathway, Sample, Sampling, window_instants
@@ -41,6 +42,7 @@ class ReadyWindow:
 class WindowResult:
     """Scores ``(classes,)`` of a window, the newest and the oldest frame it looked at, ms of work for it.
 
+    Of people in boxes scores are ``(K, classes)``, and ``kept`` which of those given they are.
     ``work_ms``: since the prediction before; ``steady_ms``: of it what one prediction that follows another
     costs: its own new pictures and the clip, not what a switch, a gap or skipped windows made it catch up.
     """
@@ -51,6 +53,16 @@ class WindowResult:
     oldest: Frame
     work_ms: float
     steady_ms: float
+    kept: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """The moment that a window is about, in seconds of the source, and the side lengths of its frames."""
+
+    time_s: float
+    height: int
+    width: int
 
 
 class WindowStream:
@@ -68,7 +80,7 @@ class WindowStream:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._sampling, self._hop, self._clock = sampling, hop, clock
-        self._pictures = Pictures(preprocessing)
+        self._preprocessing, self._pictures = preprocessing, Pictures(preprocessing)
         self._follows = preprocessing.view == "moving"
         self._thumbnails: dict[int, Thumbnail] = {}
         self._samples: dict[int, Sample] = {}
@@ -123,8 +135,18 @@ class WindowStream:
             return None
         return ReadyWindow(self._next_start, self._epoch, padded=True)
 
-    def run(self, window: ReadyWindow) -> WindowResult:
-        """Scores of the next window. Raises `UsageError` for any other window."""
+    def middle(self, window: ReadyWindow) -> Middle:
+        """The middle of what a window stands for, whatever the configuration picks of it; as in AVA, whose
+        people are boxed there. Not after the newest frame: a window may be answered before it is over."""
+        sampling = self._sampling
+        first, newest = self._samples[window.start].frames[0], self._samples[self._latest].frames[0]
+        half_s = sampling.frames * sampling.stride // 2 / sampling.rate
+        height, width = newest.image.shape[:2]
+        return Middle(min(first.time_s + half_s, newest.time_s), height, width)
+
+    def run(self, window: ReadyWindow, boxes: Sequence[Sequence[float]] | None = None) -> WindowResult:
+        """Scores of the next window; of a network that answers for people, of those in ``boxes`` ``(K, 4)``,
+        x1, y1, x2, y2 in pixels of its frames. Raises `UsageError` for any other window."""
         if window.start != self._next_start or window.epoch != self._epoch:
             raise UsageError(f"window {window.start} is not the next one ({self._next_start})")
         looked_at = self._looked_at(window.start)
@@ -134,13 +156,13 @@ class WindowStream:
         self._encode_all(looked_at)
         begun = self._clock()
         features = [self._gathered(place, instants) for place, instants in enumerate(looked_at)]
-        scores = self.network.classify(*features)
+        scores, kept = self._classified(features, window, boxes)
         clip_s = self._clock() - begun
         self._work_s += clip_s
         steady_s = self._work_s - before_s if self._follows else clip_s + self._fresh_s(looked_at)
         newest = self._samples[max(instants[-1] for instants in looked_at)].frames[0]
         oldest = self._samples[min(instants[0] for instants in looked_at)].frames[0]
-        result = WindowResult(window, scores, newest, oldest, self._work_s * 1000.0, steady_s * 1000.0)
+        result = WindowResult(window, scores, newest, oldest, self._work_s * 1000.0, steady_s * 1000.0, kept)
         self._work_s = 0.0
         self._advance(window)
         return result
@@ -152,6 +174,17 @@ class WindowStream:
             for instants in self._looked_at(self._next_start)
         ]
         self._encode_all(come)
+
+    def _classified(
+        self, features: Sequence[Features], window: ReadyWindow, boxes: Sequence[Sequence[float]] | None
+    ) -> tuple[NDArray[np.float32], tuple[int, ...]]:
+        """Scores, and which of the boxes they are of: who is not in what is shown is left out."""
+        if boxes is None:
+            return self.network.classify(*features), ()
+        middle = self.middle(window)
+        side = self.network.pathways[0].size
+        placed = placed_boxes(boxes, middle.height, middle.width, side, self._preprocessing)
+        return self.network.classify(*features, boxes=placed.boxes), tuple(placed.kept.tolist())
 
     def _follow(self, window: ReadyWindow) -> None:
         """Show where something moves in the window; features of another part are of no use then."""
