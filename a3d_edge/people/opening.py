@@ -21,7 +21,8 @@ from a3d_edge.task import BOXES
 __all__ = ["open_people", "watch_people"]
 
 LONGEST_S = 10.0
-LINES = (".jsonl", ".ndjson", ".json")
+LINES = (".jsonl", ".ndjson")
+DETECTORS = (".toml", ".json", ".onnx")
 
 
 def open_people(word: str | Path, threads: int | None = None) -> Detector | Feed:
@@ -34,6 +35,10 @@ def open_people(word: str | Path, threads: int | None = None) -> Detector | Feed
         return BoxesPipe(path)
     if path.suffix.lower() in LINES:
         return BoxesFile(path)
+    if path.suffix.lower() in DETECTORS:
+        from a3d_edge.people.onnx_detector import OnnxDetector
+
+        return OnnxDetector(path, threads)
     raise UsageError(
         f"`people` {shown(str(word))}: is no source of boxes; name a file of boxes (.jsonl), a named pipe, "
         "mqtt://host/topic, a detector's description (.toml) or .onnx, or hog"

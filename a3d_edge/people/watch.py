@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from a3d_edge.people.box import Box, Detection, Identity, Person
+from a3d_edge.people.box import Box, Identity, Person
 from a3d_edge.people.protocols import Detector, Feed, Sighting
 from a3d_edge.people.tracks import Tracks, TrackSettings, step
 from a3d_edge.people.whereabouts import Whereabouts
