@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import queue
-import re
 import select
 import stat
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from a3d_edge.errors import SourceError
 from a3d_edge.people.feed_line import MOST_BYTES, Message, content_of, message_of, placed
+from a3d_edge.people.live_lines import LiveLines
 from a3d_edge.people.protocols import Sighting
 from a3d_edge.reading import open_regular, why
 from a3d_edge.shown import shown
@@ -22,11 +20,6 @@ from a3d_edge.video.frame import Frame
 __all__ = ["BoxesFile", "BoxesPipe", "is_pipe"]
 
 MOST_FILE = 2_000_000_000
-WAITING = 256
-"""Lines of a pipe that are kept until the next frame; the oldest go first."""
-WARNINGS = 8
-_DIGITS = re.compile(r"[\d.]+")
-
 AHEAD_S = 0.5
 """How far a file is read ahead of the source, so that boxes are interpolated up to its newest frame."""
 
@@ -122,42 +115,29 @@ class BoxesFile:
 class BoxesPipe:
     """A named pipe: lines are taken as they come, and belong to the newest frame unless they have a time.
 
-    A line that is none is warned of, once a kind, and left out. Who writes may leave and come again.
+    Who writes may leave and come again.
     """
 
     def __init__(self, path: Path) -> None:
         self.name = shown(str(path))
-        self._lines: queue.Queue[bytes] = queue.Queue(WAITING)
-        self._told: set[str] = set()
-        self._fresh: list[str] = []
+        self._lines = LiveLines(f"`people` {self.name}")
         # Open for writing too: so opening does not wait for a writer, and one that leaves does not end it.
-        self._handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise SourceError(f"`people` {self.name}: cannot be read ({why(error)})") from error
         self._waker, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._collect, daemon=True, name="a3d-edge people")
         self._thread.start()
 
     def until(self, frame: Frame) -> Sequence[Sighting]:
         """What has come since the frame before."""
-        height, width = frame.image.shape[:2]
-        found = []
-        while True:
-            try:
-                line = self._lines.get_nowait()
-            except queue.Empty:
-                return found
-            where = f"`people` {self.name}"
-            try:
-                message = message_of(content_of(line, where), where)
-                people = placed(message, height, width, where)
-            except SourceError as error:
-                self._warn(f"{error}; the line is left out")
-                continue
-            found.append(Sighting(frame.time_s if message.time_s is None else message.time_s, people))
+        found = [self._lines.sighting(line, frame) for line in self._lines.taken()]
+        return [one for one in found if one is not None]
 
     def warnings(self) -> Sequence[str]:
         """Lines that were left out, one of each kind."""
-        fresh, self._fresh = self._fresh, []
-        return fresh
+        return self._lines.warnings()
 
     def close(self) -> None:
         """May be called twice."""
@@ -169,12 +149,6 @@ class BoxesPipe:
             os.close(handle)
         self._handle = -1
 
-    def _warn(self, line: str) -> None:
-        kind = _DIGITS.sub("#", line)
-        if kind not in self._told and len(self._told) < WARNINGS:
-            self._told.add(kind)
-            self._fresh.append(line)
-
     def _collect(self) -> None:
         rest = b""
         while True:
@@ -182,17 +156,7 @@ class BoxesPipe:
             if self._waker in ready:
                 return
             *lines, rest = (rest + os.read(self._handle, MOST_BYTES)).split(b"\n")
-            if len(rest) > MOST_BYTES:
-                rest = rest[: MOST_BYTES + 1]  # without an end: told as too long when one comes
+            rest = rest[: MOST_BYTES + 1]  # a line without an end: told as too long when one comes
             for line in lines:
                 if line.strip():
-                    self._put(line)
-
-    def _put(self, line: bytes) -> None:
-        while True:
-            try:
-                self._lines.put_nowait(line)
-                return
-            except queue.Full:
-                with suppress(queue.Empty):
-                    self._lines.get_nowait()
+                    self._lines.put(line)

@@ -17,10 +17,12 @@ from a3d_edge.people.protocols import Detector, Feed
 from a3d_edge.people.watch import PeopleWatch
 from a3d_edge.shown import shown
 from a3d_edge.task import BOXES
+from a3d_edge.video.addresses import is_url, resolved, shown_word
 
 __all__ = ["open_people", "watch_people"]
 
 LONGEST_S = 10.0
+BUILT_IN = ("hog", "built-in")
 LINES = (".jsonl", ".ndjson")
 DETECTORS = (".toml", ".json", ".onnx")
 
@@ -30,7 +32,16 @@ def open_people(word: str | Path, threads: int | None = None) -> Detector | Feed
 
     Raises `UsageError` for what cannot be meant, `SourceError`, `ResourceError` for what cannot be opened.
     """
-    path = Path(word)
+    named = resolved(str(word), "people")
+    if is_url(named):
+        from a3d_edge.people.feed_mqtt import BoxesByMqtt
+
+        return BoxesByMqtt(named)
+    if named in BUILT_IN:
+        from a3d_edge.people.hog import HogDetector
+
+        return HogDetector()
+    path = Path(named)
     if is_pipe(path):
         return BoxesPipe(path)
     if path.suffix.lower() in LINES:
@@ -40,7 +51,7 @@ def open_people(word: str | Path, threads: int | None = None) -> Detector | Feed
 
         return OnnxDetector(path, threads)
     raise UsageError(
-        f"`people` {shown(str(word))}: is no source of boxes; name a file of boxes (.jsonl), a named pipe, "
+        f"`people` {shown(shown_word(str(word)))}: is no source of boxes; name a file of boxes (.jsonl), a named pipe, "
         "mqtt://host/topic, a detector's description (.toml) or .onnx, or hog"
     )
 
