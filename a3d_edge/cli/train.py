@@ -36,7 +36,9 @@ def train(
     ),
     arch: str | None = typer.Option(None, "--arch", help="Architecture (default slow_small)."),
     task: str | None = typer.Option(
-        None, "--task", help="single: one class a clip (default); multilabel: any number; boxes: of each person."
+        None,
+        "--task",
+        help="single: one class a clip (default); multilabel: any number; boxes: of each person.",
     ),
     classes: str | None = typer.Option(
         None,
