@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,8 @@ class ReadyWindow:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """Scores ``(classes,)`` of a window, the newest and the oldest frame it looked at, ms of work for it.
+    """Scores ``(classes,)`` of a window, or ``(K, classes)`` of boxes, the newest and the oldest frame it
+    looked at, ms of work for it.
 
     ``work_ms``: since the prediction before; ``steady_ms``: of it what one prediction that follows another
     costs: its own new pictures and the clip, not what a switch, a gap or skipped windows made it catch up.
@@ -123,8 +125,11 @@ class WindowStream:
             return None
         return ReadyWindow(self._next_start, self._epoch, padded=True)
 
-    def run(self, window: ReadyWindow) -> WindowResult:
-        """Scores of the next window. Raises `UsageError` for any other window."""
+    def run(self, window: ReadyWindow, boxes: Any = None) -> WindowResult:
+        """Scores of the next window. Raises `UsageError` for any other window.
+
+        ``boxes``: of people, ``(K, 4)`` in pixels of the network's input, which `Network.classify` takes.
+        """
         if window.start != self._next_start or window.epoch != self._epoch:
             raise UsageError(f"window {window.start} is not the next one ({self._next_start})")
         looked_at = self._looked_at(window.start)
@@ -134,7 +139,8 @@ class WindowStream:
         self._encode_all(looked_at)
         begun = self._clock()
         features = [self._gathered(place, instants) for place, instants in enumerate(looked_at)]
-        scores = self.network.classify(*features)
+        people = {} if boxes is None else {"boxes": boxes}
+        scores = self.network.classify(*features, **people)
         clip_s = self._clock() - begun
         self._work_s += clip_s
         steady_s = self._work_s - before_s if self._follows else clip_s + self._fresh_s(looked_at)
