@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from a3d_edge.audience import Audience
 from a3d_edge.bundle import Bundle
@@ -22,6 +22,7 @@ from a3d_edge.control.settings import Settings
 from a3d_edge.device.signals import Signals
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
+from a3d_edge.engine.people import MOST_PEOPLE
 from a3d_edge.engine.pool import SessionPool
 from a3d_edge.engine.rehearsal import rehearsal_ms
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
@@ -272,14 +273,15 @@ class AdaptiveWindows:
         return True
 
     def _predict(self, window: ReadyWindow) -> Prediction:
-        people = None if self._people is None else self._people.at(self._stream.middle(window).time_s)
-        result = self._stream.run(window, None if people is None else [person.box for person in people])
+        people = self._people_of(window)
+        boxes, shown = (None, ()) if people is None else people
+        result = self._stream.run(window, boxes)
         self._decision = None
         configuration = self._stream.network.configuration
         self._observe(configuration, result)
         self._latest = self._prediction(result, configuration)
-        if people is not None:
-            self._latest = self._with_people(self._latest, result, people)
+        if self._people is not None:
+            self._latest = self._with_people(self._latest, result, shown)
         self.summary.count(self._latest)
         self._audience.prediction(self._latest)
         return self._latest
@@ -297,11 +299,18 @@ class AdaptiveWindows:
         for warning in self._people.warnings():
             self._audience.warning(warning)
 
+    def _people_of(self, window: ReadyWindow) -> tuple[Any, Sequence[Person]] | None:
+        """Who is shown in a window's middle, and their boxes as the network takes them."""
+        if self._people is None:
+            return None
+        people = self._people.at(self._stream.middle(window).time_s)[:MOST_PEOPLE]
+        placed = self._stream.placed(window, [person.box for person in people])
+        return placed.boxes, [people[place] for place in placed.kept.tolist()]
+
     def _with_people(self, answer: Prediction, result: WindowResult, people: Sequence[Person]) -> Prediction:
         """The answer of a window with what each of its people does, and the work of finding them."""
         assert self._people is not None
-        shown = [people[place] for place in result.kept]
-        found = self._seen.people(answer.configuration, result.scores, shown, self._people.latest())
+        found = self._seen.people(answer.configuration, result.scores, people, self._people.latest())
         return replace(answer, people=found, latency_ms=answer.latency_ms + self._people.taken_ms())
 
     def _prediction(self, result: WindowResult, configuration: Configuration) -> Prediction:

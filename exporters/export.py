@@ -168,6 +168,8 @@ def _measured(
 ) -> Callable[[Bundle], ConfigurationBudgetTable]:
     """The table with the accuracy of every row as its own graphs compute it, in both precisions alike."""
 
+    views = "true boxes" if loaded.task == BOXES else f"{VIEWS} views (runtime)"
+
     def measure(bundle: Bundle) -> ConfigurationBudgetTable:
         model = BundleModel(bundle)
         told, names = step(report, "accuracy"), loaded.classes
@@ -179,7 +181,7 @@ def _measured(
             fields = {c: measured_fields(of, names) for c, of in scores.items()}
         measured = [row.model_copy(update=fields[row.configuration]) for row in rows.rows]
         places = ", ".join([str(place) for place in data if not isinstance(place, Clip)])
-        where = f"{len(windows.clips)} clips{f' of {places}' if places else ''}, {VIEWS} views (runtime)"
+        where = f"{len(windows.clips)} clips{f' of {places}' if places else ''}, {views}"
         return rows.with_rows(measured, measured_on=where)
 
     return measure

@@ -163,7 +163,7 @@ def test_what_does_not_belong_together_is_refused(ava: Path, tmp_path: Path) -> 
     with pytest.raises(SourceError, match=r"has boxes of other videos \(other\) than the clips \(vid\)"):
         with_proposals(clips, other)
     crowd = "".join(f"vid,0902,0.0,0.0,0.5,{0.2 + n / 200:.3f},,0.9\n" for n in range(65))
-    with pytest.raises(SourceError, match="vid,0902 has 65 boxes of 0.8 or more; at most 64"):
+    with pytest.raises(SourceError, match=r"vid,0902 has 65 boxes of 0.8 or more; at most 64"):
         with_proposals(clips, written(tmp_path / "crowd.csv", crowd))
     written(ava.parent / "ava_action_list_v2.2.pbtxt", NEWER)
     with pytest.raises(SourceError, match=r"does not fit: it has none of the actions 1, 12"):

@@ -103,8 +103,10 @@ def _tell_people(
     if json_lines:
         emit("average_precision", fields)
         return
-    asked = "true boxes" if how.proposals is None else f"boxes of {how.proposals}"
-    tell(f"{c!s:20} mAP {of.quality:6.1%} at IoU 0.5  {of.clips} key frames, {of.people} {asked}")
+    tell(
+        f"{c!s:20} mAP {of.quality:6.1%} at IoU 0.5  {of.clips} key frames, {of.people} people, "
+        f"{how.boxes_in_words}"
+    )
 
 
 def _tell_accuracy(

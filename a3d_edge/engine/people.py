@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from a3d_edge.errors import UsageError
 
-__all__ = ["MOST_PEOPLE", "boxes_of_pathways", "checked_boxes", "probe_boxes"]
+__all__ = ["MOST_PEOPLE", "boxes_of_pathways", "checked_boxes", "probe_boxes", "several_boxes"]
 
 MOST_PEOPLE = 64
 """Boxes of one window at the most: what the graphs of a bundle are checked to take."""
@@ -58,6 +58,13 @@ def boxes_of_pathways(boxes: Boxes, sizes: tuple[int, ...]) -> dict[str, Boxes]:
         name: boxes if size == sizes[0] else boxes * np.float32(size / sizes[0])
         for name, size in zip(names, sizes, strict=True)
     }
+
+
+def several_boxes(size: int) -> Boxes:
+    """Boxes ``(5, 4)`` to compare engines with: the probe's, all, two at the borders, one of a pixel."""
+    shares = [[0.0, 0.0, 1.0, 1.0], [0.0, 0.25, 0.125, 1.0], [0.75, 0.0, 1.0, 0.375]]
+    pixel = [[size // 2, size // 3, size // 2 + 1, size // 3 + 1]]
+    return np.concatenate([probe_boxes(size), np.array(shares, np.float32) * size, np.float32(pixel)])
 
 
 def probe_boxes(size: int) -> Boxes:

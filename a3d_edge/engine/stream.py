@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from a3d_edge.engine.session import Features, Network
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.pictures import Pictures
-from a3d_edge.video.placement import placed_boxes
+from a3d_edge.video.placement import PlacedBoxes, placed_boxes
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.region import Thumbnail, moving_region, thumbnail
 from a3d_edge.video.sampler import Pathway, Sample, Sampling, window_instants
@@ -40,9 +41,9 @@ class ReadyWindow:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """Scores ``(classes,)`` of a window, the newest and the oldest frame it looked at, ms of work for it.
+    """Scores ``(classes,)`` of a window, or ``(K, classes)`` of boxes, the newest and the oldest frame it
+    looked at, ms of work for it.
 
-    Of people in boxes scores are ``(K, classes)``, and ``kept`` which of those given they are.
     ``work_ms``: since the prediction before; ``steady_ms``: of it what one prediction that follows another
     costs: its own new pictures and the clip, not what a switch, a gap or skipped windows made it catch up.
     """
@@ -53,7 +54,6 @@ class WindowResult:
     oldest: Frame
     work_ms: float
     steady_ms: float
-    kept: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,17 @@ class WindowStream:
         height, width = newest.image.shape[:2]
         return Middle(min(first.time_s + half_s, newest.time_s), height, width)
 
-    def run(self, window: ReadyWindow, boxes: Sequence[Sequence[float]] | None = None) -> WindowResult:
-        """Scores of the next window; of a network that answers for people, of those in ``boxes`` ``(K, 4)``,
-        x1, y1, x2, y2 in pixels of its frames. Raises `UsageError` for any other window."""
+    def placed(self, window: ReadyWindow, boxes: Sequence[Sequence[float]]) -> PlacedBoxes:
+        """Boxes ``(K, 4)`` in pixels of the window's frames as `run` takes them, and which of them are shown."""
+        middle = self.middle(window)
+        side = self.network.pathways[0].size
+        return placed_boxes(boxes, middle.height, middle.width, side, self._preprocessing)
+
+    def run(self, window: ReadyWindow, boxes: Any = None) -> WindowResult:
+        """Scores of the next window. Raises `UsageError` for any other window.
+
+        ``boxes``: of people, ``(K, 4)`` in pixels of the network's input, which `Network.classify` takes.
+        """
         if window.start != self._next_start or window.epoch != self._epoch:
             raise UsageError(f"window {window.start} is not the next one ({self._next_start})")
         looked_at = self._looked_at(window.start)
@@ -156,13 +164,14 @@ class WindowStream:
         self._encode_all(looked_at)
         begun = self._clock()
         features = [self._gathered(place, instants) for place, instants in enumerate(looked_at)]
-        scores, kept = self._classified(features, window, boxes)
+        people = {} if boxes is None else {"boxes": boxes}
+        scores = self.network.classify(*features, **people)
         clip_s = self._clock() - begun
         self._work_s += clip_s
         steady_s = self._work_s - before_s if self._follows else clip_s + self._fresh_s(looked_at)
         newest = self._samples[max(instants[-1] for instants in looked_at)].frames[0]
         oldest = self._samples[min(instants[0] for instants in looked_at)].frames[0]
-        result = WindowResult(window, scores, newest, oldest, self._work_s * 1000.0, steady_s * 1000.0, kept)
+        result = WindowResult(window, scores, newest, oldest, self._work_s * 1000.0, steady_s * 1000.0)
         self._work_s = 0.0
         self._advance(window)
         return result
@@ -174,17 +183,6 @@ class WindowStream:
             for instants in self._looked_at(self._next_start)
         ]
         self._encode_all(come)
-
-    def _classified(
-        self, features: Sequence[Features], window: ReadyWindow, boxes: Sequence[Sequence[float]] | None
-    ) -> tuple[NDArray[np.float32], tuple[int, ...]]:
-        """Scores, and which of the boxes they are of: who is not in what is shown is left out."""
-        if boxes is None:
-            return self.network.classify(*features), ()
-        middle = self.middle(window)
-        side = self.network.pathways[0].size
-        placed = placed_boxes(boxes, middle.height, middle.width, side, self._preprocessing)
-        return self.network.classify(*features, boxes=placed.boxes), tuple(placed.kept.tolist())
 
     def _follow(self, window: ReadyWindow) -> None:
         """Show where something moves in the window; features of another part are of no use then."""

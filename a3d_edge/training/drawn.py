@@ -10,7 +10,15 @@ from a3d_edge.errors import SourceError
 from a3d_edge.labels import joined_labels, labels_in
 from a3d_edge.training.clip import Clip
 
-__all__ = ["PEOPLE", "check_drawn", "crowd_clip", "people_clip", "people_row", "rendered_clips"]
+__all__ = [
+    "PEOPLE",
+    "check_drawn",
+    "crowd_clip",
+    "drawn_people",
+    "people_clip",
+    "people_row",
+    "rendered_clips",
+]
 
 PEOPLE = "people"
 """Of the sets that are drawn the one that tells who does what (`a3d_edge.demo.rendered`)."""
@@ -51,6 +59,15 @@ def people_clip(seed: int) -> Clip:
 
     acts = {act for act in four_acts(seed) if act}
     return Clip(joined_labels(acts) if acts else "", None, seed=seed, drawn=PEOPLE, many=True)
+
+
+def drawn_people(labels: Sequence[str], each: int, first_seed: int = 1000) -> list[Clip]:
+    """``each`` clips of people for every label; none where the labels lack what they do."""
+    from a3d_edge.demo.crowd import FOUR
+
+    if not set(FOUR) <= set(labels):
+        return []
+    return [people_clip(first_seed + i) for i in range(each * len(labels))]
 
 
 def people_row(where: str, label: str, seed: int, many: bool) -> Clip:

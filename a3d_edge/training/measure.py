@@ -86,6 +86,13 @@ class Measuring:
         """Such as ``30 views (paper)``."""
         return f"{self.views} view{'s' if self.views > 1 else ''} ({self.chosen_protocol})"
 
+    @property
+    def boxes_in_words(self) -> str:
+        """Whose boxes were asked about."""
+        if self.proposals is None:
+            return "true boxes"
+        return f"boxes of {Path(self.proposals).name} that score {self.proposal_score:g} or more"
+
     def training_clips(self, task: Task = SINGLE) -> list[Clip]:
         """The clips to calibrate on; none where the checkpoint's own statistics are used."""
         if self.no_calibration or not self.calibration:
@@ -157,7 +164,8 @@ def build_table(
     where = ", ".join([str(place) for place in data if not isinstance(place, Clip)])
     where = f" of {where}" if where else ""
     where += f", fold {how.fold}" if how.fold is not None else ""
-    return tabulate(loaded, found.people or found.scores, f"{found.clips} clips{where}, {how.views_in_words}")
+    what = how.boxes_in_words if found.people else how.views_in_words
+    return tabulate(loaded, found.people or found.scores, f"{found.clips} clips{where}, {what}")
 
 
 def _wanted(

@@ -203,10 +203,10 @@ def _completed(
     if isinstance(recipe, str):
         same = other is not None and changes.get("arch", other.description.name) == other.description.name
         description = other.description if other is not None and same else describe(given.arch)
-        suits = recipe_for(description, clips) if recipe == "auto" else recipe
+        suits = recipe_for(description, clips, given.task) if recipe == "auto" else recipe
         adopting = RECIPES[suits] if other is None else adopted(RECIPES[suits], changes, other)
         given = replace(adopting, **changes)
-        if suits == "small" and "epochs" not in changes:
+        if suits in ("small", "people") and "epochs" not in changes:
             given = replace(given, epochs=epochs_for(clips, given.batch))
         if recipe == "auto":
             note(f"recipe {suits}: {given.optimizer}, {given.epochs} epochs of batches of {given.batch}")
