@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from a3d_edge.bundle import Bundle
+from a3d_edge.configuration import Configuration
 from a3d_edge.demo.rendered import SETS
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.training.clips import crowd_clip
@@ -87,8 +88,8 @@ def test_crowds_become_sets_of_labels(here: Here, trained: Path, tmp_path: Path)
     assert "mAP on 10 clips" in here("table", "show", table)[1]
 
     code, _, err = here(
-        "export", net, "--table", table, "--configuration", configuration, "--precision", "both", "--out", bundle,
-        "--calibration", trained / "train.csv", "--calibration-clips", 4, "--validation", val, *cache,
+        "export", net, "--table", table, "--configuration", configuration, "--precision", "both", "--out",
+        bundle, "--calibration", trained / "train.csv", "--calibration-clips", 4, "--validation", val, *cache,
     )  # fmt: skip
     assert code == 0, err
     loaded = Bundle.load(bundle)

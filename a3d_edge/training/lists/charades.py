@@ -92,8 +92,8 @@ def _acts(where: str, text: str, length_s: float) -> tuple[tuple[str, float, flo
         start, end = (_seconds(where, second, part) for second in (match[2], match[3]))
         if end < start or start > length_s + ROUNDED_S:
             warnings.warn(
-                f"{where}: '{part}' is no part of a video of {length_s:g} s; it counts for the video, not for "
-                "any window",
+                f"{where}: '{part}' is no part of a video of {length_s:g} s; it counts for the video, "
+                "not for any window",
                 DataWarning,
                 stacklevel=2,
             )
