@@ -101,7 +101,10 @@ class BoxesByMqtt:
         def came(client: Any, data: Any, message: Any) -> None:
             self._lines.put(bytes(message.payload[: MOST_BYTES + 1]))
 
-        client.on_connect, client.on_message = connected, came
+        def failed(client: Any, data: Any) -> None:
+            self._lines.warn(f"`people` {self.name}: the broker cannot be reached; it is tried again")
+
+        client.on_connect, client.on_message, client.on_connect_fail = connected, came, failed
         client.reconnect_delay_set(*RECONNECT_S)
         client.connect_async(host, port, KEEPALIVE_S)
         client.loop_start()
