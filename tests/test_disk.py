@@ -18,7 +18,10 @@ BYTES = re.compile(r"needs (more than )?[\d.]+ MB, (its disk has )?[\d.]+ MB (le
 
 def test_what_is_free_below_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     """That of the nearest folder above."""
-    assert free_bytes(tmp_path / "no" / "such") == free_bytes(tmp_path)
+    below, above = free_bytes(tmp_path / "no" / "such"), free_bytes(tmp_path)
+    assert below is not None
+    assert above is not None
+    assert abs(below - above) < 1e9  # others write meanwhile
 
 
 def test_only_a_full_disk_is_told_in_bytes(small_disk: Path) -> None:

@@ -42,10 +42,13 @@ QUICKER: dict[tuple[str, ...], tuple[str, ...]] = {
     ("train",): ("--epochs", "1", "--batch", "4", "--calibration-clips", "3"),
     ("train", "--data", "clips.csv", "--fold"): ("--range", "0.06"),
     ("train", "--data", "annotations/ava_train_v2.2.csv"): ("--batch", "2"),
+    ("train", "--rendered"): ("--rendered", "1", "--size", "32", "--range", "0.06"),
     ("fit",): ("--epochs", "1"),
     ("eval", "net.pth"): ("--views", "1"),
     ("eval", "paper.pth"): ("--views", "1"),
     ("eval", "net.pth", "--data", "clips.csv"): ("--calibration-clips", "3"),
+    ("eval", "charades.pth"): ("--views", "10", "--calibration-clips", "3"),
+    ("table", "build", "many.pth"): ("--calibration-clips", "3"),
     ("table", "build", "net.pth", "--data", "val.csv", "--calibration"): ("--calibration-clips", "3"),
     ("table", "build"): ("--views", "1"),
     ("export",): ("--calibration-clips", "3", "--parity-clips", "3", "--range-clips", "3"),
@@ -181,6 +184,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory, clip_list: Path) -> Path:
     for name, plan in PAPERS.items():
         torch.save({"model_state": PySlowFast(plan).state_dict()}, folder / name)
     (folder / "alerts.toml").write_text(blocks(DOCS / "guides/alerts.md", "toml")[0], encoding="utf-8")
+    (folder / "sets.csv").write_text("\n".join(_as_sets(lines)), encoding="utf-8")
+    for name in ("train", "test"):
+        (folder / f"Charades_v1_{name}.csv").write_text(_charades(folder), encoding="utf-8")
     (folder / "names.txt").write_text("down\nright\nstill\n", encoding="utf-8")
     rows = "".join(f"drawn:people:{number},\n" for number in range(8))
     (folder / "people.csv").write_text(f"path,label\n{rows}", encoding="utf-8")
@@ -203,6 +209,27 @@ def write_ava(folder: Path) -> None:
     (there / "ava_detection_val.csv").write_text(found, encoding="utf-8")
     labels = "".join(f'item {{\n  name: "{name}"\n  id: {n}\n}}\n' for n, name in ((1, "sit"), (2, "run")))
     (there / "ava_action_list_v2.2.pbtxt").write_text(labels, encoding="utf-8")
+
+
+def _as_sets(lines: Sequence[str]) -> Iterator[str]:
+    """A list whose every third clip has another label too."""
+    for number, line in enumerate(lines):
+        cells = line.split(",")
+        label = lines[0].split(",").index("label")
+        if number and number % 3 == 0:
+            cells[label] = ";".join({cells[label], "right"})
+        yield ",".join(cells)
+
+
+def _charades(folder: Path) -> str:
+    """A list as Charades writes them, of clips that lie below it."""
+    rows = ["id,subject,actions,length"]
+    (folder / "videos").mkdir(exist_ok=True)
+    for number, label in enumerate(("right", "down", "still")):
+        for scene in (0, 1):
+            shutil.copy(folder / label / f"{scene}.mp4", folder / "videos" / f"{label}{scene}.mp4")
+            rows.append(f"{label}{scene},S1,c{number:03d} 0.00 0.80;c100 0.10 0.50,0.80")
+    return "\n".join(rows) + "\n"
 
 
 @pytest.fixture(scope="module")

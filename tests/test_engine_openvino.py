@@ -223,6 +223,24 @@ def test_devices_go_by_openvinos_names() -> None:
         find_engine("openvino:toaster")
 
 
+def test_a_signal_is_heard_when_a_thread_has_let_go_of_an_engine(tmp_path: Path) -> None:
+    """Also where signals have a stack of their own, as `faulthandler` gives them."""
+    code = (
+        "import faulthandler, gc, signal, threading\n"
+        "faulthandler.enable()\n"
+        "from a3d_edge.engine.engines import find_engine\n"
+        "held = [find_engine('openvino')]\n"
+        "letting_go = threading.Thread(target=lambda: (held.clear(), gc.collect()))\n"
+        "letting_go.start()\n"
+        "letting_go.join()\n"
+        "signal.signal(signal.SIGTERM, lambda number, frame: print('heard'))\n"
+        "signal.raise_signal(signal.SIGTERM)\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
 def test_run_on_openvino_without_anything_heavy(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -207,7 +207,7 @@ def test_every_quantized_convolution_is_an_integer_one(
             wanted = sum(t.stage == stage for t in quantized)
             found = operators(optimized(bundle, width, stage, graph, tmp_path))
             assert found.count("QLinearConv") == wanted
-            written = operators(onnx.load(str(graph.path), load_external_data=False)).count("Conv")
+            written = operators(onnx.load(str(graph), load_external_data=False)).count("Conv")
             floats = sum(found.count(kind) for kind in ("Conv", "FusedConv", "NhwcFusedConv"))
             assert floats == written - wanted
     quantized = [t for w in bundle.manifest.widths.values() for t in w.tensors if t.name.endswith(".bias")]
@@ -267,7 +267,7 @@ def test_every_int8_tensor_is_stored_once_for_all_widths(slow: tuple[Checkpoint,
 def stored_in(graph: Path) -> list[tuple[Any, ...]]:
     """(name, file, offset, length, shape) of a graph's external tensors."""
     found = []
-    for tensor in onnx.load(str(graph.path), load_external_data=False).graph.initializer:
+    for tensor in onnx.load(str(graph), load_external_data=False).graph.initializer:
         data = {entry.key: entry.value for entry in tensor.external_data}
         if data:
             place = (int(data["offset"]), int(data["length"]), tuple(tensor.dims))
@@ -330,7 +330,7 @@ def test_a_block_holds_batch_norm_of_its_configuration(slow: tuple[Checkpoint, B
 
 def read_by(graph: Path) -> list[tuple[str, str]]:
     """(convolution, name of the scale of what it reads) in a graph as it is written."""
-    nodes = onnx.load(str(graph.path), load_external_data=False).graph.node
+    nodes = onnx.load(str(graph), load_external_data=False).graph.node
     made = {output: node for node in nodes for output in node.output}
     stored = onnx.NodeProto(op_type="")
     return [

@@ -22,8 +22,8 @@ __all__ = ["EXAMPLES", "Command", "loudness"]
 
 GROUPS = {
     "Source": "--camera --source --realtime --stall --give-up --allow-redirect",
-    "Data": "--data --val --share --fold --classes --rendered --rendered-share --balanced --draw --mirror "
-    "--validation --views --protocol --proposals --proposal-score",
+    "Data": "--data --val --share --fold --task --classes --rendered --rendered-share --balanced --draw "
+    "--mirror --validation --views --protocol --proposals --proposal-score",
     "Network": "--bundle --checkpoint --arch --init --key --input --aspect --view --window --range --table "
     "--configuration --all --precision --width --size --frames --boxes",
     "Budget": "--budget --config --profile --hop --switch-every --compare",

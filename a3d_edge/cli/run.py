@@ -17,7 +17,8 @@ from a3d_edge.cli.common import BUNDLE_HELP, load_bundle
 from a3d_edge.cli.controlling import CONFIG, DECISIONS, controlling
 from a3d_edge.cli.notices import say
 from a3d_edge.cli.operating import logs, operating
-from a3d_edge.cli.signals import Terminated, came, let_go_soon
+from a3d_edge.cli.signals import STOPPING, Terminated, came, let_go_soon
+from a3d_edge.cli.unheard import ending_unheard
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.outputs import claim
 
@@ -171,25 +172,27 @@ def _run(runtime: Runtime) -> None:
 
 @contextmanager
 def _stopping_on_signals(runtime: Runtime) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM end the run in order; a second one at once."""
+    """Ctrl-C and SIGTERM end the run in order; a second one at once, and so does one that nobody hears."""
     caught: list[int] = []
+    with ending_unheard(STOPPING) as heard:
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        if caught:
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
-        caught.append(number)
-        let_go_soon()
-        runtime.stop()
+        def stop(number: int, frame: FrameType | None) -> None:
+            heard()
+            if caught:
+                raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+            caught.append(number)
+            let_go_soon()
+            runtime.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    if came() is not None:  # while it was set up, and something has swallowed it
-        caught.append(came() or 0)
-        runtime.stop()
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        before = {number: signal.signal(number, stop) for number in STOPPING}
+        if came() is not None:  # while it was set up, and something has swallowed it
+            caught.append(came() or 0)
+            runtime.stop()
+        try:
+            yield caught
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _events(json_lines: bool, save: Path | None, show: bool, frame_rate: float | None) -> list[Events]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-__all__ = ["Terminated", "came", "interrupting", "let_go_soon"]
+__all__ = ["STOPPING", "Terminated", "came", "interrupting", "let_go_soon"]
 
 GRACE_S = 0.4
 """For a reader that is only slow. A second is left of the two in which an end is expected."""

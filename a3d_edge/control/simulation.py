@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, fsum
 from typing import Any, Protocol
 
 from a3d_edge.configuration import Budget, Configuration
@@ -81,10 +81,17 @@ class Simulation:
 
     @property
     def seconds(self) -> float:
-        return sum(step.lasts for step in self.steps)
+        return fsum(step.lasts for step in self.steps)  # exact, so that no Python's `sum` says otherwise
 
     def _mean(self, value: Callable[[Step], float]) -> float:
-        return sum(value(step) * step.lasts for step in self.steps) / self.seconds
+        return fsum(value(step) * step.lasts for step in self.steps) / self.seconds
+
+    def _shares(self, name: Callable[[Step], str]) -> dict[str, float]:
+        """Of the time, by name, in the order of their first steps."""
+        lasting: dict[str, list[float]] = {}
+        for step in self.steps:
+            lasting.setdefault(name(step), []).append(step.lasts)
+        return {each: fsum(found) / self.seconds for each, found in lasting.items()}
 
     @property
     def expected_accuracy(self) -> float:
@@ -117,14 +124,6 @@ class Simulation:
 
     def fields(self) -> dict[str, Any]:
         """As JSON values."""
-        configurations: dict[str, float] = {}
-        limiting: dict[str, float] = {}
-        for step in self.steps:
-            name = str(step.running)
-            configurations[name] = configurations.get(name, 0.0) + step.lasts / self.seconds
-            limiting[step.limiting_signal] = (
-                limiting.get(step.limiting_signal, 0.0) + step.lasts / self.seconds
-            )
         return {
             "name": self.name,
             "trace": self.trace,
@@ -137,8 +136,8 @@ class Simulation:
             "violation_time": self.violation_time,
             "switches": self.switches,
             "score": self.score,
-            "configurations": configurations,
-            "limiting_signals": limiting,
+            "configurations": self._shares(lambda step: str(step.running)),
+            "limiting_signals": self._shares(lambda step: step.limiting_signal),
         }
 
 

@@ -9,6 +9,7 @@ sum without rounding it first, so its logits differ from ONNX Runtime's, by no m
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,14 @@ LEVELS = 256
 """Of a uint8."""
 
 
+@functools.cache
+def _core() -> ov.Core:
+    """One for the life of the process. What it loads for the CPU gives the thread that loads it another stack
+    for signals and frees that when the last core goes; where that is another thread's doing, the first one's
+    next signal is handled on memory that is gone: SIGTERM would be SIGSEGV."""
+    return ov.Core()
+
+
 @dataclass(frozen=True, slots=True)
 class OpenVinoEngine:
     """A device of OpenVINO."""
@@ -50,7 +59,7 @@ class OpenVinoEngine:
     @classmethod
     def of(cls, device: str) -> OpenVinoEngine:
         """By OpenVINO's name of the device, in any case. Raises `UsageError` when there is no such device."""
-        core, wanted = ov.Core(), device.upper()
+        core, wanted = _core(), device.upper()
         available = core.available_devices
         if wanted not in {*available, *(name.partition(".")[0] for name in available)}:
             here = ", ".join(f"openvino:{name}" for name in available)

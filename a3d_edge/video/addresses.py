@@ -25,7 +25,7 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://).*@", re.DOTALL)
 _QUERY = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://[^?#]*[?#]).+", re.DOTALL)
 _ALMOST = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*[:;.,]?/{0,3})?(.*)$", re.DOTALL)
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:@/?#\[\]]+)(:\d{0,5})?")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:@/?#\[\]]+)(:[0-9]{1,5})?")
 _IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*[:;]?/{1,3}[^\s'\"<>]*")
 
 
@@ -113,7 +113,8 @@ def _encoded(rest: str) -> str:
     if "@" in authority:
         user, _, host = authority.rpartition("@")
         return f"{_quoted(user)}@{host}{rest[len(authority) :]}"
-    if "@" not in rest or _is_host(authority):
+    fragment = rest[len(authority) :].startswith("#")  # which no source has: it is a password's
+    if "@" not in rest or (_is_host(authority) and not fragment):
         return rest
     user, _, behind = rest.rpartition("@")
     return f"{_quoted(user)}@{behind}"

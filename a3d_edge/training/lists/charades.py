@@ -28,7 +28,7 @@ CLASSES: tuple[str, ...] = tuple(f"c{number:03d}" for number in range(157))
 """Every action has a number; a network has all of them, whichever occur in a list."""
 COLUMNS = ("id", "actions", "length")
 ACTION = re.compile(r"c(\d{1,6}) (\S+) (\S+)")
-LONGEST_S = 86_400.0
+LONGEST_S, ROUNDED_S = 86_400.0, 1.0
 
 
 def recognised(text: str) -> bool:
@@ -90,8 +90,13 @@ def _acts(where: str, text: str, length_s: float) -> tuple[tuple[str, float, flo
                 f"{where}: the action c{match[1]} is none of Charades' {len(CLASSES)}, c000 to c156"
             )
         start, end = (_seconds(where, second, part) for second in (match[2], match[3]))
-        if end < start or start > length_s + 1.0:
-            raise SourceError(f"{where}: '{part}' is no part of a video of {length_s:g} s")
+        if end < start or start > length_s + ROUNDED_S:
+            warnings.warn(
+                f"{where}: '{part}' is no part of a video of {length_s:g} s; it counts for the video, "
+                "not for any window",
+                DataWarning,
+                stacklevel=2,
+            )
         found.append((CLASSES[int(match[1])], start, end))
     return tuple(found)
 
