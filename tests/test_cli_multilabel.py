@@ -212,3 +212,18 @@ def test_charades_protocol_is_for_many_labels_too(here: Here, trained: Path) -> 
     assert code == 0
     assert kinds_of(out) == ["average_precision"]
     assert lines_of(out)[0]["protocol"] == "charades"
+
+
+def test_a_list_of_sets_is_looked_at(here: Here, trained: Path, tmp_path: Path) -> None:
+    """Each label is counted by itself; info tells the task."""
+    code, out, _ = here(
+        "data", "check", trained / "train.csv", "--task", "multilabel", "--cache", tmp_path / "c", "--json"
+    )
+    assert code == 0
+    (found,) = lines_of(out)
+    assert kinds_of(out) == ["data"]
+    assert sum(found["classes"].values()) == sum(len(crowd_clip(CROWD, seed).labels) for seed in range(12))
+    assert here("data", "check", trained / "train.csv", "--task", "sets")[0] != 0
+    code, out, _ = here("info", trained / "net.pth", "--json")
+    assert code == 0
+    assert lines_of(out)[0]["task"] == "multilabel"

@@ -113,3 +113,10 @@ def test_the_candidates_are_measured_unless_all_are_wanted(
         evaluate(tmp_path / "some.pth", [clip_list], Measuring(cache=frame_cache.folder), whole_range=True)
     with pytest.raises(UsageError, match="`configurations` and `whole_range` exclude each other"):
         build_table(tmp_path / "net.pth", [clip_list], how, configurations=wanted, whole_range=True)
+
+
+def test_charades_protocol_is_of_many_labels(checkpoint: Path, clip_list: Path) -> None:
+    """A network of one class averages its windows; the highest of them would be another measure."""
+    how = Measuring(views=10, protocol="charades")
+    with pytest.raises(UsageError, match="`protocol` charades tests networks of many labels"):
+        evaluate(checkpoint, [clip_list], how, configurations=TWO)

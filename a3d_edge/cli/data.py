@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,6 +14,7 @@ from a3d_edge.cli.notices import say, tell
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
+    from a3d_edge.task import Task
     from a3d_edge.training.data_check import DataReport
 
 app = typer.Typer(help="Data sets.", no_args_is_help=True, rich_markup_mode=None)
@@ -29,6 +30,9 @@ def check(
     data: Annotated[
         list[Path], typer.Argument(help="Lists or folders of class folders.", show_default=False)
     ],
+    task: Annotated[
+        str, typer.Option("--task", help="single: one class a clip; multilabel: sets of labels.")
+    ] = "single",
     window: Annotated[
         str | None,
         typer.Option("--window", help="What a window is to span, such as 4s; clips should be longer."),
@@ -42,9 +46,11 @@ def check(
     from a3d_edge.training.data_check import WINDOW_S
     from a3d_edge.training.data_check import check as look
 
+    if task not in ("single", "multilabel"):
+        raise UsageError(f"unknown --task '{task}'; there are single and multilabel")
     seconds = WINDOW_S if window is None else _seconds(window)
     with progress() as report:
-        found = look(data, window_s=seconds, cache=cache, report=report)
+        found = look(data, task=cast("Task", task), window_s=seconds, cache=cache, report=report)
     if json_lines:
         emit("data", _fields(found))
     else:

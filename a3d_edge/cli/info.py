@@ -27,6 +27,8 @@ def info(
 
 
 def _of_bundle(path: Path | None) -> dict[str, Any]:
+    from a3d_edge.task import written
+
     bundle = load_bundle(path)
     manifest = bundle.manifest
     return {
@@ -40,6 +42,7 @@ def _of_bundle(path: Path | None) -> dict[str, Any]:
             "stride": bundle.sampling.stride,
             "rate": bundle.sampling.rate,
         },
+        **written({"task": manifest.task}),
         "input": manifest.preprocessing.input,
         "configurations": [str(row.configuration) for row in bundle.table.rows],
         "accuracy_on": bundle.table.measured_on,
@@ -51,6 +54,7 @@ def _of_bundle(path: Path | None) -> dict[str, Any]:
 def _of_checkpoint(path: Path) -> dict[str, Any]:
     require("export", "torch")
     from a3d_edge.models.checkpoint import load, statistics
+    from a3d_edge.task import written
 
     checkpoint = load(path)
     return {
@@ -59,6 +63,7 @@ def _of_checkpoint(path: Path) -> dict[str, Any]:
         "architecture": checkpoint.description.name,
         "classes": list(checkpoint.classes),
         "range": checkpoint.range_name,
+        **written({"task": checkpoint.task}),
         "input": checkpoint.preprocessing.input,
         "configurations": sorted(statistics(checkpoint.model)),
         "resumable_at": checkpoint.resume["step"] if checkpoint.resume else None,

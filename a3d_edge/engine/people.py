@@ -64,7 +64,9 @@ def several_boxes(size: int) -> Boxes:
     """Boxes ``(5, 4)`` to compare engines with: the probe's, all, two at the borders, one of a pixel."""
     shares = [[0.0, 0.0, 1.0, 1.0], [0.0, 0.25, 0.125, 1.0], [0.75, 0.0, 1.0, 0.375]]
     pixel = [[size // 2, size // 3, size // 2 + 1, size // 3 + 1]]
-    return np.concatenate([probe_boxes(size), np.array(shares, np.float32) * size, np.float32(pixel)])
+    return np.concatenate(
+        [probe_boxes(size), np.array(shares, np.float32) * size, np.array(pixel, np.float32)]
+    )
 
 
 def probe_boxes(size: int) -> Boxes:

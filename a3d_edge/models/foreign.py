@@ -217,7 +217,7 @@ def _by_kernel(
 
 def _as_in(file: ForeignFile, description: NetworkDescription) -> NetworkDescription:
     """A description with what a file may have otherwise: head, classes, lateral kernel, some batch norms."""
-    changes: dict[str, Any] = {"head": file.head}
+    changes: dict[str, Any] = {"head": file.head, "task": file.settings.task}
     names = their_names(_shapes(description), file.library)
     head = file.tensors.get(names["head.weight"])
     if head is not None and head.dim() == 2:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from a3d_edge.models.network import NetworkDescription
+from a3d_edge.task import SINGLE, Task
 
 __all__ = ["Settings"]
 
@@ -15,7 +16,6 @@ Triple = tuple[float, float, float]
 IMPOSSIBLE = (
     ("DATA", "REVERSE_INPUT_CHANNEL", "true", "it takes BGR"),
     ("DETECTION", "ENABLE", "true", "its head looks at boxes"),
-    ("MODEL", "HEAD_ACT", "sigmoid", "its classes do not exclude each other"),
     ("RESNET", "STRIDE_1X1", "true", "its strides are in the 1×1 convolutions"),
 )
 """Settings that change what is computed and leave every tensor's shape as it is."""
@@ -50,6 +50,11 @@ class Settings:
     def pools_globally(self) -> bool:
         """Whether the head averages everything: PySlowFast builds it so for training at several sizes."""
         return self.value("MULTIGRID", "SHORT_CYCLE") == "true"
+
+    @property
+    def task(self) -> Task:
+        """What is asked of the network: one class, or by a sigmoid head many labels (Charades)."""
+        return "multilabel" if self.value("MODEL", "HEAD_ACT") == "sigmoid" else SINGLE
 
     def contradictions(self, description: NetworkDescription) -> list[str]:
         """What the text says that is not so in a network; empty when they agree or nothing is said."""

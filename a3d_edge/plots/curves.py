@@ -78,11 +78,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A table to draw: the points joined in order of cost, and those shown without a line."""
+    """A table to draw: the points joined in order of cost, and those shown without a line; ``metric``: what
+    their accuracy is (`ConfigurationBudgetTable.metric`)."""
 
     name: str
     joined: tuple[Point, ...]
     loose: tuple[Point, ...] = ()
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,9 @@ def curve(
         points.append(Point(row.configuration, cost, row.quality, row.accuracy_interval))
     best = pareto_front(points, lambda point: (point.cost, point.accuracy))
     if pareto or len(points) <= LIST_ROWS:
-        return Curve(name, best if pareto else tuple(sorted(points, key=lambda point: point.cost)))
-    return Curve(name, best, tuple(point for point in points if point not in best))
+        joined = best if pareto else tuple(sorted(points, key=lambda point: point.cost))
+        return Curve(name, joined, metric=table.metric)
+    return Curve(name, best, tuple(point for point in points if point not in best), table.metric)
 
 
 def given_up(one: Configuration, other: Configuration) -> Dimension:
@@ -182,7 +185,7 @@ def _figure(curves: Sequence[Curve], x_label: str, title: str, deadline: Deadlin
     axes.set_xscale("log")
     for number, one in enumerate(curves):
         _draw(axes, one, number)
-    _dress(axes, x_label, title)
+    _dress(axes, x_label, title, _metric(curves))
     text = None if deadline is None else _draw_deadline(axes, deadline)
     _legends(drawing, curves)
     drawing.draw_without_rendering()  # settles the layout, which the labels are fitted into
@@ -215,11 +218,19 @@ def _draw(axes: Any, one: Curve, number: int) -> None:
         axes.plot(across, up, marker, linestyle="none", **look)
 
 
-def _dress(axes: Any, x_label: str, title: str) -> None:
+def _metric(curves: Sequence[Curve]) -> str:
+    """What is drawn upwards. Raises `UsageError` for curves of different measures."""
+    metrics = sorted({one.metric for one in curves})
+    if len(metrics) > 1:
+        raise UsageError(f"{' and '.join(metrics)} cannot be drawn over each other; draw tables of one task")
+    return metrics[0]
+
+
+def _dress(axes: Any, x_label: str, title: str, metric: str) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_xlabel(x_label)
-    axes.set_ylabel("top-1 accuracy (%)")
+    axes.set_ylabel(f"{'top-1 accuracy' if metric == 'accuracy' else metric} (%)")
     axes.set_title(title, fontsize=11)
     axes.grid(True, which="major", color="0.92", linewidth=0.8, zorder=0)
     axes.margins(x=0.09, y=0.12)

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from a3d_edge.errors import DataWarning, SourceError, UsageError
+from a3d_edge.task import SINGLE, Task
 from a3d_edge.training.clips import Clip, Data, clips_of
 from a3d_edge.training.data_findings import ClipFacts, Finding, odd_facts, odd_lists, unreadable
 from a3d_edge.training.decode import PARTS_SIDE, DecodedClip, FrameCache, open_cache
@@ -45,8 +46,8 @@ class DataReport:
     @property
     def classes(self) -> Mapping[str, int]:
         """How many clips of every class can be read."""
-        counts = Counter(clip.label for clip in self.clips)
-        return {label: counts[label] for label in sorted({clip.label for clip in self.listed})}
+        counts = Counter(label for clip in self.clips for label in clip.labels)
+        return {label: counts[label] for label in _labels(self.listed)}
 
     @property
     def groups(self) -> Mapping[str, int]:
@@ -76,15 +77,16 @@ class DataReport:
 
     @property
     def trainable(self) -> bool:
-        """Whether there are clips of two classes, to be told from each other."""
-        return len({clip.label for clip in self.clips}) > 1
+        """Whether there are clips of two classes, to be told from each other, or of one from none."""
+        many = any(clip.many for clip in self.clips)
+        return len(_labels(self.clips)) > (0 if many else 1)
 
     def require_trainable(self) -> None:
         """Raise the error that training would end with: `SourceError` where clips of two classes cannot be
         read, `UsageError` where there is one class."""
         if self.trainable:
             return
-        labels = sorted({clip.label for clip in self.listed})
+        labels = _labels(self.listed)
         if len(labels) > 1:
             raise SourceError(
                 f"nothing can be trained: of {len(self.listed)} clips {len(self.clips)} can be read, of less "
@@ -96,21 +98,27 @@ class DataReport:
         )
 
 
+def _labels(clips: Sequence[Clip]) -> list[str]:
+    return sorted({label for clip in clips for label in clip.labels})
+
+
 def check(
     data: Data,
     *,
+    task: Task = SINGLE,
     window_s: float = WINDOW_S,
     cache: str | Path | None = None,
     report: Report = unseen,
 ) -> DataReport:
     """Look at the clips of lists and class folders.
 
-    ``window_s``: what a window of the network will span; ``cache``: as in `open_cache`. Raises
-    `SourceError` for lists that cannot be read, `ResourceError` for a full disk.
+    ``task``: whether labels are classes or sets of them; ``window_s``: what a window of the network will
+    span; ``cache``: as in `open_cache`. Raises `SourceError` for lists that cannot be read, `ResourceError`
+    for a full disk.
     """
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        clips = clips_of(data)
+        clips = clips_of(data, task=task)
     ours = [one for one in told if issubclass(one.category, DataWarning)]
     for other in (one for one in told if one not in ours):
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)

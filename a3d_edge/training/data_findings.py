@@ -61,12 +61,12 @@ def unreadable(errors: Sequence[tuple[Clip, SourceError]]) -> Iterator[Finding]:
 
 def odd_lists(clips: Sequence[Clip]) -> Iterator[Finding]:
     """What can be seen by how clips are listed, and by the content of their files."""
-    counts = Counter(clip.label for clip in clips)
-    if len(counts) == 1:
+    counts = Counter(label for clip in clips for label in clip.labels)
+    if len(counts) == 1 and not any(clip.many for clip in clips):
         yield Finding("one_class", f"there is one class, {clips[0].label}: nothing to tell it from")
     for label, count in sorted(counts.items()):
         if count < FEW:
-            here = [clip for clip in clips if clip.label == label]
+            here = [clip for clip in clips if label in clip.labels]
             yield Finding("few", f"the class '{label}' has {_clips(count)}; record more of it", _names(here))
     yield from _duplicates(clips)
     yield from _across(clips, "split", lambda clip: clip.split or None)

@@ -195,6 +195,8 @@ def _measured(
     note: Note,
 ) -> Accuracies | None:
     """Scores of configurations; None in all processes but the first, which alone has something to say."""
+    if how.chosen_protocol == "charades" and not is_multilabel(checkpoint.task):
+        raise UsageError("`protocol` charades tests networks of many labels; this one tells one class a clip")
     share = Share.from_env()
     scores = None if how.scores is None else Path(how.scores)
     if scores is not None:
