@@ -60,7 +60,8 @@ class AdaptiveWindows:
     """The windows of one stream, each run on the configuration that the controller wants.
 
     ``pace``: which windows are run, and when a switch is made. ``stop``: ends any wait. ``max_predictions``:
-    nothing is run after so many. ``people``: who is where, for a bundle that answers for people in boxes. The other options are `Runtime`'s. Raises `A3DEdgeError` of every branch.
+    nothing is run after so many. ``people``: who is where, for a bundle that answers for people in boxes. The
+    other options are `Runtime`'s. Raises `A3DEdgeError` of every branch.
     """
 
     def __init__(
@@ -287,7 +288,7 @@ class AdaptiveWindows:
         return self._latest
 
     def _observe(self, configuration: Configuration, result: WindowResult) -> None:
-        """Tell the controller what it took, with what finding people takes, which no configuration changes."""
+        """Tell the controller what it took, with finding people, which no configuration changes."""
         beside_ms = 0.0 if self._people is None else self._people.steady_ms(self._hop_s)
         if isinstance(self._controller, BudgetController):
             self._controller.observe(configuration, result.steady_ms + beside_ms, beside_ms=beside_ms)

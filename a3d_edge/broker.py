@@ -55,7 +55,7 @@ def broker_of(url: str, where: str) -> Broker:
 
 
 def client_of(broker: Broker) -> Any:
-    """A client of the library that says who we are, by TLS where the address asks for it; not yet connected."""
+    """A client of the library that says who we are, by TLS where the address asks for it; not connected."""
     from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion
 

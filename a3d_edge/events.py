@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, overload
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from a3d_edge.alerts.alert import Alert
 from a3d_edge.alerts.alert import utc as utc
 from a3d_edge.configuration import Configuration
 from a3d_edge.labels import labels_in
 from a3d_edge.people.box import Box, Identity
+from a3d_edge.ranking import Ranking as Ranking
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.health import Health
 
@@ -37,54 +36,14 @@ LATENCIES_KEPT = 4096
 """Percentiles are of the latest so many predictions: a run of weeks must not grow."""
 
 
-class Ranking(Sequence[tuple[str, float]]):
-    """Labels with their scores, best first, made when asked for: of 400 hardly ever more than ten are.
-
-    Equal to a tuple of the same pairs. ``scores`` ``(classes,)`` are those of ``labels``.
-    """
-
-    __slots__ = ("_labels", "_order", "_scores")
-
-    def __init__(self, labels: Sequence[str], scores: NDArray[Any]) -> None:
-        self._labels, self._scores = labels, scores
-        self._order = scores.argsort()[::-1]
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    @overload
-    def __getitem__(self, place: int) -> tuple[str, float]: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[tuple[str, float], ...]: ...
-    def __getitem__(self, place: int | slice) -> tuple[str, float] | tuple[tuple[str, float], ...]:
-        if isinstance(place, slice):
-            return tuple(self._pair(i) for i in self._order[place].tolist())
-        return self._pair(int(self._order[place]))
-
-    def __iter__(self) -> Iterator[tuple[str, float]]:
-        return iter(self[:])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, (Ranking, tuple)) and self[:] == other[:]
-
-    def __hash__(self) -> int:
-        return hash(self[:])
-
-    def __repr__(self) -> str:
-        return repr(self[:])
-
-    def _pair(self, index: int) -> tuple[str, float]:
-        return self._labels[index], float(self._scores[index])
-
-
 @dataclass(frozen=True, slots=True)
 class PersonPrediction:
     """What one person in a window does.
 
     ``id``: the track's number, or what a feed calls them; ``box``: x1, y1, x2, y2 in pixels of the frame, in
-    the window's middle, as the network was asked; ``score``: of the detection. ``label``: the likeliest class;
-    ``labels``: all that are seen, with their scores, best first; ``top``: all. ``newest_box``: where they were
-    seen last, None if not since.
+    the window's middle, as the network was asked; ``score``: of the detection. ``label``: the likeliest;
+    ``labels``: all that are seen, with their scores, best first; ``top``: all. ``newest_box``: where they
+    were seen last, None if not since.
     """
 
     id: Identity

@@ -103,8 +103,8 @@ class Recognizer:
 
         ``t`` begins anywhere and rises; a gap longer than a window begins a new timeline. ``people``: those
         in this frame, of a detector of the application's own (None: it was not asked); for a bundle that
-        answers for people in boxes. Raises `UsageError` for another frame, time or box, which is then as if it
-        had not come, and after `close`.
+        answers for people in boxes. Raises `UsageError` for another frame, time or box, which is then as if
+        it had not come, and after `close`.
         """
         self._check_open()
         check_image(frame)

@@ -61,7 +61,8 @@ class Runtime:
     kept between runs (`a3d_edge.engine.cache.prepared`), nowhere if not given. ``settings``: of the
     controller (`a3d_edge.control.configured`). ``people``: of a bundle that answers for people in boxes where
     they are: what `a3d_edge.people.opening.open_people` takes, or a detector or feed of one's own; closed at
-    the end. ``people_every``: seconds between two detections, as often as a window if not given. Raises `A3DEdgeError` of every branch.
+    the end. ``people_every``: seconds between two detections, as often as a window if not given. Raises
+    `A3DEdgeError` of every branch.
     """
 
     def __init__(

@@ -68,5 +68,5 @@ class SeenLabels:
 
 
 def anybodys(scores: NDArray[Any]) -> NDArray[Any]:
-    """Scores ``(classes,)`` of a window; of people ``(K, classes)`` the highest of each class, 0 of nobody."""
+    """Scores ``(classes,)`` of a window; of people ``(K, classes)`` the highest of each class, or 0."""
     return scores if scores.ndim == 1 else scores.max(axis=0, initial=0.0)

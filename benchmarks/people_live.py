@@ -2,15 +2,15 @@
 
     python benchmarks/people_live.py --bundle DIR --clips LIST.csv [--seconds 60] [--people hog]
 
-`--bundle`: of the task boxes (docs/guides/people.md makes one). `--clips`: a list of clips of two people, such as
-UT-Interaction's; they are shown one after the other, enlarged to 640×480 with their aspect kept, as one film, which is
-played at its own pace by `a3d-edge run --realtime --json`. Each side is a process of its own:
+`--bundle`: of the task boxes (docs/guides/people.md makes one). `--clips`: a list of clips of two people,
+such as UT-Interaction's; they are shown one after the other, enlarged to 640×480 with their aspect kept, as one
+film, which is played at its own pace by `a3d-edge run --realtime --json`. Each side is a process:
 
     detector         `--people hog`, or another source that is named
     boxes as a feed  the same boxes from a file of lines, made by that detector before: the head alone
 
-Told: whether every frame is accounted for, and how many predictions took longer than a hop, in the first 15 s and after
-them, when the controller has settled. Latencies are of detector and head together, as the controller sees them.
+Told: whether every frame is accounted for, and how many predictions took longer than a hop, in the first 15 s
+and after them, when the controller has settled. Latencies are of detector and head together.
 Others' load is told with them. Writes docs/results/people_live.md.
 """
 
@@ -112,8 +112,8 @@ def side(given: argparse.Namespace, bundle: Bundle, film: Path, people: str) -> 
     """One run, and what it told."""
     taken = psutil.cpu_percent(interval=3.0) / 100
     command = [
-        sys.executable, "-m", "a3d_edge", "run", "--source", str(film), "--realtime", "--json", "--profile", "none",
-        "--bundle", str(given.bundle), "--people", people,
+        sys.executable, "-m", "a3d_edge", "run", "--source", str(film), "--realtime", "--json",
+        "--profile", "none", "--bundle", str(given.bundle), "--people", people,
         *(() if given.threads is None else ("--threads", str(given.threads))),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -160,11 +160,12 @@ def page(given: argparse.Namespace, bundle: Bundle, sides: dict[str, Any]) -> st
     lines = [
         "# Whose box, live",
         "",
-        f"`benchmarks/people_live.py`: a film of {given.seconds:.0f} s of real people, two at a time (UT-Interaction, enlarged "
-        f"to {WIDTH}×{HEIGHT}), played at {RATE} frames a second on {cores} cores. Other jobs shared these cores: the load of "
-        "all others just before each run is in the table. The bundle: "
-        f"{bundle.manifest.architecture}, {len(bundle.configurations)} configurations, task {bundle.task}, a prediction every "
-        f"{1000 * bundle.hop_s:.0f} ms, which is the deadline; its labels are of drawn figures and mean nothing here.",
+        f"`benchmarks/people_live.py`: a film of {given.seconds:.0f} s of real people, two at a time "
+        f"(UT-Interaction, enlarged to {WIDTH}×{HEIGHT}), played at {RATE} frames a second on {cores} cores. "
+        "Other jobs shared these cores: the load of all others just before each run is in the table. Bundle: "
+        f"{bundle.manifest.architecture}, {len(bundle.configurations)} configurations, task {bundle.task}, a "
+        f"prediction every {1000 * bundle.hop_s:.0f} ms, which is the deadline; its labels are of drawn "
+        "figures and mean nothing here.",
         "",
         "| | " + " | ".join(sides) + " |",
         "|---|" + "---|" * len(sides),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-onnx_ir = pytest.importorskip("onnx_ir")
+pytest.importorskip("onnx_ir")
 
 from fixtures_people import graph, yolox
 
@@ -91,7 +91,9 @@ def test_the_input_is_what_the_kinds_were_trained_on() -> None:
 NAN = yolox([(0, [16, 8, 16, 16], 0.9)])
 NAN[0, 3, 2] = np.nan
 OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    r"its output is \(1, 3, 7\), and yolox for 64×64 gives \(1, 84, 5": ({"o": np.zeros((1, 3, 7))}, {"kind": "yolox"}),
+    r"its output is \(1, 3, 7\), and yolox for 64×64 gives \(1, 84, 5": (
+        {"o": np.zeros((1, 3, 7))}, {"kind": "yolox"},
+    ),
     r"its output is \(84, 7\)": ({"o": np.zeros((84, 7))}, {"kind": "yolox"}),
     r"of which person is 2": ({"o": np.zeros((1, 84, 7))}, {"kind": "yolox", "person": 2}),
     r"not finite numbers": ({"o": NAN}, {"kind": "yolox"}),

@@ -135,7 +135,7 @@ def test_nobody_and_who_is_not_in_the_picture(
 
 REFUSED = {
     '{"time": 0, "people": [{"box": [1, 2, 3, NaN]}]}': "is not read as JSON (NaN is no number of JSON)",
-    '{"time": 0, "people": [{"box": [60, 2, 70, 9]}]}': "has no part in the picture of 48×40; are these boxes of another video?",
+    '{"time": 0, "people": [{"box": [60, 2, 70, 9]}]}': "no part in the picture of 48×40; are these",
     '{"time": 0, "people": [{"box": [9, 2, 3, 9]}]}': "has no extent",
     '{"time": 0, "people": [{"box": [9, 2, 3]}]}': "people[0].box: is to be [x1, y1, x2, y2]",
     '{"time": 0, "people": [{"box": [1, 2, 3, 1e99]}]}': "1e+99 is no number that is meant here",
@@ -143,7 +143,7 @@ REFUSED = {
     '{"people": []}': "has neither 'time' nor 'frame'",
     '{"time": 1, "people": []}\n{"time": 1, "people": []}': "line 2: is not later than the line before",
     '{"time": 1, "people": []}\n{"frame": 9, "people": []}': "line 2: some lines have 'time', others 'frame'",
-    '{"time": 0, "people": [{"box": [1, 2, 3, 4], "id": 1}, {"box": [1, 2, 3, 4]}]}': "an 'id' of its own, or none",
+    '{"time": 0, "people": [{"box": [1, 2, 3, 4], "id": 1}, {"box": [1, 2, 3, 4]}]}': "an 'id' of its own",
     "[]": "is no JSON object",
     "": "has no line",
     '{"time": 0, "people": [], "pad": "' + 70_000 * "x" + '"}': "more than 65536 bytes",
@@ -245,7 +245,7 @@ def test_the_decision_sees_detector_and_head(people_bundle: Bundle) -> None:
 
 def test_an_application_tells_of_its_own_boxes(people_bundle: Bundle) -> None:
     """`Recognizer.push` with the people of that frame; without any, nobody is there."""
-    frames = [frame for frame in iter(ListSource(24).read, None)]
+    frames = list(iter(ListSource(24).read, None))
     with Recognizer(people_bundle, live=False) as recognizer:
         told = [
             one

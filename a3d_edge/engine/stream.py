@@ -145,7 +145,7 @@ class WindowStream:
         return Middle(min(first.time_s + half_s, newest.time_s), height, width)
 
     def placed(self, window: ReadyWindow, boxes: Sequence[Sequence[float]]) -> PlacedBoxes:
-        """Boxes ``(K, 4)`` in pixels of the window's frames as `run` takes them, and which of them are shown."""
+        """Boxes ``(K, 4)`` in pixels of the window's frames as `run` takes them, and which are shown."""
         middle = self.middle(window)
         side = self.network.pathways[0].size
         return placed_boxes(boxes, middle.height, middle.width, side, self._preprocessing)

@@ -31,7 +31,7 @@ Identity = int | str
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A person in one frame, as a detector or a feed tells it; ``id`` None where it does not say who it is."""
+    """A person in one frame, as a detector or a feed tells it; ``id`` None where it does not say who."""
 
     box: Box
     score: float = 1.0
@@ -48,7 +48,7 @@ class Person:
 
 
 def box_trouble(box: Sequence[float], height: int | None = None, width: int | None = None) -> str | None:
-    """What is wrong with a box in a few words: not finite, without extent, outside the frame; None: nothing."""
+    """What is wrong with a box, in a few words: not finite, no extent, outside the frame; None: nothing."""
     if not all(math.isfinite(value) for value in box):
         return "has a coordinate that is not finite"
     x1, y1, x2, y2 = box
@@ -73,7 +73,8 @@ def overlaps(first: Any, second: Any) -> NDArray[np.float64]:
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     shared = sides.clip(0).prod(axis=-1)
     whole = _areas(a) + _areas(b) - shared
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    found: NDArray[np.float64] = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return found
 
 
 def suppressed(boxes: NDArray[Any], scores: NDArray[Any], most_overlap: float) -> NDArray[np.intp]:

@@ -76,7 +76,7 @@ def message_of(content: dict[str, Any], where: str) -> Message:
 
 
 def placed(message: Message, height: int, width: int, where: str) -> tuple[Detection, ...]:
-    """Its people in pixels of a frame, cut to it. Raises `SourceError` for a box that is not in the picture."""
+    """Its people in pixels of a frame, cut to it. Raises `SourceError` for a box that is not in it."""
     across, down = (1.0, 1.0) if message.size is None else (width / message.size[0], height / message.size[1])
     found = []
     for place, one in enumerate(message.people):

@@ -1,6 +1,7 @@
 """Frigate's events (its MQTT topic ``frigate/events``) as who is where.
 
-    {"type": "new" | "update" | "end", "after": {"id": …, "camera": …, "label": "person", "box": [x1, y1, x2, y2], …}}
+    {"type": "new" | "update" | "end",
+     "after": {"id": …, "camera": …, "label": "person", "score": …, "box": [x1, y1, x2, y2], …}}
 
 Each event is of one person, and comes when something about them changes: whoever has not ended is still where
 they were last told to be. Boxes are in pixels of the camera's detect stream.
@@ -47,8 +48,9 @@ class FrigateEvents:
             self._there.pop(who, None)
             return
         score = after.get("score")
-        known = isinstance(score, (int, float)) and math.isfinite(score)
-        one = {"id": who, "box": after.get("box"), "score": min(1.0, max(0.0, score)) if known else 1.0}
+        if not isinstance(score, (int, float)) or not math.isfinite(score):
+            score = 1.0  # of an object that was just found it is not told
+        one = {"id": who, "box": after.get("box"), "score": min(1.0, max(0.0, score))}
         self._there.pop(who, None)
         self._there[who] = (now_s, message_of({"people": [one]}, f"{where}: {shown(who)}"))
         while len(self._there) > MOST_PEOPLE:

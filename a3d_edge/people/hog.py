@@ -1,11 +1,11 @@
-"""The built-in people detector: histograms of oriented gradients and a linear classifier (Dalal and Triggs 2005).
+"""The built-in people detector: histograms of oriented gradients, a linear classifier (Dalal, Triggs 2005).
 
 It is weak: upright people, seen whole, from the front or back, in daylight. It is here because it needs no
 weights but 3781 numbers; name a detector of your own where it matters (docs/guides/people.md).
 
 The descriptor and the classifier's coefficients are those of OpenCV 4 (Apache-2.0, `hog.npy` is what its
-``HOGDescriptor_getDefaultPeopleDetector`` returns), whose own code for it is in no distribution of OpenCV 5 that
-we ask for. Equal to it to rounding; all windows of a picture at once, by matrices.
+``HOGDescriptor_getDefaultPeopleDetector`` returns), whose own code for it is not in the OpenCV 5 that is
+installed with us. Equal to it to rounding; all windows of a picture at once, by matrices.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ACROSS, DOWN = 7, 15
 SIGMA = 4.0
 CUT = 0.2
 LONGEST = 512
-"""Side of the picture that is looked at: a person of a quarter of its height is the smallest that is found."""
+"""Side of the picture that is looked at: the smallest person found is a good quarter of 4:3 high."""
 STEP = 1.2
 PADDING = 16
 LEAST = -0.25
@@ -73,8 +73,8 @@ class HogDetector:
 
 
 def margins(image: NDArray[np.uint8]) -> Array:
-    """The classifier's margin ``(rows, columns)`` of every window of 64×128 in a picture ``(H, W, 3)``, a cell
-    apart; above 0 it says person."""
+    """The classifier's margin ``(rows, columns)`` of every window of 64×128 in a picture ``(H, W, 3)``, a
+    cell apart; above 0 it says person."""
     blocks = _blocks(image)
     rows, columns = blocks.shape[0] - DOWN + 1, blocks.shape[1] - ACROSS + 1
     if rows < 1 or columns < 1:
@@ -111,7 +111,7 @@ def _blocks(image: NDArray[np.uint8]) -> Array:
     if rows < 2 or columns < 2:
         return np.zeros((0, 0, 4 * BINS), np.float32)
     halves = np.concatenate([_kernels()[:CELL], _kernels()[CELL:]], axis=1)  # (8, 2 + 2)
-    # Every pixel is gone over once a direction: a cell of them is one half of one block and the other of the next.
+    # Every pixel is gone over once a direction: a cell is one half of one block and the other of the next.
     tiled = votes[: rows * CELL].reshape(rows, CELL, -1)
     down = halves.T @ tiled
     down = (down[:-1, :2] + down[1:, 2:]).reshape(rows - 1, 2, BINS, -1)[..., : columns * CELL]

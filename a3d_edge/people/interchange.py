@@ -1,5 +1,7 @@
-"""`supervision.Detections` in and out: what most Python code about boxes speaks. The library is asked for only
-when one of these is called; it is no dependency."""
+"""`supervision.Detections` in and out: what most Python code about boxes speaks.
+
+The library is asked for only when one of these is called; it is no dependency.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,8 @@ def from_supervision(detections: Any, person: int | Sequence[int] | None = 0) ->
 
 def to_supervision(people: Iterable[Answered], classes: Sequence[str]) -> Any:
     """The people of a prediction as `supervision.Detections`: boxes, the detections' scores, tracks, the
-    likeliest class by its place in ``classes``, and in ``data`` ``class_name``, ``labels`` (all that are seen,
-    of each a tuple of (label, score)) and ``id`` as it was told.
+    likeliest class by its place in ``classes``, and in ``data`` ``class_name``, ``labels`` (all that are
+    seen, of each a tuple of (label, score)) and ``id`` as it was told.
 
     Of identities that are names ``tracker_id`` is their place. Raises `ResourceError` without the library.
     """

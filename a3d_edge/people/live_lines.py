@@ -21,8 +21,8 @@ _DIGITS = re.compile(r"[\d.]+")
 
 
 class LiveLines:
-    """``put`` from any thread, the rest from the run's. What is wrong with a message is warned of, once a kind,
-    and the message left out: who sends may mend it, and the camera runs on."""
+    """``put`` from any thread, the rest from the run's. What is wrong with a message is warned of, once a
+    kind, and the message left out: who sends may mend it, and the camera runs on."""
 
     def __init__(self, where: str) -> None:
         self._where = where

@@ -94,8 +94,8 @@ class OnnxDetector:
 def picture_for(
     image: NDArray[np.uint8], spec: DetectorDescription, width: int, height: int
 ) -> tuple[NDArray[np.float32], float, float]:
-    """The input ``(1, 3, height, width)`` of a frame ``(H, W, 3)`` BGR, and how many of the frame's pixels its
-    whole width and height are."""
+    """The input ``(1, 3, height, width)`` of a frame ``(H, W, 3)`` BGR, and how many of the frame's pixels
+    its whole width and height are."""
     rows, columns = image.shape[:2]
     if spec.resize == "stretch":
         inside: Any = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)

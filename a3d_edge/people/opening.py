@@ -51,8 +51,8 @@ def open_people(word: str | Path, threads: int | None = None) -> Detector | Feed
 
         return OnnxDetector(path, threads)
     raise UsageError(
-        f"`people` {shown(shown_word(str(word)))}: is no source of boxes; name a file of boxes (.jsonl), a named pipe, "
-        "mqtt://host/topic, a detector's description (.toml) or .onnx, or hog"
+        f"`people` {shown(shown_word(str(word)))}: is no source of boxes; name a file of boxes (.jsonl), "
+        "a named pipe, mqtt://host/topic, a detector's description (.toml) or .onnx, or hog"
     )
 
 

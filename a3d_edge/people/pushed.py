@@ -22,7 +22,7 @@ class Pushed:
         self._told: tuple[Detection, ...] | None = None
 
     def tell(self, people: Sequence[Detection], height: int, width: int) -> None:
-        """The people of the next frame, cut to it. Raises `UsageError` for a box that is none, or not in it."""
+        """The people of the next frame, cut to it. Raises `UsageError` for what is no box, or not in it."""
         if len(people) > MOST_PEOPLE:
             raise UsageError(f"`people`: {len(people)} boxes of one frame; give at most {MOST_PEOPLE}")
         found = []

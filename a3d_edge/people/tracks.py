@@ -41,7 +41,7 @@ class TrackSettings:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A person who is followed: the box at ``seen_s``, its velocity in pixels a second, and how often seen."""
+    """A person who is followed: the box at ``seen_s``, its velocity in pixels a second, how often seen."""
 
     id: int
     box: Box

@@ -1,7 +1,7 @@
 """Where each person was, a few seconds back: a window asks about its middle frame, which is past.
 
-Between two sightings of a person the box is interpolated, over a moment in which nobody saw him too; before the
-first and after the last it is held for a while, unless that moment was looked at without him.
+Between two sightings of a person the box is interpolated, over a moment in which they were missed too; before
+the first and after the last it is held for a while, unless that moment was looked at without him.
 """
 
 from __future__ import annotations

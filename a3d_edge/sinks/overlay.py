@@ -60,7 +60,7 @@ def draw_overlay(
 
 
 def draw_people(image: Image, people: Sequence[PersonPrediction]) -> Image:
-    """A copy of the picture with each person's box, who it is, and the labels that are seen, or the likeliest.
+    """A copy of the picture with each person's box, who it is, and the labels that are seen, or the best.
 
     The box is where they were seen last: the window's middle, which the labels are of, is past.
     """
