@@ -3,8 +3,8 @@
     python benchmarks/people_live.py --bundle DIR --clips LIST.csv [--seconds 60] [--people hog]
 
 `--bundle`: of the task boxes (docs/guides/people.md makes one). `--clips`: a list of clips of two people,
-such as UT-Interaction's; they are shown one after the other, enlarged to 640×480 with their aspect kept, as one
-film, which is played at its own pace by `a3d-edge run --realtime --json`. Each side is a process:
+such as UT-Interaction's; they are shown one after the other, enlarged to 640×480 with their aspect kept, as
+one film, which is played at its own pace by `a3d-edge run --realtime --json`. Each side is a process:
 
     detector         `--people hog`, or another source that is named
     boxes as a feed  the same boxes from a file of lines, made by that detector before: the head alone

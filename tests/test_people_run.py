@@ -16,8 +16,10 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.control.controller import BudgetController
 from a3d_edge.errors import SourceError, UsageError
 from a3d_edge.people.box import Detection
+from a3d_edge.people.watch import PeopleWatch
 from a3d_edge.recognizer import Recognizer
 from a3d_edge.runtime import Runtime
+from a3d_edge.video.frame import Frame
 from a3d_edge.video.preprocess import preprocess
 
 pytestmark = pytest.mark.torch
@@ -208,6 +210,20 @@ def test_a_detector_runs_once_a_hop_and_is_tracked(people_bundle: Bundle) -> Non
     assert summary.people is not None
     assert set(summary.people["detector_ms"]) == {"p50", "p95"}
     assert summary.frames_captured == summary.frames_used + sum(summary.dropped.values()) == 60
+
+
+def test_detections_keep_to_their_beat() -> None:
+    """At any rate of frames as many as the period asks for; after a gap at once, and no more to catch up."""
+    for rate in (30.0, 25.0, 29.97, 12.5):
+        detector = Slow()
+        watch = PeopleWatch(detector, period_s=8 / 30, span_s=2.0)
+        image = np.zeros((4, 4, 3), np.uint8)
+        for number in range(int(20 * rate)):
+            watch.see(Frame(number, round(number / rate, 3), image, 0.0))
+        assert detector.asked == pytest.approx(20 / (8 / 30), abs=1), rate
+        for number in range(3):
+            watch.see(Frame(number, 100 + number / rate, image, 0.0))
+        assert detector.asked == pytest.approx(20 / (8 / 30) + 1, abs=1), rate
 
 
 def test_a_detector_that_fails_ends_the_run(people_bundle: Bundle) -> None:

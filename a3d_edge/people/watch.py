@@ -17,8 +17,8 @@ from a3d_edge.video.frame import Frame
 
 __all__ = ["PeopleWatch"]
 
-EARLY = 0.25
-"""A detection may come so much of a period early: frames do not fall on its beat."""
+EARLY_S = 0.004
+"""How early a frame may be for a detection: containers round their times."""
 REHEARSED = (480, 640, 3)
 KEPT = 4096
 """Times of detections for the summary's percentiles."""
@@ -63,9 +63,9 @@ class PeopleWatch:
         if self._feed is not None:
             for sighting in self._feed.until(frame):
                 self._follow(sighting)
-        elif frame.time_s >= self._due_s:
+        elif frame.time_s >= self._due_s - EARLY_S:
             self._follow(Sighting(frame.time_s, tuple(self._detector.detect(frame.image))))
-            self._due_s = frame.time_s + (1 - EARLY) * self.period_s
+            self._due_s = self._after(frame.time_s)
             self._recent.append(self._clock() - begun)
         self._work_s += self._clock() - begun
 
@@ -114,6 +114,15 @@ class PeopleWatch:
 
     def _of_hop_ms(self, taken_s: float, hop_s: float) -> float:
         return 1e3 * taken_s * max(1.0, hop_s / self.period_s)
+
+    def _after(self, time_s: float) -> float:
+        """When the next detection is due: on one beat, so that windows' middles are looked at themselves."""
+        late_s = time_s - self._due_s
+        return (
+            self._due_s + self.period_s
+            if self._due_s >= 0 and late_s < self.period_s
+            else time_s + self.period_s
+        )
 
     def begin(self) -> None:
         """What comes next is another take, or stream."""
