@@ -76,14 +76,14 @@ class Recognizer:
         source = Pushed() if people is None and bundle.task == BOXES else people
         self._people = watch_people(bundle, source, every_s=people_every, hop=hop, threads=threads)
         self._pushed_people = source if isinstance(source, Pushed) else None
-        self._windows = AdaptiveWindows(
-            bundle, self._audience, pace_of(live, clock), stop=self._stop, budget=budget, hop=hop,
-            controller=controller, threads=threads, engine=engine, latencies=latencies, memory=memory,
-            cache=cache, people=self._people,
-        )  # fmt: skip
         with ExitStack() as failing:
             if self._people is not None:
                 failing.callback(self._people.close)
+            self._windows = AdaptiveWindows(
+                bundle, self._audience, pace_of(live, clock), stop=self._stop, budget=budget, hop=hop,
+                controller=controller, threads=threads, engine=engine, latencies=latencies, memory=memory,
+                cache=cache, people=self._people,
+            )  # fmt: skip
             failing.callback(self._windows.pool.close)
             self._windows.open()
             failing.pop_all()
