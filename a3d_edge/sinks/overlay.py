@@ -69,8 +69,13 @@ def draw_people(image: Image, people: Sequence[PersonPrediction]) -> Image:
     for person in people:
         x1, y1, x2, y2 = (round(value) for value in person.newest_box or person.box)
         colour = GREEN if person.labels else GREY
-        cv2.rectangle(out, (x1, y1), (x2 - 1, y2 - 1), colour, max(1, round(capital / 6)))
         lines = [f"{person.id}", *(f"{name} {score:.0%}" for name, score in person.shown)]
+        strip = out[
+            max(0, y1) : min(y2, y1 + round(1.6 * capital * len(lines) + capital / 2)), max(0, x1) : x2
+        ]
+        if strip.size:
+            strip[:] = cv2.convertScaleAbs(strip, alpha=DARK)
+        cv2.rectangle(out, (x1, y1), (x2 - 1, y2 - 1), colour, max(1, round(capital / 6)))
         for place, text in enumerate(lines, start=1):
             foot = y1 + round(1.6 * capital * place)
             if foot > y2 or x1 >= out.shape[1] - 4:
