@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures_delivery import Mosquitto, eventually, mosquitto, needs_mosquitto  # noqa: F401
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from a3d_edge.errors import SourceError, UsageError
 from a3d_edge.people.box import Detection
 from a3d_edge.people.feed_file import BoxesPipe
+from a3d_edge.people.feed_line import content_of, message_of, placed
 from a3d_edge.people.frigate import SILENT_S, FrigateEvents
 from a3d_edge.people.opening import open_people
 from a3d_edge.video.frame import Frame
@@ -168,3 +171,64 @@ def test_boxes_come_by_a_real_broker(mosquitto: Mosquitto) -> None:  # noqa: F81
         feed.close()
     sender.disconnect()
     sender.loop_stop()
+
+
+KEYS = st.sampled_from(["people", "box", "id", "time", "after", "label"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=5) | st.dictionaries(KEYS | st.text(max_size=5), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+PERSON = st.fixed_dictionaries(
+    {}, optional={"box": st.lists(st.floats() | JSON, max_size=5), "score": JSON, "id": JSON}
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={"people": st.lists(PERSON, max_size=4) | JSON, "time": JSON, "frame": JSON, "size": JSON},
+    )
+    | JSON
+)
+def test_whatever_is_sent_is_boxes_of_the_frame_or_one_line_of_error(content: Any) -> None:
+    """No other exception, and nothing but finite boxes within the frame."""
+    said, found = "", ()
+    try:
+        message = message_of(content_of(json.dumps(content), "x"), "x")
+        found = placed(message, 40, 48, "x")
+    except SourceError as error:
+        message, said = None, str(error)
+    assert "\n" not in said
+    if message is None:
+        return
+    for one in found:
+        x1, y1, x2, y2 = one.box
+        assert 0 <= x1 < x2 <= 48
+        assert 0 <= y1 < y2 <= 40
+        assert 0 <= one.score <= 1
+    assert message.time_s is None or message.time_s >= 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {
+            "type": JSON,
+            "after": JSON
+            | st.fixed_dictionaries({"label": st.just("person"), "box": JSON, "score": JSON, "id": JSON}),
+        }
+    )
+)
+def test_whatever_frigate_sends_is_survived(content: Any) -> None:
+    """As above."""
+    events, said = FrigateEvents(None, None), ""
+    try:
+        events.hear(content, 0.0, "x")
+        placed(events.message(1.0), 40, 48, "x")
+    except SourceError as error:
+        said = str(error)
+    assert "\n" not in said
