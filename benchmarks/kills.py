@@ -47,14 +47,21 @@ LEFT_OVER = (".tmp", ".old")
 class Work:
     """A command that is killed, what it writes, and how to see that this is whole.
 
-    ``words``: of the first start, and of one that finds something of a start before.
+    ``words``: of the first start, and of one that finds something of a start before. ``once``: when it has
+    finished there is nothing left to do, so that it begins anew.
     """
 
     name: str
     words: Callable[[bool], list[str]]
     out: Path
     whole: Callable[[Path], None]
+    once: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
+
+    def begin_anew(self) -> None:
+        if self.once:
+            shutil.rmtree(self.out.parent)
+            self.out.parent.mkdir()
 
 
 def clip_list(folder: Path) -> Path:
@@ -154,6 +161,8 @@ def one_round(work: Work, log: Path, seconds: float, rng: random.Random) -> None
         raise SystemExit(f"{work.name}: what was there before is gone")
     kind = "as before" if after == before else "replaced, whole"
     work.outcomes["finished before the kill" if not was_killed else kind] += 1
+    if not was_killed:
+        work.begin_anew()
     for path in left_over(work.out.parent):
         work.outcomes["left-over names"] += 1
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -178,8 +187,8 @@ def works(place: Path, clips: Path, net: Path) -> list[Work]:
 
     return [
         Work("export", export, place / "export/bundle", whole_bundle),
-        Work("train", train, place / "train/net.pth", whole_checkpoint),
-        Work("fit", fit, place / "fit/bundle", whole_bundle),
+        Work("train", train, place / "train/net.pth", whole_checkpoint, once=True),
+        Work("fit", fit, place / "fit/bundle", whole_bundle, once=True),
     ]
 
 
@@ -216,6 +225,7 @@ def main() -> None:
         for work, rounds in zip(asked, shares(options.rounds, len(asked)), strict=True):
             log = place / f"{work.name}.txt"
             seconds = finished(work.words(False), log)
+            work.begin_anew()
             for number in range(rounds):
                 one_round(work, log, seconds, rng)
                 print(f"\r{work.name}: {number + 1} of {rounds}", end="", file=sys.stderr)
