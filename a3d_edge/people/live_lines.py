@@ -16,6 +16,7 @@ __all__ = ["LiveLines"]
 
 WAITING = 256
 """Messages between two frames; the oldest go first."""
+AHEAD_S = 5.0
 WARNINGS = 8
 _DIGITS = re.compile(r"[\d.]+")
 
@@ -49,7 +50,7 @@ class LiveLines:
                 return
 
     def sighting(self, line: bytes, frame: Frame) -> Sighting | None:
-        """What a message of ours says: of its time, or of this frame."""
+        """What a message of ours says: of its time, or of this frame. None: it is left out."""
         try:
             return self.placed(message_of(content_of(line, self._where), self._where), frame)
         except SourceError as error:
@@ -57,7 +58,12 @@ class LiveLines:
             return None
 
     def placed(self, message: Message, frame: Frame) -> Sighting:
-        """Raises `SourceError` for a box that is not in the frame."""
+        """Raises `SourceError` for a box that is not in the frame, and a time that is still to come."""
+        if message.time_s is not None and message.time_s > frame.time_s + AHEAD_S:
+            raise SourceError(
+                f"{self._where}: time {message.time_s:g} is ahead of the source, which is at {frame.time_s:.1f} s; "
+                "give seconds of the source, or no time"
+            )
         height, width = frame.image.shape[:2]
         people = placed(message, height, width, self._where)
         return Sighting(frame.time_s if message.time_s is None else message.time_s, people)
