@@ -33,6 +33,7 @@ def test_yolox_rows_become_boxes_of_the_frame(tmp_path: Path) -> None:
     graph(tmp_path / "net.onnx", {"output": rows})
     described(tmp_path / "net.json", kind="yolox")
     detector = OnnxDetector(tmp_path / "net.json")
+    assert detector.name == str(tmp_path / "net.onnx")
     found = detector.detect(np.zeros((64, 128, 3), np.uint8))  # shown at half size, in the upper half
     assert [one.score for one in found] == pytest.approx([0.9, 0.6])
     assert found[0].box == pytest.approx((16, 0, 48, 32), abs=1e-4)

@@ -61,8 +61,8 @@ class LiveLines:
         """Raises `SourceError` for a box that is not in the frame, and a time that is still to come."""
         if message.time_s is not None and message.time_s > frame.time_s + AHEAD_S:
             raise SourceError(
-                f"{self._where}: time {message.time_s:g} is ahead of the source, which is at {frame.time_s:.1f} s; "
-                "give seconds of the source, or no time"
+                f"{self._where}: time {message.time_s:g} is ahead of the source, which is at "
+                f"{frame.time_s:.1f} s; give seconds of the source, or no time"
             )
         height, width = frame.image.shape[:2]
         people = placed(message, height, width, self._where)

@@ -41,8 +41,9 @@ class OnnxDetector:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self._spec, graph = read_description(path)
-        self.name = f"`people` {shown(str(graph))}"
-        self._session = _session(graph, self.name, checked_threads(threads))
+        self.name = shown(str(graph))
+        self._where = f"`people` {self.name}"
+        self._session = _session(graph, self._where, checked_threads(threads))
         self._input, self._width, self._height = self._taken()
         self._outputs = [one.name for one in self._session.get_outputs()]
         self.detect(np.full((self._height, self._width, 3), GREY, np.uint8))
@@ -54,9 +55,9 @@ class OnnxDetector:
         try:
             found = self._session.run(self._outputs, {self._input: picture})
         except Exception as error:  # ONNX Runtime raises many types without a common base
-            raise ResourceError(f"{self.name}: ONNX Runtime failed ({reason(error)})") from error
+            raise ResourceError(f"{self._where}: ONNX Runtime failed ({reason(error)})") from error
         arrays = {name: np.asarray(value) for name, value in zip(self._outputs, found, strict=True)}
-        boxes, scores = decoded(arrays, self._spec, self._width, self._height, self.name)
+        boxes, scores = decoded(arrays, self._spec, self._width, self._height, self._where)
         boxes = boxes * np.array([across, down, across, down])
         people = []
         for (x1, y1, x2, y2), score in zip(boxes.tolist(), scores.tolist(), strict=True):
@@ -74,20 +75,22 @@ class OnnxDetector:
         if len(shape) != 4 or inputs[0].type != "tensor(float)" or shape[1] not in (3, "3"):
             told = "; ".join(f"{one.name} {one.shape} {one.type}" for one in inputs)
             raise SourceError(
-                f"{self.name}: takes {shown(told)}, and not one float32 picture (1, 3, height, width)"
+                f"{self._where}: takes {shown(told)}, and not one float32 picture (1, 3, height, width)"
             )
         own = [side if isinstance(side, int) and side > 0 else None for side in shape[2:]]
         wanted = self._spec.size[::-1] if self._spec.size else (None, None)
         for here, given in zip(own, wanted, strict=True):
             if here is not None and given is not None and here != given:
                 raise SourceError(
-                    f"{self.name}: takes pictures {own[1]}×{own[0]}, and size is {self._spec.size}"
+                    f"{self._where}: takes pictures {own[1]}×{own[0]}, and size is {self._spec.size}"
                 )
         height, width = (here or given for here, given in zip(own, wanted, strict=True))
         if height is None or width is None:
-            raise SourceError(f"{self.name}: takes pictures of any size; say which in its description: size")
+            raise SourceError(
+                f"{self._where}: takes pictures of any size; say which in its description: size"
+            )
         if max(height, width) > 4096:
-            raise SourceError(f"{self.name}: takes pictures {width}×{height}; at most 4096 are made")
+            raise SourceError(f"{self._where}: takes pictures {width}×{height}; at most 4096 are made")
         return inputs[0].name, width, height
 
 
