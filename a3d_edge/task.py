@@ -15,11 +15,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SINGLE", "TASKS", "Task", "is_multilabel", "same_answer", "scores_of", "written"]
+__all__ = ["BOXES", "SINGLE", "TASKS", "Task", "is_multilabel", "same_answer", "scores_of", "written"]
 
 Task = Literal["single", "multilabel", "boxes"]
 TASKS: tuple[Task, ...] = ("single", "multilabel", "boxes")
 SINGLE: Task = "single"
+BOXES: Task = "boxes"
 
 
 def is_multilabel(task: Task) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from a3d_edge.exporters.parity import sizes_of
+from a3d_edge.exporters.people import with_moving_boxes
 from a3d_edge.exporters.write_bundle import (
     in_precisions,
     require_calibrated,
@@ -22,16 +23,19 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration, Precision
 from a3d_edge.demo.rendered import CLASSES
 from a3d_edge.errors import UsageError
+from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.checkpoint import Checkpoint, load, untrained_note
 from a3d_edge.models.network import Clips
 from a3d_edge.models.ranges import find_range
 from a3d_edge.outputs import claim_folder
 from a3d_edge.table import ConfigurationBudgetTable, find_table
+from a3d_edge.task import BOXES
 from a3d_edge.training.bundle_model import BundleModel
 from a3d_edge.training.calibrate import calibrate
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
 from a3d_edge.training.evaluation import WindowSet, evaluate
 from a3d_edge.training.inputs import unlabelled_set, window_set
+from a3d_edge.training.people_evaluation import people_scores
 from a3d_edge.training.reliability import measured_fields
 from a3d_edge.training.reports import Note, Report, step, unheard, unseen
 
@@ -153,7 +157,10 @@ def _windows(
     """
     some = list(clips[:count]) or [Clip(CLASSES[i % len(CLASSES)], None, seed=i) for i in range(count)]
     few = replace(unlabelled_set(loaded, some, cache, 1), batch_size=len(some))
-    return {size: next(iter(few.at_size(size)))[1] for size in sizes_of(rows.configurations)}
+    found = {size: next(iter(few.at_size(size)))[1] for size in sizes_of(rows.configurations)}
+    if not loaded.description.takes_boxes:
+        return found
+    return {size: x if isinstance(x, BoxedClips) else with_moving_boxes(x) for size, x in found.items()}
 
 
 def _measured(
@@ -161,15 +168,20 @@ def _measured(
 ) -> Callable[[Bundle], ConfigurationBudgetTable]:
     """The table with the accuracy of every row as its own graphs compute it, in both precisions alike."""
 
+    views = "true boxes" if loaded.task == BOXES else f"{VIEWS} views (runtime)"
+
     def measure(bundle: Bundle) -> ConfigurationBudgetTable:
         model = BundleModel(bundle)
-        scores = evaluate(model, rows.configurations, windows, loaded.classes, step(report, "accuracy"))
-        measured = [
-            row.model_copy(update=measured_fields(scores[row.configuration], loaded.classes))
-            for row in rows.rows
-        ]
+        told, names = step(report, "accuracy"), loaded.classes
+        if loaded.task == BOXES:
+            people = people_scores(model, rows.configurations, windows, names, told)
+            fields = {c: of.fields(names) for c, of in people.items()}
+        else:
+            scores = evaluate(model, rows.configurations, windows, names, told)
+            fields = {c: measured_fields(of, names) for c, of in scores.items()}
+        measured = [row.model_copy(update=fields[row.configuration]) for row in rows.rows]
         places = ", ".join([str(place) for place in data if not isinstance(place, Clip)])
-        where = f"{len(windows.clips)} clips{f' of {places}' if places else ''}, {VIEWS} views (runtime)"
+        where = f"{len(windows.clips)} clips{f' of {places}' if places else ''}, {views}"
         return rows.with_rows(measured, measured_on=where)
 
     return measure

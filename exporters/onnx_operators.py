@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from a3d_edge.errors import A3DEdgeError
+from a3d_edge.models.roi import BINS, SCALE
 
 __all__ = ["OPERATORS", "Nodes"]
 
@@ -192,6 +193,17 @@ def _pick_frames_like(g: Nodes, x: ir.Value, like: ir.Value) -> ir.Value:
     return g.emit("Gather", [x, picks], axis=0)
 
 
+def _roi_align(g: Nodes, x: ir.Value, boxes: ir.Value) -> ir.Value:
+    """``half_pixel`` is ``aligned``; all boxes are in the one clip."""
+    zero = ir.tensor(np.zeros(1, np.int64))
+    count = g.emit("Shape", [boxes], start=0, end=1)
+    owners = g.emit("ConstantOfShape", [count], value=zero)
+    return g.emit(
+        "RoiAlign", [x, boxes, owners], mode="avg", output_height=BINS, output_width=BINS, sampling_ratio=0,
+        spatial_scale=SCALE, coordinate_transformation_mode="half_pixel",
+    )  # fmt: skip
+
+
 def _identity(g: Nodes, x: ir.Value, *_: Any) -> ir.Value:
     return x
 
@@ -216,6 +228,9 @@ OPERATORS: dict[str, Callable[..., Any]] = {
         "ReduceMean", [x, g.constant(dims)], keepdims=int(keep)
     ),
     "aten::unsqueeze": lambda g, x, dim: g.emit("Unsqueeze", [x, g.constant([dim])]),
+    "aten::amax": lambda g, x, dims, keep=False: g.emit(
+        "ReduceMax", [x, g.constant(dims)], keepdims=int(keep)
+    ),
     "aten::addmm": lambda g, bias, x, weight: g.emit("Gemm", [x, weight, bias]),
     "aten::clone": _identity,
     "aten::detach": _identity,
@@ -231,6 +246,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "aten::_softmax": lambda g, x, dim, half: g.emit("Softmax", [x], axis=dim),
     "aten::_log_softmax": lambda g, x, dim, half: g.emit("LogSoftmax", [x], axis=dim),
     "aten::sub.Tensor": lambda g, x, y: g.emit("Sub", [x, y]),
+    "a3d_edge::roi_align": _roi_align,
     "a3d_edge::window_mean": _window_mean,
     "a3d_edge::resize_like": _resize_like,
     "a3d_edge::pick_frames_like": _pick_frames_like,

@@ -18,6 +18,7 @@ from a3d_edge.engine.ort import OrtEngine, OrtStage
 from a3d_edge.engine.session import BundleNetwork, available_threads, relative_error
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.manifest import Parity
+from a3d_edge.models.boxed import unboxed
 from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.task import same_answer
 
@@ -88,10 +89,17 @@ def _one(model: SlimNetwork, bundle: Bundle, configuration: Configuration, clips
     with torch.inference_mode():
         expected = model(clips, configuration.at("fp32")).numpy()
     network = BundleNetwork(bundle.files_of(configuration), available_threads())
-    fitted = model.fit(clips, configuration)
+    fitted, boxes = unboxed(model.fit(clips, configuration))
     pathways = [fitted] if isinstance(fitted, Tensor) else fitted
-    windows = zip(*(x.transpose(1, 2).contiguous().numpy() for x in pathways), strict=True)
-    got = np.stack([network.logits(*network.encode_window(window)) for window in windows])
+    windows = list(zip(*(x.transpose(1, 2).contiguous().numpy() for x in pathways), strict=True))
+    if boxes is None:
+        got = np.stack([network.logits(*network.encode_window(window)) for window in windows])
+    else:  # of every box of every window, in the order in which PyTorch has them
+        got = np.zeros_like(expected)
+        for number, window in enumerate(windows):
+            mine = boxes.of_clip(number)
+            found = network.logits(*network.encode_window(window), boxes=boxes.by_pathway[0][mine].numpy())
+            got[mine.numpy()] = found
     if configuration.precision == "int8":  # a clip that hardly moves has logits below a rounding step
         error = relative_error(got, expected)
     else:
@@ -99,7 +107,7 @@ def _one(model: SlimNetwork, bundle: Bundle, configuration: Configuration, clips
     error = error if math.isfinite(error) else math.inf
     within = TOLERANCE[configuration.precision]
     same = all(same_answer(g, e, bundle.task, within) for g, e in zip(got, expected, strict=True))
-    return Parity(clips=len(got), relative_error=float(f"{error:.3g}"), same_top1=same)
+    return Parity(clips=len(windows), relative_error=float(f"{error:.3g}"), same_top1=same)
 
 
 def sizes_of(configurations: Sequence[Configuration]) -> list[int]:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from a3d_edge.configuration import Configuration
+from a3d_edge.engine.people import boxes_of_pathways
+from a3d_edge.models.boxed import unboxed
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.network import Clips
 
@@ -49,10 +51,11 @@ def measure_ranges(
         for stage, model in models.items()
     }
     samples: dict[str, list[NDArray[np.float32]]] = {}
-    for window in _windows(checkpoint, configuration, clips):
+    for window, boxes in _windows(checkpoint, configuration, clips):
         for stage, session in sessions.items():
-            names = [given.name for given in session.get_inputs()]
-            inputs = dict(zip(names, window, strict=True))
+            names = [given.name for given in session.get_inputs() if given.name not in boxes]
+            people = boxes if stage == "clip" else {}
+            inputs = {**dict(zip(names, window, strict=True)), **people}
             outputs = [output.name for output in session.get_outputs()]
             found = {**inputs, **dict(zip(outputs, session.run(None, inputs), strict=True))}
             for name, value in plans[stage].activations.items():
@@ -92,12 +95,17 @@ def scale_of(low: float, high: float) -> tuple[np.float32, np.uint8]:
 
 def _windows(
     checkpoint: Checkpoint, configuration: Configuration, clips: Clips
-) -> Iterator[list[NDArray[np.float32]]]:
-    """Windows one by one, ``(T, 3, S, S)`` of every pathway."""
-    fitted = checkpoint.model.fit(clips, configuration)
+) -> Iterator[tuple[list[NDArray[np.float32]], dict[str, NDArray[np.float32]]]]:
+    """Windows one by one, ``(T, 3, S, S)`` of every pathway, and the boxes in each by the graphs' names."""
+    fitted, boxes = unboxed(checkpoint.model.fit(clips, configuration))
     pathways = [fitted] if isinstance(fitted, Tensor) else fitted
-    for window in zip(*(x.transpose(1, 2) for x in pathways), strict=True):
-        yield [float32(x) for x in window]
+    for number, window in enumerate(zip(*(x.transpose(1, 2) for x in pathways), strict=True)):
+        people: dict[str, NDArray[np.float32]] = {}
+        if boxes is not None:
+            mine = boxes.of_clip(number)
+            sizes = tuple(int(x.shape[-1]) for x in window)
+            people = boxes_of_pathways(float32(boxes.by_pathway[0][mine]), sizes)
+        yield [float32(x) for x in window], people
 
 
 def _set_statistics(graph: ir.Graph, checkpoint: Checkpoint, configuration: Configuration) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.models.checkpoint import Checkpoint, norms
-from a3d_edge.models.network import Clips
+from a3d_edge.models.network import Clips, first_clips
 
 __all__ = ["kept_in_float", "shifts"]
 
@@ -45,7 +45,7 @@ def shifts(checkpoint: Checkpoint, configuration: Configuration, clips: Clips) -
     """By how much of the largest logit each convolution's quantized input moves the logits: the median of
     the windows' largest shifts. Raises `A3DEdgeError` for an input that is not finite."""
     model = checkpoint.model
-    few = clips[:WINDOWS] if isinstance(clips, Tensor) else [x[:WINDOWS] for x in clips]
+    few = first_clips(clips, WINDOWS)
     blocks = {name.removesuffix(".norm") for name in norms(model)}
     convolutions = {name: model.get_submodule(f"{name}.conv") for name in sorted(blocks)}
     at = configuration.at("fp32")

@@ -16,6 +16,7 @@ from a3d_edge.configuration import Configuration, format_width
 from a3d_edge.manifest import NormEntry, WidthEntry
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.layers import Run
+from a3d_edge.models.network import NetworkDescription
 from a3d_edge.video.sampler import pathways
 
 __all__ = ["Form", "Stage", "lower_width", "stage_of", "write_width"]
@@ -63,10 +64,11 @@ def lower_width(
     model, description = checkpoint.model, checkpoint.description
     buffers = {**stored, **_statistics(checkpoint, width, *statistics)}
     largest = Configuration(width, description.size, description.frames)
-    wanted = pathways(description.sampling, largest)
-    examples = [torch.zeros(len(p.instants), 3, p.size, p.size) for p in wanted]
-    logits = ("logits", (1, description.classes))
+    known = _examples(description, largest)
+    rows = "people" if description.takes_boxes else 1
+    logits = ("logits", (rows, description.classes))
     for graph in model.graphs(Run(width)):
+        examples = [known[name] for name in graph.inputs]
         inputs = [(name, _shape(name, x)) for name, x in zip(graph.inputs, examples, strict=True)]
         result = graph.compute(*examples)
         outputs = ("features", _shape("features", result)) if graph.stage == "frame" else logits
@@ -82,7 +84,18 @@ def lower_width(
                     outputs=outputs,
                     stored=buffers,
                 )
-        examples = [result]
+        known["features"] = result
+    return found
+
+
+def _examples(description: NetworkDescription, configuration: Configuration) -> dict[str, Tensor]:
+    """Blank inputs of a network by the names of the graphs' inputs; one box in each pathway."""
+    found: dict[str, Tensor] = {}
+    names = ("pictures",) if description.sampling.alpha == 1 else ("slow", "fast")
+    wanted = pathways(description.sampling, configuration)
+    for name, boxes, p in zip(names, ("boxes", "fast_boxes"), wanted, strict=False):
+        found[name] = torch.zeros(len(p.instants), 3, p.size, p.size)
+        found[boxes] = torch.tensor([[0.0, 0.0, p.size, p.size]])
     return found
 
 
@@ -100,6 +113,8 @@ def _statistics(
 
 def _shape(name: str, x: Tensor) -> tuple[str | int, ...]:
     """The symbolic shape of an input or output."""
+    if name in ("boxes", "fast_boxes"):
+        return "people", 4
     if name == "features":
         return "frames", "height", "width", x.shape[3]
     frames, size = ("fast_frames", "fast_size") if name == "fast" else ("frames", "size")

@@ -29,6 +29,7 @@ from a3d_edge import __version__
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration, Precision, format_width
 from a3d_edge.engine.ort import OrtEngine
+from a3d_edge.engine.people import boxes_of_pathways, probe_boxes
 from a3d_edge.engine.session import available_threads, probe_pictures
 from a3d_edge.errors import UsageError
 from a3d_edge.files import new_directory
@@ -48,8 +49,10 @@ from a3d_edge.manifest import (
 )
 from a3d_edge.models.checkpoint import Checkpoint, norms
 from a3d_edge.models.flops import count
+from a3d_edge.models.from_bundle import probe_clips
 from a3d_edge.models.network import Clips
 from a3d_edge.table import ConfigurationBudgetTable, Row
+from a3d_edge.task import BOXES
 from a3d_edge.training.reports import Note, unheard
 from a3d_edge.video.sampler import pathways
 
@@ -213,8 +216,8 @@ def _probe(checkpoint: Checkpoint, bundle: Bundle, configuration: Configuration)
     given = [probe_pictures(p) for p in pathways(checkpoint.description.sampling, configuration)]
     if configuration.precision == "int8":
         return _rounded(literal_logits(bundle, configuration, given))
-    clips = [torch.from_numpy(pictures).transpose(0, 1).unsqueeze(0) for pictures in given]
-    return _rounded(checkpoint.model(clips[0] if len(clips) == 1 else clips, configuration)[0].tolist())
+    clips = probe_clips(checkpoint.description, configuration)
+    return _rounded(checkpoint.model(clips, configuration)[0].tolist())
 
 
 def literal_logits(
@@ -223,11 +226,13 @@ def literal_logits(
     """Logits of pictures ``(T, 3, S, S)`` of every pathway, by the graphs without any optimization."""
     literal = replace(OrtEngine.of("CPU"), optimize=False)
     files, values = bundle.files_of(configuration), list(inputs)
-    replaced = files.own.read()
+    replaced, sizes = files.own.read(), tuple(pathway.size for pathway in files.pathways)
+    people = boxes_of_pathways(probe_boxes(sizes[0]), sizes) if files.task == BOXES else {}
     for stage, graph in files.graphs().items():
         session = literal.open(graph, replaced[stage], {}, available_threads()).session
-        names = [given.name for given in session.get_inputs()]
-        values = session.run(None, dict(zip(names, values, strict=True)))[:1]
+        names = [given.name for given in session.get_inputs() if given.name not in people]
+        boxes = people if stage == "clip" else {}
+        values = session.run(None, {**dict(zip(names, values, strict=True)), **boxes})[:1]
     return [float(value) for value in values[0][0]]
 
 

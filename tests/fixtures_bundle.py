@@ -337,3 +337,31 @@ def main_here(
 if __name__ == "__main__":  # what `A3D_EDGE_TEST_BUNDLES` names: python tests/fixtures_bundle.py FOLDER
     export(Path(sys.argv[1], "slow"))
     _export_slowfast(Path(sys.argv[1], "slowfast"))
+
+
+def boxes_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A tiny Slow of the task ``boxes``, of 64×64, in four configurations of both precisions."""
+    import torch
+    from a3d_edge.exporters.people import with_moving_boxes
+    from a3d_edge.exporters.write_bundle import in_precisions, unmeasured_table, write_bundle
+
+    from a3d_edge.models.checkpoint import Checkpoint
+    from a3d_edge.training.calibrate import calibrate_one
+
+    if "boxes" not in _BUILT:
+        described = tiny_slow().model_copy(update={"task": "boxes", "size": 64})
+        checkpoint = Checkpoint(lively(described), CLASSES)
+        names = ("w0.50-s48-t2", "w0.70-s64-t3", "w1.00-s64-t4", "w1.00-s71-t4")
+        configurations = [Configuration.parse(name) for name in names]
+        generator = torch.Generator().manual_seed(0)
+        clips = {
+            c.size: with_moving_boxes(torch.randn(3, 3, 4, c.size, c.size, generator=generator))
+            for c in configurations
+        }
+        for one in configurations:
+            calibrate_one(checkpoint.model, one, [clips[one.size]])
+        rows = in_precisions(unmeasured_table(checkpoint, configurations), ("fp32", "int8"))
+        folder = tmp_path_factory.mktemp("boxes") / "bundle"
+        write_bundle(checkpoint, rows, clips, folder)
+        _BUILT["boxes"] = folder
+    return Bundle.load(_BUILT["boxes"])

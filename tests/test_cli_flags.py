@@ -36,7 +36,12 @@ def test_a_parameter_becomes_its_option(message: str, shown: str) -> None:
 def test_every_option_is_one_that_a_command_has() -> None:
     """So that no message names what nobody can write."""
     group = typer.main.get_command(app)
-    there = {flag for command in commands(group) for one in command.params for flag in one.opts}
+    there = {
+        flag
+        for command in commands(group)
+        for one in command.params
+        for flag in (*one.opts, *one.secondary_opts)
+    }
     opposite = {text.split()[-1] for text in OPPOSITE.values()}
     assert opposite == {"--no-mutual", "--no-distillation"}
     assert {*FLAGS.values(), *opposite} <= there | {"--paced"}

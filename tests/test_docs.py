@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from fixtures_bundle import write_video
+from fixtures_bundle import boxes_bundle, write_video
 
 from a3d_edge.cli import app
 
@@ -67,12 +68,16 @@ WITH_PROGRAMS = [page for page in PAGES if blocks(page, "python")]
 
 
 @pytest.mark.parametrize("page", WITH_PROGRAMS, ids=lambda page: page.name)
-def test_programs_run(page: Path, tmp_path: Path) -> None:
-    """Each by itself, as somebody would paste it, beside a clip."""
+def test_programs_run(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each by itself, as somebody would paste it, beside a clip; and a bundle of the task boxes."""
     write_video(tmp_path / "clip.mp4", 30)
     for block in blocks(page, "python"):
         if importlib.util.find_spec("torch") is None and NEEDS_TORCH.search(block):
             continue
+        if '"who/"' in block:
+            if importlib.util.find_spec("torch") is None:
+                continue
+            shutil.copytree(boxes_bundle(tmp_path_factory).path, tmp_path / "who")
         done = subprocess.run(
             [sys.executable, "-c", GIVEN + block],
             cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,

@@ -6,6 +6,7 @@ of other libraries, and what the README's commands for training and export have 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -24,7 +25,8 @@ from typing import Any
 
 import cv2
 import pytest
-from fixtures_bundle import pictures, write_video
+from fixtures_bundle import boxes_bundle, pictures, write_video
+from fixtures_people import graph, yolox
 from test_docs import DOCS, FENCED, PAGES, ROOT, blocks
 
 from a3d_edge.cli import main
@@ -41,6 +43,7 @@ ALL_PAGES = (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(DOC
 QUICKER: dict[tuple[str, ...], tuple[str, ...]] = {
     ("train",): ("--epochs", "1", "--batch", "4", "--calibration-clips", "3"),
     ("train", "--data", "clips.csv", "--fold"): ("--range", "0.06"),
+    ("train", "--data", "annotations/ava_train_v2.2.csv"): ("--batch", "2"),
     ("train", "--rendered"): ("--rendered", "1", "--size", "32", "--range", "0.06"),
     ("fit",): ("--epochs", "1"),
     ("eval", "net.pth"): ("--views", "1"),
@@ -187,7 +190,39 @@ def desk(tmp_path_factory: pytest.TempPathFactory, clip_list: Path) -> Path:
     for name in ("train", "test"):
         (folder / f"Charades_v1_{name}.csv").write_text(_charades(folder), encoding="utf-8")
     (folder / "names.txt").write_text("down\nright\nstill\n", encoding="utf-8")
+    rows = "".join(f"drawn:people:{number},\n" for number in range(8))
+    (folder / "people.csv").write_text(f"path,label\n{rows}", encoding="utf-8")
+    write_ava(folder)
+    write_who(folder, tmp_path_factory)
     return folder
+
+
+def write_who(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A bundle for people in boxes, boxes of the clip, and a detector that always finds one."""
+    shutil.copytree(boxes_bundle(tmp_path_factory).path, folder / "who")
+    lines = [
+        {"time": n / 30, "people": [{"id": 1, "box": [2 + n / 9, 4, 20 + n / 9, 38]}]} for n in range(90)
+    ]
+    (folder / "boxes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    graph(folder / "yolox_tiny.onnx", {"output": yolox([(0, [16, 24, 16, 32], 0.9)])})
+    (folder / "detector.toml").write_text(blocks(DOCS / "guides/whose_box.md", "toml")[0], encoding="utf-8")
+
+
+def write_ava(folder: Path) -> None:
+    """AVA's layout about the pictures in ``frames``: three seconds of one film, and what a detector found."""
+    there = folder / "annotations"
+    there.mkdir()
+    (folder / "frame_lists").mkdir()
+    rows = [f"v,{s:04d},0.{x},0.1,0.9,0.9,{a},0" for s in (901, 902) for x, a in ((1, 1), (3, 2), (5, 1))]
+    found = "".join(f"v,{second:04d},0.1,0.1,0.9,0.9,,0.95\n" for second in (901, 902))
+    lines = [f'v 0 {number} {number}.png ""' for number in range(90)]
+    for side in ("train", "val"):
+        (there / f"ava_{side}_v2.2.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        listed = "\n".join(["original_vido_id video_id frame_id path labels", *lines])
+        (folder / "frame_lists" / f"{side}.csv").write_text(listed, encoding="utf-8")
+    (there / "ava_detection_val.csv").write_text(found, encoding="utf-8")
+    labels = "".join(f'item {{\n  name: "{name}"\n  id: {n}\n}}\n' for n, name in ((1, "sit"), (2, "run")))
+    (there / "ava_action_list_v2.2.pbtxt").write_text(labels, encoding="utf-8")
 
 
 def _as_sets(lines: Sequence[str]) -> Iterator[str]:

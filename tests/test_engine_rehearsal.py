@@ -17,6 +17,7 @@ class Timed:
     """A network whose windows take what the test says, on a clock of its own."""
 
     configuration = Configuration(1.0, 16, 4)
+    task = "single"
     pathways = pathways(Sampling(4, 4, alpha=2, fast_size=16), configuration)
 
     def __init__(self, *seconds: float) -> None:

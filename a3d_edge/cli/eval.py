@@ -15,6 +15,8 @@ from a3d_edge.cli.measuring import (
     DeviceOption,
     FoldOption,
     NoCalibrationOption,
+    ProposalScoreOption,
+    ProposalsOption,
     ProtocolOption,
     ScoresOption,
     ViewsOption,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from a3d_edge.configuration import Configuration
     from a3d_edge.training import Accuracies, Measuring
     from a3d_edge.training.evaluation import Scores
+    from a3d_edge.training.people_evaluation import PeopleScores
 
 
 def evaluate(
@@ -53,6 +56,8 @@ def evaluate(
         ),
     ] = None,
     whole_range: WholeRangeOption = False,
+    proposals: ProposalsOption = None,
+    proposal_score: ProposalScoreOption = 0.8,
     json_lines: Annotated[bool, typer.Option("--json", help="JSON Lines on stdout.")] = False,
 ) -> None:
     """Accuracy of configurations: the label of a clip is the highest mean score over its windows.
@@ -64,8 +69,9 @@ def evaluate(
     from a3d_edge.configuration import Configuration
 
     how = training.Measuring(
-        fold, calibration or [], calibration_clips, no_calibration, views, protocol, scores, device, cache
-    )
+        fold, calibration or [], calibration_clips, no_calibration, views, protocol, scores, device, cache,
+        proposals, proposal_score,
+    )  # fmt: skip
     wanted = [Configuration.parse(name) for name in configuration or []]
     with measuring_progress(log=not json_lines) as report:
         found = training.evaluate(
@@ -78,9 +84,29 @@ def evaluate(
 def _tell(found: Accuracies, how: Measuring, json_lines: bool) -> None:
     from a3d_edge.task import is_multilabel
 
+    for c, people in found.people.items():
+        _tell_people(c, people, found.checkpoint.classes, how, json_lines)
     tell_one = _tell_sets if is_multilabel(found.checkpoint.task) else _tell_accuracy
     for c, of in found.scores.items():
         tell_one(c, of, found.checkpoint.classes, how, json_lines)
+
+
+def _tell_people(
+    c: Configuration, of: PeopleScores, classes: Sequence[str], how: Measuring, json_lines: bool
+) -> None:
+    fields = {
+        "configuration": str(c),
+        **of.fields(classes),
+        "people": of.people,
+        "proposals": None if how.proposals is None else str(how.proposals),
+    }
+    if json_lines:
+        emit("average_precision", fields)
+        return
+    tell(
+        f"{c!s:20} mAP {of.quality:6.1%} at IoU 0.5  {of.clips} key frames, {of.people} people, "
+        f"{how.boxes_in_words}"
+    )
 
 
 def _tell_accuracy(

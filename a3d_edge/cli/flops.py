@@ -13,6 +13,9 @@ def flops(
     width: float = typer.Option(1.0, "--width", help="Width factor γw, above 0 and at most 1."),
     size: int = typer.Option(None, "--size", help="Input side in pixels (default: the network's)."),
     frames: int = typer.Option(None, "--frames", help="Frames T (default: the network's)."),
+    boxes: int | None = typer.Option(
+        None, "--boxes", help="With the head for people in boxes (task boxes): so many of them.", min=0
+    ),
     json_lines: bool = typer.Option(False, "--json", help="JSON on stdout."),
 ) -> None:
     """Count GFLOPs (multiply–accumulates, 1e9) and parameters (1e6) of one configuration."""
@@ -22,10 +25,14 @@ def flops(
     from a3d_edge.models.registry import describe
 
     description = describe(arch)
+    if boxes is not None:
+        if not description.has_box_head:
+            raise UsageError(f"`boxes`: {arch} has no head for them; Slow and SlowFast have")
+        description = description.model_copy(update={"task": "boxes"})
     configuration = Configuration(width, _given(size, description.size), _given(frames, description.frames))
     if configuration.size > 4096 or configuration.frames > 1024:
         raise UsageError(f"{configuration} is beyond any network here; at most 4096 pixels and 1024 frames")
-    cost = count(description, configuration)
+    cost = count(description, configuration, 1 if boxes is None else boxes)
     fields = {
         "arch": arch,
         "configuration": str(configuration),

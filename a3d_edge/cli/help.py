@@ -21,14 +21,14 @@ from a3d_edge.errors import UsageError
 __all__ = ["EXAMPLES", "Command", "loudness"]
 
 GROUPS = {
-    "Source": "--camera --source --realtime --stall --give-up --allow-redirect",
+    "Source": "--camera --source --realtime --stall --give-up --allow-redirect --people --people-every",
     "Data": "--data --val --share --fold --task --classes --rendered --rendered-share --balanced --draw "
-    "--mirror --validation --views --protocol",
+    "--mirror --validation --views --protocol --proposals --proposal-score",
     "Network": "--bundle --checkpoint --arch --init --key --input --aspect --view --window --range --table "
-    "--configuration --all --precision --width --size --frames",
+    "--configuration --all --precision --width --size --frames --boxes",
     "Budget": "--budget --config --profile --hop --switch-every --compare",
     "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
-    "--dropout --no-mutual --alone --multi-resolution --no-distillation --random-widths --students-from "
+    "--dropout --mutual --alone --multi-resolution --no-distillation --random-widths --students-from "
     "--patience --seed --resume --tensorboard",
     "Calibration and proof": "--calibration --calibration-clips --no-calibration "
     "--parity-clips --range-clips",

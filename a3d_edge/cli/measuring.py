@@ -46,6 +46,13 @@ ScoresOption = Annotated[
     Path | None,
     typer.Option("--scores", help="File that keeps every clip's scores; run again to continue from it."),
 ]
+ProposalsOption = Annotated[
+    Path | None,
+    typer.Option("--proposals", help="CSV of boxes that a detector found, to ask about (task boxes)."),
+]
+ProposalScoreOption = Annotated[
+    float, typer.Option("--proposal-score", help="Least score of a box to be asked about.", min=0, max=1)
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1.")]
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Folder of decoded frames, or their size (8GB).")

@@ -19,6 +19,8 @@ from a3d_edge.cli.measuring import (
     DeviceOption,
     FoldOption,
     NoCalibrationOption,
+    ProposalScoreOption,
+    ProposalsOption,
     ProtocolOption,
     ScoresOption,
     ViewsOption,
@@ -51,6 +53,8 @@ def build(
     device: DeviceOption = "cpu",
     cache: CacheOption = None,
     whole_range: WholeRangeOption = False,
+    proposals: ProposalsOption = None,
+    proposal_score: ProposalScoreOption = 0.8,
     all_rows: Annotated[
         bool, typer.Option("--all-rows", help="Keep every measured row, not only the Pareto front.")
     ] = False,
@@ -64,8 +68,9 @@ def build(
 
     claim(out, inputs=[scores, checkpoint, *data, *(calibration or [])], overwrite=overwrite)
     how = Measuring(
-        fold, calibration or [], calibration_clips, no_calibration, views, protocol, scores, device, cache
-    )
+        fold, calibration or [], calibration_clips, no_calibration, views, protocol, scores, device, cache,
+        proposals, proposal_score,
+    )  # fmt: skip
     with measuring_progress(log=not json_lines) as report:
         table = build_table(checkpoint, data, how, whole_range=whole_range, report=report, note=say)
     if table is None:  # under torchrun the first process writes

@@ -25,7 +25,9 @@ def train(
     ),
     out: Path = typer.Option(..., "--out", help="Checkpoint to write (.pth)."),
     recipe: str = typer.Option(
-        "auto", "--recipe", help="small, kinetics (the paper's) or auto; options below change it."
+        "auto",
+        "--recipe",
+        help="small, kinetics (the paper's), people, ava (its for boxes) or auto; options below change it.",
     ),
     val: list[str] | None = typer.Option(
         None,
@@ -34,7 +36,9 @@ def train(
     ),
     arch: str | None = typer.Option(None, "--arch", help="Architecture (default slow_small)."),
     task: str | None = typer.Option(
-        None, "--task", help="single: one class a clip (default); multilabel: any number of them at once."
+        None,
+        "--task",
+        help="single: one class a clip (default); multilabel: any number; boxes: of each person.",
     ),
     classes: str | None = typer.Option(
         None,
@@ -93,7 +97,11 @@ def train(
     view: str | None = typer.Option(
         None, "--view", help="Show the whole picture, or the part where something is moving."
     ),
-    no_mutual: bool = typer.Option(False, "--no-mutual", help="Train the full network alone, to compare."),
+    mutual: bool | None = typer.Option(
+        None,
+        "--mutual/--no-mutual",
+        help="Train narrower networks too, or the full one alone (default: mutual; of boxes not).",
+    ),
     alone: str | None = typer.Option(
         None, "--alone", help="Train this configuration alone, to compare; such as w0.50-s64-t4."
     ),
@@ -164,7 +172,8 @@ def _changes(context: typer.Context, share: float | None) -> dict[str, Any]:
     """What stands on the command line, by the names and in the kinds that `Recipe` has for it."""
     named = {name: value for name, value in context.params.items() if name not in NOT_OF_THE_RECIPE}
     changes = {name: value for name, value in named.items() if value is not None and name[:3] != "no_"}
-    changes |= {name: False for name in ("mutual", "distillation") if named[f"no_{name}"]}
+    if named["no_distillation"]:
+        changes["distillation"] = False
     if share is not None:
         changes["val"] = share
     if "classes" in changes:

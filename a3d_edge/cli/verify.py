@@ -141,15 +141,22 @@ def _steps(task: Mapping[str, Any]) -> Iterator[dict[str, Any] | None]:
 
 def engine_parity(bundle: Bundle, configuration: Configuration, engine: Engine) -> EngineParity:
     """Compare an engine with ``ort:CPU``. Raises `BundleError` when the probe is off, as `Bundle.open`."""
+    from a3d_edge.engine.people import several_boxes
     from a3d_edge.engine.session import open_network, relative_error
-    from a3d_edge.task import same_answer
+    from a3d_edge.task import BOXES, same_answer
 
     files = bundle.files_of(configuration)
     ours, other = (open_network(files, engine=one) for one in (None, engine))
     same, error, count = 0, 0.0, 0
     for window in _windows(bundle, configuration):
-        expected, got = (network.logits(*network.encode_window(window)) for network in (ours, other))
-        same += int(same_answer(got, expected, bundle.task, TOLERANCE[configuration.precision]))
+        boxes = {"boxes": several_boxes(configuration.size)} if bundle.task == BOXES else {}
+        expected, got = (
+            network.logits(*network.encode_window(window), **boxes).reshape(-1, len(bundle.classes))
+            for network in (ours, other)
+        )
+        within = TOLERANCE[configuration.precision]
+        pairs = zip(got, expected, strict=True)
+        same += all(same_answer(g, e, bundle.task, within) for g, e in pairs)
         error = max(error, relative_error(got, expected))
         count += 1
     return EngineParity(configuration, count, same, float(f"{error:.3g}"))

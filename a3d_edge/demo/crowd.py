@@ -3,10 +3,12 @@
 Two to four people face the camera side by side, in any order; of a set's actions each is done by one of them,
 all the time, so that any window of 2 s shows all; the others stand. No person does two things, and no two do
 the same. Moves are of arms, trunk or knees: large enough for small networks, and alike for either hand.
+Where it is asked *who* does what (`four`), there are four people, and some may do the same.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -15,13 +17,15 @@ import numpy as np
 from a3d_edge.demo.moves import Actor, Rng, add, body, drift, hand_moves, stand
 from a3d_edge.demo.skeleton import Array, Script
 
-__all__ = ["CROWD", "MOST", "crowd"]
+__all__ = ["CROWD", "FOUR", "MOST", "crowd", "four", "four_acts"]
 
 MOST = 4
 """People in a picture."""
 APART = (0.5, 0.62)
 """Heights from one to the next."""
 LEAST_ACTORS = 2
+PEOPLE = 4
+"""In a picture of which it is asked who does what."""
 
 _Move = Callable[[Rng, Script, Array], Script]
 
@@ -43,6 +47,26 @@ def crowd(rng: Rng, acts: Sequence[str], clock: Array) -> list[Actor]:
         script = add(script, turn=-0.1 * script.turn)
         act = order[int(which)]
         cast.append((script if act is None else CROWD[act](rng, script, clock), body(rng)))
+    return cast
+
+
+def four_acts(seed: int) -> tuple[str, ...]:
+    """What each of four people does, from left to right: one of `FOUR`, each as likely, or nothing ("").
+
+    Two may do the same: that somebody does it says nothing of who.
+    """
+    rng = random.Random(f"people:{seed}")
+    return tuple(rng.choice((*FOUR, "")) for _ in range(PEOPLE))
+
+
+def four(rng: Rng, acts: Sequence[str], clock: Array) -> list[Actor]:
+    """People side by side, from left to right, who each do one of the ``acts`` of `CROWD`, or stand ("")."""
+    apart = float(rng.uniform(*APART))
+    cast: list[Actor] = []
+    for place, act in enumerate(acts):
+        script = stand(clock, rng, (place - 0.5 * (len(acts) - 1)) * apart, np.pi / 2)
+        script = add(script, turn=-0.1 * script.turn)
+        cast.append((CROWD[act](rng, script, clock) if act else script, body(rng)))
     return cast
 
 
@@ -120,3 +144,6 @@ CROWD: Mapping[str, _Move] = {
     "sways": _sways,
 }
 """From a class to what it makes of somebody who stands."""
+
+FOUR: tuple[str, ...] = ("waves", "points", "cheers", "bows", "squats")
+"""Of them those that a few pictures tell."""

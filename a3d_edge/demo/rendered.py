@@ -14,8 +14,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from a3d_edge.demo.crowd import CROWD, MOST
-from a3d_edge.demo.gestures import GESTURES
 from a3d_edge.demo.people import Look, draw_look, draw_uniform, mask_some, paint, paint_shadows
 from a3d_edge.demo.scenery import (
     Camera,
@@ -28,16 +26,29 @@ from a3d_edge.demo.scenery import (
     draw_straight_camera,
     room,
 )
+from a3d_edge.demo.sets import (
+    CLASSES,
+    CROWDED,
+    INTERACTIONS,
+    PEOPLE,
+    SETS,
+    SIGNALS,
+    TESTS,
+    check_label,
+    drawn_of,
+    number_of,
+    set_of,
+)
 from a3d_edge.demo.skeleton import RATE, Array
-from a3d_edge.demo.stages import LEAD_S, Stage, act_out, crowd_out, signal_out, test_out
+from a3d_edge.demo.stages import LEAD_S, Stage, act_out, crowd_out, people_out, signal_out, test_out
 from a3d_edge.demo.strokes import Picture
-from a3d_edge.demo.testbed import TESTBED
 from a3d_edge.errors import UsageError
-from a3d_edge.labels import joined_labels, labels_in
+from a3d_edge.labels import joined_labels
 
 __all__ = [
     "CLASSES",
     "CROWDED",
+    "PEOPLE",
     "SETS",
     "RenderedScene",
     "RenderedStream",
@@ -45,16 +56,6 @@ __all__ = [
     "render_clip",
     "set_of",
 ]
-
-CLASSES: tuple[str, ...] = ("handshake", "hug", "kick", "point", "punch", "push", "none")
-
-INTERACTIONS, SIGNALS, TESTS, CROWDED = "interactions", "gestures", "testbed", "crowd"
-
-SETS: dict[str, tuple[str, ...]] = {
-    INTERACTIONS: CLASSES, SIGNALS: tuple(GESTURES), TESTS: tuple(TESTBED), CROWDED: tuple(CROWD),
-}  # fmt: skip
-"""What can be drawn: sets of classes that are acted alike. The first two have a ``none`` of their own. Of a
-crowd several can be seen at once, or none: its labels are sets, ``bows;waves``."""
 
 
 @dataclass(frozen=True)
@@ -75,27 +76,14 @@ _MANNERS = {
     SIGNALS: _Manner(100, signal_out, draw_facing_camera, draw_sensor, indoors=True),
     TESTS: _Manner(200, test_out, draw_straight_camera, draw_clear_sensor, shaded=False, plain=True),
     CROWDED: _Manner(300, crowd_out, draw_straight_camera, draw_clear_sensor, shaded=False, plain=True),
+    PEOPLE: _Manner(1000, people_out, draw_straight_camera, draw_clear_sensor, shaded=False, plain=True),
 }
 
 _MARGIN = 0.04
+_THICKNESS = 0.045
+"""Of a limb or a head, in heights, about the joints."""
 _FINE_PIXELS = 120_000
 _SHADOW_SHRINK = 0.25
-
-
-def set_of(classes: Sequence[str]) -> str:
-    """The set of `SETS` that ``classes`` mean, ``none`` aside.
-
-    That which most are of, if it is at least half of them; else, and of equals, interactions.
-    """
-    named = set(classes) - {"none"}
-    count = {name: len(named & set(there)) for name, there in SETS.items()}
-    most = max(SETS, key=count.__getitem__)
-    return most if 2 * count[most] >= len(named) else INTERACTIONS
-
-
-def drawn_of(classes: Sequence[str]) -> tuple[str, ...]:
-    """Those ``classes`` that can be drawn, in the order of their set (see `set_of`)."""
-    return tuple(label for label in SETS[set_of(classes)] if label in classes)
 
 
 def render_clip(
@@ -128,7 +116,7 @@ class RenderedScene:
     ) -> None:
         if of not in SETS:
             raise UsageError(f"cannot render the set '{of}'; known are {', '.join(SETS)}")
-        _check_label(label, of)
+        check_label(label, of)
         for name, value in (("width", width), ("height", height), ("duration_s", duration_s)):
             _positive(name, value)
         if seed < 0:
@@ -137,7 +125,7 @@ class RenderedScene:
         self._size = (width, height)
         self._fine = 2 if width * height <= _FINE_PIXELS else 1
         manner = self._manner = _MANNERS[of]
-        rng = np.random.default_rng([seed, manner.first + _number(label, of)])
+        rng = np.random.default_rng([seed, manner.first + number_of(label, of)])
         stage = manner.stage(rng, label, duration_s)
         self._looks = [(draw_uniform if manner.plain else draw_look)(rng) for _ in stage.joints]
         self._camera = manner.camera(rng, stage.extent(), width, height)
@@ -172,6 +160,17 @@ class RenderedScene:
         if fine > 1:
             canvas = cv2.resize(canvas, self._size, interpolation=cv2.INTER_AREA)
         return self._sensor.expose(canvas, time_s)
+
+    def boxes(self, time_s: float) -> NDArray[np.float64]:
+        """Where each person is at a moment, ``(P, 4)`` of x1, y1, x2, y2 in pixels, cut to the picture."""
+        shift, (index, part) = self._camera.waver(time_s), self._moment(time_s)
+        found = []
+        for joints in self._joints:
+            now = _between(joints, index, part)
+            thick = _THICKNESS * self._camera.scale * now[:, 3]
+            x, y = now[:, 0] + shift[0], now[:, 1] + shift[1]
+            found.append([(x - thick).min(), (y - thick).min(), (x + thick).max(), (y + thick).max()])
+        return np.clip(np.array(found), 0.0, np.array(self._size * 2))
 
     def _moment(self, time_s: float) -> tuple[int, float]:
         position = float(np.clip((time_s + LEAD_S) * RATE, 0, len(self._joints[0]) - 1.001))
@@ -322,18 +321,3 @@ def _between(track: Array, index: int, part: float) -> Array:
 def _positive(name: str, value: float) -> None:
     if not value > 0:
         raise UsageError(f"{name} {value} of a rendered picture is not above 0")
-
-
-def _check_label(label: str, of: str) -> None:
-    acts = labels_in(label) if of == CROWDED else (label,)
-    if other := [act for act in acts if act not in SETS[of]]:
-        raise UsageError(f"cannot render label '{other[0]}'; known are {', '.join(SETS[of])}")
-    if len(acts) > MOST or len(set(acts)) < len(acts):
-        raise UsageError(f"cannot render '{label}': at most {MOST} people do different things at once")
-
-
-def _number(label: str, of: str) -> int:
-    """Which of a set's random streams is a label's: another one for each set of classes."""
-    if of != CROWDED:
-        return SETS[of].index(label)
-    return sum(1 << SETS[of].index(act) for act in labels_in(label))

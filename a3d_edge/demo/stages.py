@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from a3d_edge.demo.actions import ACTIONS
-from a3d_edge.demo.crowd import crowd
+from a3d_edge.demo.crowd import crowd, four
 from a3d_edge.demo.gestures import GESTURES
 from a3d_edge.demo.hands import hand_points
 from a3d_edge.demo.moves import Act, Actor, body, stand
 from a3d_edge.demo.props import Prop
 from a3d_edge.demo.skeleton import RATE, Array, solve
 from a3d_edge.demo.testbed import TESTBED
-from a3d_edge.labels import labels_in
+from a3d_edge.labels import SEPARATOR, labels_in
 
-__all__ = ["LEAD_S", "Stage", "act_out", "crowd_out", "schedule", "signal_out", "test_out"]
+__all__ = ["LEAD_S", "Stage", "act_out", "crowd_out", "people_out", "schedule", "signal_out", "test_out"]
 
 LEAD_S = 1.0
 """So much is acted before a scene's first picture."""
@@ -103,4 +103,11 @@ def crowd_out(rng: np.random.Generator, label: str, duration_s: float) -> Stage:
     """People who each do one thing of a set, ``bows;waves``, or nothing, all the time."""
     times = np.arange(-LEAD_S, duration_s + 0.1, 1 / RATE)
     joints = [solve(script, shape) for script, shape in crowd(rng, labels_in(label), times)]
+    return Stage(joints, slice(round(LEAD_S * RATE), len(times)), len(joints))
+
+
+def people_out(rng: np.random.Generator, label: str, duration_s: float) -> Stage:
+    """What each of some people does all the time, from left to right: ``bows;;waves;bows``."""
+    times = np.arange(-LEAD_S, duration_s + 0.1, 1 / RATE)
+    joints = [solve(script, shape) for script, shape in four(rng, label.split(SEPARATOR), times)]
     return Stage(joints, slice(round(LEAD_S * RATE), len(times)), len(joints))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from a3d_edge.engine.checked import key_of, recall, remember
+from a3d_edge.engine.people import MOST_PEOPLE
 from a3d_edge.errors import BundleError
 from a3d_edge.external_data import check_locations
 from a3d_edge.graphs.check import GraphError, Limits, check_static, parsed
@@ -69,25 +70,32 @@ def check_graphs(
     files: Mapping[str, FileSum],
     classes: int,
     work: float,
+    boxes: Sequence[str] = (),
 ) -> dict[str, GraphFile]:
     """The graphs of a configuration by stage, with what they need, if they are such as an export writes.
 
-    ``pictures``: shapes of a whole window's, by the name of the input; ``files``: the bundle's. Nothing runs.
+    ``pictures``: shapes of a whole window's, by the name of the input; ``files``: the bundle's; ``boxes``:
+    the clip stage's inputs for them. Nothing runs.
     What has passed on this device is not taken apart again (`a3d_edge.engine.checked`).
     Raises `BundleError`.
     """
     sizes = sorted((name, one.bytes) for name, one in files.items())
     read = [part for stage, graph in graphs.items() for part in (stage, graph.data)]
-    key = key_of(*read, tuple(pictures.items()), sizes, classes, work)
+    people = (tuple(boxes), MOST_PEOPLE) if boxes else ()
+    key = key_of(*read, tuple(pictures.items()), sizes, classes, work, *people)
     needs = recall(key)
     if needs is None or set(needs) != set(graphs):
-        needs = _needs(graphs, pictures, Limits(dict(sizes), work), classes)
+        needs = _needs(graphs, pictures, Limits(dict(sizes), work), classes, boxes)
         remember(key, needs)
     return {stage: replace(graph, needs=needs[stage]) for stage, graph in graphs.items()}
 
 
 def _needs(
-    graphs: Mapping[str, GraphFile], pictures: Mapping[str, tuple[int, ...]], limits: Limits, classes: int
+    graphs: Mapping[str, GraphFile],
+    pictures: Mapping[str, tuple[int, ...]],
+    limits: Limits,
+    classes: int,
+    boxes: Sequence[str],
 ) -> dict[str, tuple[str, ...]]:
     """The files that each graph needs, all of them checked. Raises `BundleError`."""
     inputs = {name: Known(FLOAT, shape) for name, shape in pictures.items()}
@@ -97,10 +105,15 @@ def _needs(
             found = parsed(graph.data)
             if stage == "frame":
                 _check_frame_stage(found, inputs, limits)
-            name, given = check_static(found, inputs, limits)
-            wanted = "features" if stage == "frame" else "logits"
-            if name != wanted or (stage != "frame" and given.shape != (1, classes)):
-                raise GraphError(f"gives {name[:40]!a} {given.shape}, not the {wanted} of {classes} classes")
+            counts = (1, MOST_PEOPLE) if boxes and stage != "frame" else (1,)
+            for count in counts:
+                people = {name: Known(FLOAT, (count, 4)) for name in boxes if stage != "frame"}
+                name, given = check_static(found, {**inputs, **people}, limits)
+                wanted = "features" if stage == "frame" else "logits"
+                if name != wanted or (stage != "frame" and given.shape != (count, classes)):
+                    raise GraphError(
+                        f"gives {name[:40]!a} {given.shape}, not the {wanted} of {classes} classes"
+                    )
         except GraphError as error:
             check_locations(graph.path, graph.data, limits.files)  # where that is what is wrong, it says so
             raise BundleError(f"{graph.path}: {error}; do not use it, or export the bundle again") from error

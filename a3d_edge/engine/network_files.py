@@ -19,7 +19,7 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.engine.graph_file import FileSum, GraphFile, check_graphs
 from a3d_edge.errors import BundleError
 from a3d_edge.reading import open_regular
-from a3d_edge.task import SINGLE, Task
+from a3d_edge.task import BOXES, SINGLE, Task
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Pathway, Sampling, pathways
 
@@ -125,4 +125,5 @@ class NetworkFiles:
             name: (len(one.instants), 3, one.size, one.size)
             for name, one in zip(inputs, self.pathways, strict=True)
         }
-        return check_graphs(read, seen, self.beside, len(self.classes), self.work)
+        boxes = ("boxes", "fast_boxes")[: len(self.pathways)] if self.task == BOXES else ()
+        return check_graphs(read, seen, self.beside, len(self.classes), self.work, boxes)

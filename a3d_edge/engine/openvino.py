@@ -26,11 +26,14 @@ from openvino.frontend import FrontEndManager
 from openvino.frontend.onnx import ConversionExtension
 
 from a3d_edge.engine.graph_file import GraphFile
+from a3d_edge.engine.people import MOST_PEOPLE
 from a3d_edge.engine.protocols import Tensors, reason, trim_heap
 from a3d_edge.errors import BundleError, ResourceError, UsageError
 
 __all__ = ["OpenVinoEngine", "OpenVinoStage"]
 
+PEOPLE = {"boxes", "fast_boxes"}
+"""Inputs that have as many rows as there are people."""
 LEVELS = 256
 """Of a uint8."""
 
@@ -79,7 +82,7 @@ class OpenVinoEngine:
                 model = _read(path, replaced)
             _thin_first(model)
             _move_once(model)
-            by_row = model.output(0).partial_shape[0].is_dynamic
+            by_row = model.output(0).partial_shape[0].is_dynamic and not PEOPLE & set(shapes)
             counts = {1, *(shape[0] for shape in shapes.values())} if by_row else {None}
             requests = {count: self._compiled(model, shapes, count, threads) for count in counts}
             stage = OpenVinoStage(graph.name, requests)
@@ -96,8 +99,13 @@ class OpenVinoEngine:
     def _compiled(
         self, model: ov.Model, shapes: Mapping[str, tuple[int, ...]], count: int | None, threads: int
     ) -> ov.InferRequest:
-        """For so many rows, or just the shapes."""
-        model.reshape({name: [count or shape[0], *shape[1:]] for name, shape in shapes.items()})
+        """For so many rows, or just the shapes; of any number of boxes."""
+        model.reshape(
+            {
+                name: [ov.Dimension(1, MOST_PEOPLE) if name in PEOPLE else count or shape[0], *shape[1:]]
+                for name, shape in shapes.items()
+            }
+        )
         compiled = self.core.compile_model(model, self.device, _properties(self.device, threads))
         return compiled.create_infer_request()
 

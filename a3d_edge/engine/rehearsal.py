@@ -9,7 +9,9 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.engine.people import probe_boxes
 from a3d_edge.engine.session import Network
+from a3d_edge.task import BOXES
 
 __all__ = ["blank_pictures", "rehearsal_ms", "run_whole_window"]
 
@@ -26,8 +28,12 @@ def blank_pictures(network: Network) -> list[Pictures]:
 
 
 def run_whole_window(network: Network, pictures: Sequence[Pictures]) -> NDArray[np.float32]:
-    """Scores ``(classes,)``, every picture of every pathway encoded."""
-    return network.classify(*[network.encode(given, place) for place, given in enumerate(pictures)])
+    """Scores ``(classes,)``, every picture of every pathway encoded; of one person where it is of people."""
+    features = [network.encode(given, place) for place, given in enumerate(pictures)]
+    if network.task != BOXES:
+        return network.classify(*features)
+    scores: NDArray[np.float32] = network.classify(*features, boxes=probe_boxes(network.pathways[0].size))[0]
+    return scores
 
 
 def rehearsal_ms(network: Network, clock: Callable[[], float] = time.perf_counter) -> float:

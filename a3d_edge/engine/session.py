@@ -14,9 +14,11 @@ from a3d_edge.device.cores import available_threads, checked_threads
 from a3d_edge.engine.engines import DEFAULT, Engine, Stage, find_engine
 from a3d_edge.engine.memory import tidy_heap
 from a3d_edge.engine.network_files import NetworkFiles
+from a3d_edge.engine.people import boxes_of_pathways, checked_boxes, probe_boxes
 from a3d_edge.errors import BundleError, ResourceError, UsageError
-from a3d_edge.task import scores_of
+from a3d_edge.task import BOXES, Task, scores_of
 from a3d_edge.video.pictures import window_pictures
+from a3d_edge.video.placement import placed_boxes
 from a3d_edge.video.sampler import Pathway
 
 if TYPE_CHECKING:
@@ -45,19 +47,27 @@ PREPARED_TRIES = 2
 class Network(Protocol):
     """A configuration that can run. Not thread-safe: one caller at a time.
 
-    ``pathways``: what it looks at; features are made and handed over in their order.
+    ``pathways``: what it looks at; features are made and handed over in their order. ``task``: what it is
+    asked (`a3d_edge.task`).
     """
 
     configuration: Configuration
+    task: Task
     pathways: tuple[Pathway, ...]
 
     def encode(self, pictures: NDArray[np.float32], pathway: int = 0) -> Features:
         """What is kept of pictures ``(n, 3, S, S)`` of a pathway, each by itself: ``(n, S/8, S/8, C)``
         features, or the pictures themselves where the network has no frame stage."""
 
-    def classify(self, *features: Features) -> NDArray[np.float32]:
+    def classify(self, *features: Features, boxes: Any = None) -> NDArray[np.float32]:
         """Class scores of one window, ``(T, S/8, S/8, C)`` of every pathway ``-> (classes,)``: softmax of the
-        logits over the configuration's temperature, or a sigmoid of each (`a3d_edge.task`)."""
+        logits over the configuration's temperature, or a sigmoid of each (`a3d_edge.task`).
+
+        A network of the task ``boxes`` answers for each person: ``boxes`` ``(K, 4)`` are x1, y1, x2, y2 in
+        pixels of its input, K from 0 to `a3d_edge.engine.people.MOST_PEOPLE`, and what it gives
+        ``(K, classes)``, in their order. `a3d_edge.video.placement.placed_boxes` brings those of a frame
+        there, at the side ``pathways[0].size`` of this network. Raises `UsageError` for boxes that are none.
+        """
 
     def classify_clip(self, images: Sequence[NDArray[np.uint8]]) -> tuple[str, float]:
         """Label and score of a window's BGR frames; see `BundleNetwork.classify_clip`."""
@@ -74,6 +84,7 @@ class BundleNetwork:
     def __init__(self, files: NetworkFiles, threads: int, engine: Engine | None = None) -> None:
         self.configuration = files.configuration
         self.pathways = files.pathways
+        self.task = files.task
         self._files = files
         self._engine = engine or find_engine(DEFAULT)
         graphs = files.graphs(volumes=self._engine.volumes)
@@ -86,19 +97,36 @@ class BundleNetwork:
             self._frame = self._engine.open(graphs["frame"], replaced["frame"], shapes, threads)
             probe = self.encode_window(probe)
         shapes = {name: given.shape for name, given in zip(self._names, probe, strict=True)}
+        self._sizes = tuple(pathway.size for pathway in self.pathways)
+        people = probe_boxes(self._sizes[0]) if files.task == BOXES else None
+        if people is not None:
+            shapes |= {name: one.shape for name, one in boxes_of_pathways(people, self._sizes).items()}
         self._clip = self._engine.open(graphs["clip"], replaced["clip"], shapes, threads)
-        self._prove(self.logits(*probe))
+        self._prove(self.logits(*probe) if people is None else self.logits(*probe, boxes=people))
 
     def encode(self, pictures: NDArray[np.float32], pathway: int = 0) -> Features:
         return pictures if self._frame is None else self._frame.run({"pictures": pictures})
 
-    def logits(self, *features: Features) -> NDArray[np.float32]:
-        """Logits ``(classes,)`` of one window's features, of every pathway."""
-        logits: NDArray[np.float32] = self._clip.run(dict(zip(self._names, features, strict=True)))[0]
-        return logits
+    def logits(self, *features: Features, boxes: Any = None) -> NDArray[np.float32]:
+        """Logits ``(classes,)`` of one window's features, of every pathway; of ``boxes`` ``(K, classes)``."""
+        given = dict(zip(self._names, features, strict=True))
+        if self._files.task != BOXES:
+            if boxes is not None:
+                raise UsageError(f"{self.configuration}: this network takes no `boxes`; its task is another")
+            logits: NDArray[np.float32] = self._clip.run(given)[0]
+            return logits
+        if boxes is None:
+            raise UsageError(
+                f"{self.configuration}: this network answers for people in boxes; give `boxes` (K, 4)"
+            )
+        people = checked_boxes(boxes, self._sizes[0])
+        if not len(people):
+            return np.zeros((0, len(self._files.classes)), np.float32)
+        return self._clip.run({**given, **boxes_of_pathways(people, self._sizes)})
 
-    def classify(self, *features: Features) -> NDArray[np.float32]:
-        return scores_of(self.logits(*features), self._files.task, self._files.temperature)
+    def classify(self, *features: Features, boxes: Any = None) -> NDArray[np.float32]:
+        logits = self.logits(*features, boxes=boxes)
+        return scores_of(logits, self._files.task, self._files.temperature)
 
     def encode_window(self, pictures: Sequence[NDArray[np.float32]]) -> list[Features]:
         """Features of a whole window: pictures ``(T, 3, S, S)`` of every pathway."""
@@ -116,6 +144,30 @@ class BundleNetwork:
         Any camera rate: at 30 a second they are ``frames·stride`` of them. Raises `UsageError` when they
         are too few to tell the frames apart that the network looks at, or not (H, W, 3) uint8.
         """
+        if self._files.task == BOXES:
+            raise UsageError("this network answers for people in boxes; ask it by `classify_people`")
+        scores = self.classify(*self._window_of(images))
+        best = int(scores.argmax())
+        return self._files.classes[best], float(scores[best])
+
+    def classify_people(self, images: Sequence[NDArray[np.uint8]], boxes: Any) -> NDArray[np.float32]:
+        """Scores ``(K, classes)`` of people in one window, whose frames are as in `classify_clip`.
+
+        ``boxes``: ``(K, 4)``, x1, y1, x2, y2 in pixels of the frames. Who is not shown has scores of 0: where
+        the network looks at the middle alone. Raises `UsageError`, also where the view follows motion.
+        """
+        _check_clip(images)
+        spec = self._files.preprocessing
+        if spec.view != "whole":
+            raise UsageError("people are found in the whole picture, and this network looks at parts of it")
+        height, width = images[0].shape[:2]
+        placed = placed_boxes(boxes, height, width, self._sizes[0], spec)
+        scores = np.zeros((np.asarray(boxes).reshape(-1, 4).shape[0], len(self._files.classes)), np.float32)
+        scores[placed.kept] = self.classify(*self._window_of(images), boxes=placed.boxes)
+        return scores
+
+    def _window_of(self, images: Sequence[NDArray[np.uint8]]) -> list[Features]:
+        """Features of a window's frames. Raises `UsageError`."""
         _check_clip(images)
         sampling, spec = self._files.sampling, self._files.preprocessing
         instants = sampling.frames * sampling.stride
@@ -126,11 +178,10 @@ class BundleNetwork:
                 f"{len(images)} frames are too few for a window of {sampling.span_s:.2f} s; give {needed}"
             )
         window = window_pictures(self.pathways, spec, lambda m: images[m * len(images) // instants])
-        scores = self.classify(*self.encode_window(window))
-        best = int(scores.argmax())
-        return self._files.classes[best], float(scores[best])
+        return self.encode_window(window)
 
     def _prove(self, got: NDArray[np.float32]) -> None:
+        got = got.reshape(-1)  # of the probe's one box
         error = relative_error(got, np.array(self._files.probe))
         if not error <= PROBE_TOLERANCE[self.configuration.precision]:
             raise BundleError(

@@ -11,8 +11,9 @@ skipped and no frame is fetched twice. So it is where what is shown of the frame
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from a3d_edge.engine.session import Features, Network
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.pictures import Pictures
+from a3d_edge.video.placement import PlacedBoxes, placed_boxes
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.region import Thumbnail, moving_region, thumbnail
 from a3d_edge.video.sampler import Pathway, Sample, Sampling, window_instants
@@ -39,7 +41,8 @@ class ReadyWindow:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """Scores ``(classes,)`` of a window, the newest and the oldest frame it looked at, ms of work for it.
+    """Scores ``(classes,)`` of a window, or ``(K, classes)`` of boxes, the newest and the oldest frame it
+    looked at, ms of work for it.
 
     ``work_ms``: since the prediction before; ``steady_ms``: of it what one prediction that follows another
     costs: its own new pictures and the clip, not what a switch, a gap or skipped windows made it catch up.
@@ -51,6 +54,15 @@ class WindowResult:
     oldest: Frame
     work_ms: float
     steady_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """The moment that a window is about, in seconds of the source, and the side lengths of its frames."""
+
+    time_s: float
+    height: int
+    width: int
 
 
 class WindowStream:
@@ -68,7 +80,7 @@ class WindowStream:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._sampling, self._hop, self._clock = sampling, hop, clock
-        self._pictures = Pictures(preprocessing)
+        self._preprocessing, self._pictures = preprocessing, Pictures(preprocessing)
         self._follows = preprocessing.view == "moving"
         self._thumbnails: dict[int, Thumbnail] = {}
         self._samples: dict[int, Sample] = {}
@@ -123,8 +135,26 @@ class WindowStream:
             return None
         return ReadyWindow(self._next_start, self._epoch, padded=True)
 
-    def run(self, window: ReadyWindow) -> WindowResult:
-        """Scores of the next window. Raises `UsageError` for any other window."""
+    def middle(self, window: ReadyWindow) -> Middle:
+        """The middle of what a window stands for, whatever the configuration picks of it; as in AVA, whose
+        people are boxed there. Not after the newest frame: a window may be answered before it is over."""
+        sampling = self._sampling
+        first, newest = self._samples[window.start].frames[0], self._samples[self._latest].frames[0]
+        half_s = sampling.frames * sampling.stride // 2 / sampling.rate
+        height, width = newest.image.shape[:2]
+        return Middle(min(first.time_s + half_s, newest.time_s), height, width)
+
+    def placed(self, window: ReadyWindow, boxes: Sequence[Sequence[float]]) -> PlacedBoxes:
+        """Boxes ``(K, 4)`` in pixels of the window's frames as `run` takes them, and which are shown."""
+        middle = self.middle(window)
+        side = self.network.pathways[0].size
+        return placed_boxes(boxes, middle.height, middle.width, side, self._preprocessing)
+
+    def run(self, window: ReadyWindow, boxes: Any = None) -> WindowResult:
+        """Scores of the next window. Raises `UsageError` for any other window.
+
+        ``boxes``: of people, ``(K, 4)`` in pixels of the network's input, which `Network.classify` takes.
+        """
         if window.start != self._next_start or window.epoch != self._epoch:
             raise UsageError(f"window {window.start} is not the next one ({self._next_start})")
         looked_at = self._looked_at(window.start)
@@ -134,7 +164,8 @@ class WindowStream:
         self._encode_all(looked_at)
         begun = self._clock()
         features = [self._gathered(place, instants) for place, instants in enumerate(looked_at)]
-        scores = self.network.classify(*features)
+        people = {} if boxes is None else {"boxes": boxes}
+        scores = self.network.classify(*features, **people)
         clip_s = self._clock() - begun
         self._work_s += clip_s
         steady_s = self._work_s - before_s if self._follows else clip_s + self._fresh_s(looked_at)

@@ -77,8 +77,11 @@ def _check_nodes(graph: Graph, known: dict[str, Known | None], base: _Base, allo
     """What every node gives, and what all together take."""
     largest = min(MOST, max(LEAST, GROWTH * max(base.given, base.stored)))
     total = folded = done = 0
+    given = {one.name for one in graph.inputs}
     for place, node in enumerate(graph.nodes):
         where = f"node {place} ({node.op[:40]!a})"
+        if node.op == "RoiAlign" and not given.issuperset(node.inputs[1:2]):
+            raise GraphError(f"{where}: regions that it makes itself; theirs are given, and checked before")
         missing = [name for name in node.inputs if name not in known]
         if missing:
             raise GraphError(f"{where}: reads {missing[0][:40]!a}, which is not there")

@@ -7,7 +7,17 @@ from math import prod
 from typing import Any
 
 from a3d_edge.graphs.model import FLOAT, INT64
-from a3d_edge.graphs.values import KERNEL, Known, RefusedError, axis_of, bounded, broadcast, integers, sizes
+from a3d_edge.graphs.values import (
+    KERNEL,
+    NUMBERS,
+    Known,
+    RefusedError,
+    axis_of,
+    bounded,
+    broadcast,
+    integers,
+    sizes,
+)
 
 Inputs = list[Known | None]
 Attributes = Mapping[str, Any]
@@ -27,6 +37,11 @@ def joined(xs: Inputs, a: Attributes) -> Known:
 
 def filled(xs: Inputs, a: Attributes) -> Known:
     value = a.get("value")
+    if value is not None and value.type == INT64 and value.elements == 1 and value.raw == bytes(8):
+        shape = sizes(xs[0])
+        if len(shape) != 1:
+            raise RefusedError("integers of more than one axis")
+        return Known(INT64, shape, bounded((0,) * min(prod(shape), NUMBERS + 1)))
     if value is not None and (value.type != FLOAT or value.elements != 1 or not value.raw):
         raise RefusedError("filled with what an export does not write")
     return Known(FLOAT, sizes(xs[0]))

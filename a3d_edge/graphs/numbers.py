@@ -148,6 +148,23 @@ def resize(xs: Inputs, a: Attributes) -> Known:
     return Known(FLOAT, shape)
 
 
+def regions(xs: Inputs, a: Attributes) -> Known:
+    """Features of boxes, as `a3d_edge.models.roi` has them. How far a box goes is the caller's to bound."""
+    x, boxes = _floats(xs[0], xs[1])
+    owners = integers(xs[2])
+    sides = a.get("output_height", 1), a.get("output_width", 1)
+    how = a.get("mode"), a.get("coordinate_transformation_mode"), a.get("sampling_ratio")
+    if how != ("avg", "half_pixel", 0) or not 0.0 < a.get("spatial_scale", 1.0) <= 1.0:
+        raise RefusedError("regions in a way that an export does not write")
+    if len(x.shape) != 4 or len(boxes.shape) != 2 or boxes.shape[1] != 4 or min(sides) < 1:
+        raise RefusedError(f"regions of shapes {x.shape} and {boxes.shape}")
+    if max(sides) > KERNEL or len(owners) != boxes.shape[0]:
+        raise RefusedError(f"{len(owners)} owners of {boxes.shape[0]} regions of {sides}")
+    if any(not 0 <= owner < x.shape[0] for owner in owners):
+        raise RefusedError("regions of what is not there")
+    return Known(FLOAT, (boxes.shape[0], x.shape[1], *sides))
+
+
 def running_sum(xs: Inputs, a: Attributes) -> Known:
     (x,), axis = _floats(xs[0]), integers(xs[1])
     if len(axis) != 1:

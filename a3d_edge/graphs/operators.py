@@ -67,6 +67,11 @@ def work(node: Node, inputs: Inputs, output: Known) -> int:
         weight = inputs[1]
         assert weight is not None
         return output.elements * math.prod(weight.shape[1:])
+    if node.op == "RoiAlign":
+        assert inputs[0] is not None
+        bins = (node.attributes.get(name, 1) for name in ("output_height", "output_width"))
+        samples = [size // side + 1 for size, side in zip(inputs[0].shape[2:], bins, strict=True)]
+        return output.elements * 4 * int(math.prod(samples))
     if node.op == "Gemm":
         assert inputs[0] is not None
         return output.elements * inputs[0].shape[1]
@@ -74,6 +79,10 @@ def work(node: Node, inputs: Inputs, output: Known) -> int:
 
 
 _WINDOW = {"strides": "ints", "pads": "ints", "dilations": "ints"}
+REGION = {
+    "mode": "s", "output_height": "i", "output_width": "i", "sampling_ratio": "i", "spatial_scale": "f",
+    "coordinate_transformation_mode": "s",
+}  # fmt: skip
 OPERATORS: Mapping[str, Operator] = {
     "Add": Operator(numbers.number_by_number(lambda x, y: x + y), (2, 2)),
     "Sub": Operator(numbers.number_by_number(lambda x, y: x - y), (2, 2)),
@@ -97,10 +106,12 @@ OPERATORS: Mapping[str, Operator] = {
     "QuantizeLinear": Operator(numbers.quantize, (3, 3)),
     "Range": Operator(moves.counted, (3, 3)),
     "ReduceLogSumExp": Operator(numbers.reduced, (2, 2), {"keepdims": "i"}),
+    "ReduceMax": Operator(numbers.reduced, (2, 2), {"keepdims": "i"}),
     "ReduceMean": Operator(numbers.reduced, (2, 2), {"keepdims": "i"}),
     "Relu": Operator(numbers.same, (1, 1)),
     "Reshape": Operator(moves.reshaped, (2, 2)),
     "Resize": Operator(numbers.resize, (4, 4), {"mode": "s", "coordinate_transformation_mode": "s"}),
+    "RoiAlign": Operator(numbers.regions, (3, 3), REGION),
     "Shape": Operator(moves.shape_of, (1, 1), {"start": "i", "end": "i"}),
     "Sigmoid": Operator(numbers.same, (1, 1)),
     "Slice": Operator(moves.cut, (4, 5)),

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-__all__ = ["END", "KERNEL", "Known", "RefusedError", "axis_of", "bounded", "broadcast", "integers", "sizes"]
+__all__ = [
+    "END",
+    "KERNEL",
+    "NUMBERS",
+    "Known",
+    "RefusedError",
+    "axis_of",
+    "bounded",
+    "broadcast",
+    "integers",
+    "sizes",
+]
 
 END = (1 << 63) - 1
 """What a slice's end is where nothing is cut off."""

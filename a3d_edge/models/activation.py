@@ -15,6 +15,7 @@ from torch import Tensor
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
+from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.layers import Run
 from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.task import Task, is_multilabel
@@ -59,6 +60,10 @@ def class_activation(
     ``temperature``: what logits are divided by for the scores. Raises `UsageError` for more than one window
     or a class the network lacks.
     """
+    if isinstance(clips, BoxedClips) or model.description.takes_boxes:
+        raise UsageError(
+            "class activation is of whole pictures, and this network answers for people in boxes"
+        )
     count = len(clips) if isinstance(clips, torch.Tensor) else len(clips[0])
     if count != 1:
         raise UsageError(f"class activation looks at one window at a time; got {count}")

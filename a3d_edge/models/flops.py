@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration
+from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.layers import Run, SlimBatchNorm, SlimConv, SlimLinear
-from a3d_edge.models.network import NetworkDescription
+from a3d_edge.models.network import Clips, NetworkDescription
 from a3d_edge.video.sampler import Sampling, pathways
 
 __all__ = ["Cost", "count"]
@@ -33,8 +34,12 @@ class Cost:
     params_m: float
 
 
-def count(description: NetworkDescription, configuration: Configuration) -> Cost:
-    """Cost of a configuration. Raises `UsageError` when the size is too small for the network's stride."""
+def count(description: NetworkDescription, configuration: Configuration, boxes: int = 1) -> Cost:
+    """Cost of a configuration. Raises `UsageError` when the size is too small for the network's stride.
+
+    ``boxes``: of people in the window, where the network takes boxes; 0 counts the network without its head's
+    work. As the paper's other figures: what reads and pools the boxes is no convolution, and not counted.
+    """
     with torch.device("meta"):
         model = description.build().eval()
         clips = [
@@ -43,8 +48,11 @@ def count(description: NetworkDescription, configuration: Configuration) -> Cost
         ]
     counter = _Counter(model)
     run = Run(configuration.width)
+    given: Clips = clips[0] if len(clips) == 1 else clips
+    if description.takes_boxes:
+        given = BoxedClips.of(clips[0] if len(clips) == 1 else clips, torch.empty(boxes, 4, device="meta"))
     with torch.no_grad():
-        model.run(clips[0] if len(clips) == 1 else clips, run)
+        model.run(given, run)
         macs, parameters, frame_macs = counter.macs, counter.parameters, 0
         for graph in model.graphs(run):
             if graph.stage == "frame":

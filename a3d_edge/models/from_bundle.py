@@ -11,17 +11,19 @@ from torch import Tensor
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.engine.network_files import FILE_BYTES
+from a3d_edge.engine.people import probe_boxes
 from a3d_edge.engine.session import probe_pictures, relative_error
 from a3d_edge.errors import BundleError
 from a3d_edge.labels import labels_of
 from a3d_edge.manifest import STATISTICS, WEIGHTS
+from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.checkpoint import Checkpoint, norms, set_statistics
-from a3d_edge.models.network import NetworkDescription, SlimNetwork
+from a3d_edge.models.network import Clips, NetworkDescription, SlimNetwork
 from a3d_edge.models.registry import describe, read_description
 from a3d_edge.reading import read_regular
 from a3d_edge.video.sampler import pathways
 
-__all__ = ["checkpoint_of", "description_of"]
+__all__ = ["checkpoint_of", "description_of", "probe_clips"]
 
 ALIGNMENT = 64  # bytes, as `export` aligns the tensors of weights.bin
 
@@ -57,6 +59,16 @@ def checkpoint_of(bundle: Bundle, proved: Sequence[Configuration] | None = None)
     return Checkpoint(
         model, labels_of(bundle.classes), bundle.preprocessing, manifest.range, dict(manifest.origin)
     )
+
+
+def probe_clips(description: NetworkDescription, configuration: Configuration) -> Clips:
+    """The probe input of a configuration as a batch of one clip, with its box where boxes are taken."""
+    seen = pathways(description.sampling, configuration)
+    every = [torch.from_numpy(probe_pictures(pathway)).transpose(0, 1).unsqueeze(0) for pathway in seen]
+    clips = every[0] if len(every) == 1 else every
+    if not description.takes_boxes:
+        return clips
+    return BoxedClips.of(clips, torch.from_numpy(probe_boxes(seen[0].size)))
 
 
 def description_of(bundle: Bundle) -> NetworkDescription:
@@ -125,12 +137,8 @@ def _tensor(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Tensor
 
 
 def _prove(bundle: Bundle, model: SlimNetwork, configuration: Configuration) -> None:
-    clips = [
-        torch.from_numpy(probe_pictures(pathway)).transpose(0, 1).unsqueeze(0)
-        for pathway in pathways(bundle.sampling, configuration)
-    ]
     with torch.inference_mode():
-        got = model(clips[0] if len(clips) == 1 else clips, configuration)[0].numpy()
+        got = model(probe_clips(model.description, configuration), configuration)[0].numpy()
     expected = np.array(bundle.manifest.configurations[configuration].probe)
     error = relative_error(got, expected)
     if not error <= TOLERANCE:

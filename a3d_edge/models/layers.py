@@ -68,6 +68,7 @@ class SlimConv(nn.Module):
     - ``tail``: so many last input channels belong to the Fast pathway and are always the filters' last ones,
       whatever the width of those before them (adaptive fusion, paper Fig. 3).
     - ``depthwise``: each channel has a filter of its own (X3D).
+    - ``dilation``: in space, of kernels that look at one frame: as many positions from one tap to the next.
     """
 
     def __init__(
@@ -82,9 +83,10 @@ class SlimConv(nn.Module):
         whole: bool = False,
         depthwise: bool = False,
         bias: bool = False,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
-        self.kernel, self.stride, self.outputs = kernel, stride, outputs
+        self.kernel, self.stride, self.outputs, self.dilation = kernel, stride, outputs, dilation
         self.temporal_stride, self.tail, self.whole, self.depthwise = temporal_stride, tail, whole, depthwise
         self.weight = nn.Parameter(torch.empty(outputs, 1 if depthwise else inputs, *kernel))
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
@@ -100,14 +102,14 @@ class SlimConv(nn.Module):
         weight = self._weight(outputs, inputs)
         bias = None if self.bias is None else _first(self.bias, outputs)
         kt, kh, kw = self.kernel
-        groups = outputs if self.depthwise else 1
+        groups, apart = outputs if self.depthwise else 1, self.dilation
+        padding = (kh // 2 * apart, kw // 2 * apart)
         if x.dim() == 5:
             stride = (self.temporal_stride, self.stride, self.stride)
             x, before = _padded_in_time(x, kt)
-            return F.conv3d(x, weight, bias, stride, (before, kh // 2, kw // 2), groups=groups)
-        padding = (kh // 2, kw // 2)
+            return F.conv3d(x, weight, bias, stride, (before, *padding), (1, apart, apart), groups)
         if kt == 1 and self.temporal_stride == 1:
-            return F.conv2d(x, weight[:, :, 0], bias, self.stride, padding, groups=groups)
+            return F.conv2d(x, weight[:, :, 0], bias, self.stride, padding, apart, groups)
         if self.depthwise:
             return _depthwise_over_time(x, weight, bias, self.stride, padding, self.temporal_stride)
         if (kh, kw, self.stride) == (1, 1, 1):

@@ -13,14 +13,23 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.errors import UsageError
+from a3d_edge.models.boxed import BoxedClips, Boxes, unboxed
 from a3d_edge.models.layers import Run, SlimLinear
+from a3d_edge.models.roi import region_features
 from a3d_edge.models.symbolic import window_mean
-from a3d_edge.task import SINGLE, Task, is_multilabel, written
+from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel, written
 from a3d_edge.video.sampler import Sampling, pathways
 
 __all__ = [
@@ -29,14 +38,15 @@ __all__ = [
     "NetworkDescription",
     "SlimNetwork",
     "class_logits",
+    "first_clips",
     "fit_pathway",
     "frame_and_clip",
     "pool",
     "to_device",
 ]
 
-Clips = Tensor | Sequence[Tensor]
-"""``(N, 3, T, S, S)``, or one such tensor per pathway: ``[slow, fast]``."""
+Clips = Tensor | Sequence[Tensor] | BoxedClips
+"""``(N, 3, T, S, S)``, or one such tensor per pathway: ``[slow, fast]``; with boxes of people in them."""
 
 HeadKind = Literal["global", "windows", "softmax_windows"]
 
@@ -46,7 +56,18 @@ HEAD_WINDOW = 7
 
 def to_device(clips: Clips, device: torch.device) -> Clips:
     """The same clips on a device."""
+    if isinstance(clips, BoxedClips):
+        plain = to_device(clips.clips, device)
+        assert not isinstance(plain, BoxedClips)
+        return BoxedClips(plain, clips.boxes.to(device))
     return clips.to(device) if isinstance(clips, Tensor) else [pathway.to(device) for pathway in clips]
+
+
+def first_clips(clips: Clips, count: int) -> Clips:
+    """The first so many clips, with the boxes in them."""
+    if isinstance(clips, BoxedClips):
+        return clips.first(count)
+    return clips[:count] if isinstance(clips, Tensor) else [x[:count] for x in clips]
 
 
 class NetworkDescription(BaseModel):
@@ -54,7 +75,8 @@ class NetworkDescription(BaseModel):
 
     ``size`` and ``frames`` are those of γs=1 and γt=1 (a SlowFast's frames are the slow pathway's),
     ``stride`` is τ at ``rate`` frames per second. ``head``: how the last features become logits,
-    see `class_logits`. ``task``: what the logits say (`a3d_edge.task`).
+    see `class_logits`. ``task``: what the logits say (`a3d_edge.task`); of ``boxes`` the head is another one,
+    and res5 keeps res4's positions (`a3d_edge.models.roi`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +95,28 @@ class NetworkDescription(BaseModel):
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return written(handler(self))
+
+    @model_validator(mode="after")
+    def _knows_its_head(self) -> NetworkDescription:
+        if self.takes_boxes and not self.has_box_head:
+            raise ValueError(f"task {self.task}: networks of family {self.family} have no head for it")
+        return self
+
+    @property
+    def takes_boxes(self) -> bool:
+        """Whether it takes the boxes of people beside its clips, and answers for each."""
+        return self.task == BOXES
+
+    @property
+    def has_box_head(self) -> bool:
+        """Whether there is a head for boxes in this family."""
+        return False
+
+    def steps(self, stage: int) -> tuple[int, int]:
+        """Spatial stride and dilation of a stage, 0 (res2) to 3 (res5)."""
+        if stage == 3 and self.takes_boxes:
+            return 1, 2
+        return (2 if stage else 1), 1
 
     @property
     def sampling(self) -> Sampling:
@@ -95,8 +139,9 @@ class Graph:
 
     ``stage`` is ``frame`` (no frame looks at another) or ``clip``; ``compute`` takes the tensors named by
     ``inputs``: pictures ``(T, 3, S, S)``, or ``features``, which are channel-last, ``(T, H, W, C)``, because
-    engines compute so and would else move every number twice between the stages. ``volume`` is the same in
-    rank 5, for engines whose three-dimensional convolutions are quicker than the rank-4 form.
+    engines compute so and would else move every number twice between the stages; ``boxes`` ``(K, 4)``.
+    ``volume`` is the same in rank 5, for engines whose three-dimensional convolutions are quicker than the
+    rank-4 form.
     """
 
     stage: Literal["frame", "clip"]
@@ -109,7 +154,8 @@ class SlimNetwork(nn.Module):
     """A network that runs at any (γw, S, T) in place with shared weights.
 
     ``model(x, configuration=None)`` takes ``(N, 3, T, S, S)``, or ``[slow, fast]`` for two pathways, RGB,
-    normalised, and returns logits ``(N, classes)``.
+    normalised, and returns logits ``(N, classes)``. With a head for boxes it takes `BoxedClips`, and returns
+    those of each box, ``(K, classes)``.
     """
 
     head: SlimLinear
@@ -132,7 +178,10 @@ class SlimNetwork(nn.Module):
         return self.run(self.fit(x, configuration), Run(configuration.width, str(configuration)))
 
     def fit(self, x: Clips, configuration: Configuration) -> Clips:
-        """Clips brought to a configuration, pathway by pathway; what fits already is returned as it is."""
+        """Clips brought to a configuration, pathway by pathway, and their boxes with them; what fits already
+        is returned as it is."""
+        if isinstance(x, BoxedClips):
+            return x.fitted(self.fit(x.clips, configuration))
         if isinstance(x, Tensor):
             return fit_pathway(x, configuration.frames, configuration.size)
         wanted = pathways(self.description.sampling, configuration)
@@ -146,8 +195,12 @@ class SlimNetwork(nn.Module):
     def features(self, x: Clips, run: Run) -> tuple[Tensor, ...]:
         """The last features before pooling, one ``(N, C, T, h, w)`` a pathway."""
 
-    def classify(self, features: Sequence[Tensor], run: Run) -> Tensor:
-        """Logits ``(N, classes)`` of the last features, in either layout."""
+    def classify(self, features: Sequence[Tensor], run: Run, boxes: Boxes | None = None) -> Tensor:
+        """Logits ``(N, classes)`` of the last features, in either layout; of boxes ``(K, classes)``."""
+        if self.description.takes_boxes:
+            regions = self.dropout(region_features(features, boxes or Boxes.none(features)))
+            found: Tensor = self.head(regions, run)
+            return found
         description = self.description
         pooled = self.dropout(pool(features, description.head, description.head_window))
         return class_logits(pooled, self.head, run, description.head, description.task)
@@ -157,8 +210,15 @@ class SlimNetwork(nn.Module):
         """The parts to export, in the order in which they run; the last gives logits ``(1, classes)``."""
 
     def _require_clips(self, x: Clips) -> None:
+        boxed = isinstance(x, BoxedClips)
+        if boxed != (self.description.takes_boxes):
+            wants = "clips without boxes" if boxed else "boxes beside its clips (`BoxedClips`)"
+            raise UsageError(f"{self.description.name} takes {wants}")
+        clips, boxes = unboxed(x)
+        if boxes is not None:
+            boxes.check()
         count = 1 if self.description.sampling.alpha == 1 else 2
-        given = [x] if isinstance(x, Tensor) else list(x)
+        given = [clips] if isinstance(clips, Tensor) else list(clips)
         if len(given) == count and all(t.dim() == 5 and t.shape[1] == 3 for t in given):
             return
         wanted = "(N, 3, T, S, S)" if count == 1 else "[slow, fast], each (N, 3, T, S, S)"
@@ -167,19 +227,27 @@ class SlimNetwork(nn.Module):
 
 
 def frame_and_clip(
-    frame: Callable[[Tensor], Tensor], clip: Callable[[Tensor], Tensor]
+    frame: Callable[[Tensor], Tensor],
+    clip: Callable[[Tensor, Boxes | None], Tensor],
+    *,
+    takes_boxes: bool = False,
 ) -> tuple[Graph, Graph]:
     """The graphs of a network whose first part, ``frame``, looks at each frame by itself.
 
-    ``frame``: ``(T, 3, S, S) -> (T, C, H, W)``; ``clip``: of those, or of ``(1, C, T, H, W)``, the logits.
+    ``frame``: ``(T, 3, S, S) -> (T, C, H, W)``; ``clip``: of those, or of ``(1, C, T, H, W)``, the logits, of
+    boxes if it ``takes_boxes``.
     """
+
+    def given(boxes: tuple[Tensor, ...]) -> Boxes | None:
+        return Boxes(boxes) if boxes else None
+
     return (
         Graph("frame", ("pictures",), lambda x: frame(x).permute(0, 2, 3, 1)),
         Graph(
             "clip",
-            ("features",),
-            lambda x: clip(x.permute(0, 3, 1, 2)),
-            lambda x: clip(x.unsqueeze(0).permute(0, 4, 1, 2, 3)),
+            ("features", "boxes") if takes_boxes else ("features",),
+            lambda x, *boxes: clip(x.permute(0, 3, 1, 2), given(boxes)),
+            lambda x, *boxes: clip(x.unsqueeze(0).permute(0, 4, 1, 2, 3), given(boxes)),
         ),
     )
 

@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from a3d_edge.models.boxed import Boxes, unboxed
 from a3d_edge.models.layers import ConvNorm, PlainConv, Run, SlimLinear, max_pool_2d
 from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork
 from a3d_edge.models.slow import Kernels, Stage
@@ -70,6 +71,10 @@ class SlowFastDescription(NetworkDescription):
         return self
 
     @property
+    def has_box_head(self) -> bool:
+        return True
+
+    @property
     def sampling(self) -> Sampling:
         """What one window looks at; the Fast pathway's frames included."""
         return Sampling(self.frames, self.stride, self.rate, self.alpha, self.size)
@@ -86,8 +91,8 @@ class SlowFast(SlimNetwork):
         super().__init__(description)
         base, fast_base = description.base_width, description.base_width // description.beta_inv
         fused = 2 * fast_base  # channels that the first lateral connection adds
-        self.slow = _Trunk(base, description.blocks, (1, 7, 7), description.temporal_kernels, fused)
-        self.fast = _Trunk(fast_base, description.blocks, (5, 7, 7), description.fast_kernels, whole=True)
+        self.slow = _Trunk(base, description, (1, 7, 7), description.temporal_kernels, fused)
+        self.fast = _Trunk(fast_base, description, (5, 7, 7), description.fast_kernels, whole=True)
         kernel, lateral = (
             (description.fusion_kernel, 1, 1),
             ConvNorm if description.fusion_norm else PlainConv,
@@ -101,16 +106,20 @@ class SlowFast(SlimNetwork):
         self.head = SlimLinear(32 * (base + fast_base), description.classes, tail=32 * fast_base)
 
     def run(self, x: Clips, run: Run) -> Tensor:
-        slow, fast = x
-        return self.classify(self._features(slow, fast, run), run)
+        (slow, fast), boxes = unboxed(x)
+        return self.classify(self._features(slow, fast, run), run, boxes)
 
     def features(self, x: Clips, run: Run) -> tuple[Tensor, ...]:
         """The last features before pooling, of the slow and the Fast pathway: ``(N, C, T, h, w)`` each."""
-        slow, fast = x
+        (slow, fast), _ = unboxed(x)
         return self._features(slow, fast, run)
 
     def graphs(self, run: Run) -> tuple[Graph, ...]:
-        return (Graph("clip", ("slow", "fast"), lambda s, f: self.classify(self._features(s, f, run), run)),)
+        def compute(slow: Tensor, fast: Tensor, *boxes: Tensor) -> Tensor:
+            return self.classify(self._features(slow, fast, run), run, Boxes(boxes) if boxes else None)
+
+        names = ("boxes", "fast_boxes") if self.description.takes_boxes else ()
+        return (Graph("clip", ("slow", "fast", *names), compute),)
 
     def _features(self, slow: Tensor, fast: Tensor, run: Run) -> tuple[Tensor, Tensor]:
         slow, fast = self.slow.begin(slow, run), self.fast.begin(fast, run)
@@ -139,7 +148,7 @@ class _Trunk(nn.Module):
     def __init__(
         self,
         base: int,
-        blocks: tuple[int, int, int, int],
+        description: SlowFastDescription,
         stem: tuple[int, int, int],
         kernels: Kernels,
         fused: int = 0,
@@ -152,7 +161,13 @@ class _Trunk(nn.Module):
         tails = [fused, *(fused * 4 * 2**k for k in range(3))]
         self.res2, self.res3, self.res4, self.res5 = (
             Stage(
-                inputs[k] + tails[k], outputs[k], blocks[k], kernels[k], 2 if k else 1, tails[k], whole=whole
+                inputs[k] + tails[k],
+                outputs[k],
+                description.blocks[k],
+                kernels[k],
+                *description.steps(k),
+                tails[k],
+                whole=whole,
             )
             for k in range(4)
         )

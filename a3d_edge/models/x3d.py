@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from a3d_edge.models.boxed import Boxes
 from a3d_edge.models.layers import ConvNorm, PlainConv, Run, SlimConv, SlimLinear, md8
 from a3d_edge.models.network import (
     Clips,
@@ -104,7 +105,7 @@ class X3D(SlimNetwork):
         assert isinstance(x, Tensor)
         return self._clip_features(self.stem(x, run), run)
 
-    def classify(self, features: Sequence[Tensor], run: Run) -> Tensor:
+    def classify(self, features: Sequence[Tensor], run: Run, boxes: Boxes | None = None) -> Tensor:
         """Logits of the last features: X3D has one more layer between pooling and classifier."""
         description = self.description
         pooled = pool(features, description.head, description.head_window).unsqueeze(3)
@@ -113,7 +114,7 @@ class X3D(SlimNetwork):
 
     def graphs(self, run: Run) -> tuple[Graph, ...]:
         return frame_and_clip(
-            lambda x: self.stem(x, run), lambda x: self.classify(self._clip_features(x, run), run)
+            lambda x: self.stem(x, run), lambda x, _: self.classify(self._clip_features(x, run), run)
         )
 
     def _clip_features(self, x: Tensor, run: Run) -> tuple[Tensor, ...]:

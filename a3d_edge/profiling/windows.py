@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.device.memory import anonymous_mb
+from a3d_edge.engine.people import probe_boxes
 from a3d_edge.engine.rehearsal import blank_pictures, run_whole_window
 from a3d_edge.engine.stream import WindowStream
 from a3d_edge.profiling.turns import in_turns, timed_ms
+from a3d_edge.task import BOXES
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.pictures import window_pictures
 from a3d_edge.video.sampler import Sample
@@ -110,6 +112,7 @@ def streaming_ms(network: Network, bundle: Bundle, images: Sequence[Image], limi
     The frame is preprocessed and encoded, the others of its window were already: what a run does.
     """
     stream = WindowStream(bundle.sampling, bundle.preprocessing, bundle.sampling.stride, network)
+    boxes = probe_boxes(network.pathways[0].size) if bundle.task == BOXES else None  # of one person
     taken: list[float] = []
     warm, begun = 0, time.perf_counter()
     for sample in _samples(bundle, images):
@@ -117,7 +120,7 @@ def streaming_ms(network: Network, bundle: Bundle, images: Sequence[Image], limi
         window = stream.next_ready()
         if window is None:
             continue
-        work_ms = stream.run(window).work_ms
+        work_ms = stream.run(window, boxes).work_ms
         if warm < WARM_UP:
             warm, begun = warm + 1, time.perf_counter()
             continue

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +23,14 @@ from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, Roi, 
 from a3d_edge.video.region import Region
 from a3d_edge.video.sampler import Sampling, window_instants
 
-__all__ = ["augmented_window", "drawn_indices", "may_mirror", "shown_window"]
+__all__ = [
+    "AugmentedWindow",
+    "augmented_people",
+    "augmented_window",
+    "drawn_indices",
+    "may_mirror",
+    "shown_window",
+]
 
 SPEED = (0.8, 1.25)  # people act slower and faster than those of a small training set
 SCALE = (0.8, 1.25)
@@ -41,6 +48,16 @@ SIDES = re.compile(
 def may_mirror(classes: Iterable[str]) -> bool:
     """Whether no class names a side or a sense of turning, which a mirror would make another class."""
     return not any(SIDES.search(name.lower()) for name in classes)
+
+
+class AugmentedWindow(NamedTuple):
+    """A window of every pathway, and boxes ``(K, 4)`` in its pixels."""
+
+    pathways: list[Window]
+    boxes: NDArray[np.float64]
+
+
+NOBODY = np.zeros((0, 4))
 
 
 def augmented_window(
@@ -79,6 +96,13 @@ def drawn_indices(
         start = rng.uniform(0.0, max(0.0, stretch.duration - span))
     else:
         start = busy_start(moved, stretch, span, rng)
+    return _indices(stretch, start, speed, sampling, spec)
+
+
+def _indices(
+    stretch: Stretch, start: float, speed: float, sampling: Sampling, spec: Preprocessing
+) -> NDArray[np.intp]:
+    """Those of the window that starts at a second of a stretch, at so many times its speed."""
     instants = np.array(window_instants(sampling, 0))[:, None] - np.array(spec.offsets)[None, :]
     return stretch.at(np.maximum(0.0, start + instants * speed / sampling.rate))
 
@@ -94,10 +118,40 @@ def shown_window(
     mirror: bool = True,
 ) -> list[Window]:
     """The window of some frames at a random scale and light; see `augmented_window`."""
+    return _shown(clip, indices, size, sampling, spec, rng, mirror, NOBODY).pathways
+
+
+def augmented_people(
+    clip: DecodedClip,
+    size: int,
+    sampling: Sampling,
+    spec: Preprocessing,
+    rng: np.random.Generator,
+    about: float,
+    boxes: NDArray[np.float64],
+    *,
+    mirror: bool = True,
+) -> AugmentedWindow:
+    """`augmented_window` about a second, with the boxes ``(K, 4)`` of people in it, in shares of the picture:
+    they come back in pixels of the input, each about what it held."""
+    speed = rng.uniform(*SPEED)
+    start = about - sampling.frames * sampling.stride / 2 / sampling.rate * speed
+    indices = _indices(Stretch(0, clip.times), start, speed, sampling, spec)
+    return _shown(clip, indices, size, sampling, spec, rng, mirror, boxes)
+
+
+def _shown(
+    clip: DecodedClip, indices: NDArray[np.intp], size: int, sampling: Sampling, spec: Preprocessing,
+    rng: np.random.Generator, mirror: bool, boxes: NDArray[np.float64],
+) -> AugmentedWindow:  # fmt: skip
+    """The window of some frames and the boxes in it, under one look."""
     shown = {int(i): clip.frames[int(i)] for i in np.unique(indices)}
     look = _Look.draw(size, spec, region_of(clip, indices, spec, shown), rng, mirror)
     pictures = _augmented(shown, indices, look, spec)
-    return [pictures] if sampling.alpha == 1 else [pictures[:, :: sampling.alpha], pictures]
+    height, width = shown[int(indices[0, 0])].shape[:2]
+    moved = look.boxes(boxes * np.array([width, height] * 2), height, width)
+    windows = [pictures] if sampling.alpha == 1 else [pictures[:, :: sampling.alpha], pictures]
+    return AugmentedWindow(windows, moved)
 
 
 def _drawn(clip: DecodedClip, sampling: Sampling, rng: np.random.Generator) -> Stretch:
@@ -189,6 +243,13 @@ class _Look:
         signed = (gains * (polarity if spec.input == "motion" else 1.0)).astype(np.float32)
         change = spec.input == "change"
         return cls(size, spec.aspect, region, pose, signed, grey_gain, change, rng.uniform(0.0, 0.01), rng)
+
+    def boxes(self, boxes: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+        """Boxes ``(K, 4)`` of a ``height × width`` picture about what they hold in the input."""
+        matrix = self.pose.matrix(shown_roi(height, width, self.aspect, self.region), self.size)
+        corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+        moved = corners @ matrix[:, :2].T.astype(np.float64) + matrix[:, 2]
+        return np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1)
 
     def inside(self, image: Image) -> NDArray[np.bool_]:
         """Where the input shows the picture, ``(S, S)``."""

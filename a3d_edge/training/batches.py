@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from a3d_edge.errors import UsageError
+from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.network import Clips
-from a3d_edge.task import SINGLE, Task, is_multilabel
+from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel
 from a3d_edge.training.activity import activity
 from a3d_edge.training.augmentation import drawn_indices, shown_window
 from a3d_edge.training.clips import Clip, class_of, classes_in
 from a3d_edge.training.decode import DecodedClip, FrameCache
+from a3d_edge.training.people import training_window
 from a3d_edge.training.prefetch import ahead
+from a3d_edge.training.windows import Window
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "stacked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +102,11 @@ class Batches:
 
     def make(self, epoch: int, place: int) -> tuple[Clips, Tensor]:
         """Batch number ``place`` of an epoch: clips, one tensor or one a pathway, and labels ``(N,)``, or of
-        many ``(N, classes)`` of 0 and 1."""
-        order = self.order(epoch)
+        many ``(N, classes)`` of 0 and 1; of people ``(K, classes)``, and their boxes with the clips."""
+        if self.task == BOXES:
+            return self._of_people(epoch, place)
         windows, labels, many = [], [], is_multilabel(self.task)
-        first, last = place * self.batch_size, min((place + 1) * self.batch_size, len(order))
-        for position in range(first + self.rank, last, self.processes):
-            clip = self.clips[order[position]]
+        for position, clip in self._drawn(epoch, place):
             rng = np.random.default_rng([self.seed, epoch, position, 1])
             decoded = self.cache.get(clip)
             moved = self._activity(clip, decoded) if self.busy else None
@@ -116,11 +118,31 @@ class Batches:
             )
             seconds = decoded.times[indices[:, 0]]
             labels.append(self._seen(clip, seconds) if many else class_of(clip, self.classes))
-        by_pathway = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*windows, strict=True)]
-        clips = [x.contiguous(memory_format=torch.channels_last_3d) for x in by_pathway]
-        return clips[0] if len(clips) == 1 else clips, torch.tensor(
-            labels, dtype=torch.float32 if many else torch.int64
-        )
+        return stacked(windows), torch.tensor(labels, dtype=torch.float32 if many else torch.int64)
+
+    def _of_people(self, epoch: int, place: int) -> tuple[BoxedClips, Tensor]:
+        windows: list[list[Window]] = []
+        boxes, sets, owners = [], [], list[int]()
+        for position, clip in self._drawn(epoch, place):
+            rng = np.random.default_rng([self.seed, epoch, position, 1])
+            window, there, true = training_window(
+                clip, self.cache.get(clip), self.size, self.sampling, self.preprocessing, rng, self.classes,
+                mirror=self.mirror,
+            )  # fmt: skip
+            owners += [len(windows)] * len(there)
+            windows.append(window)
+            boxes.append(there)
+            sets.append(true)
+        placed = torch.from_numpy(np.concatenate(boxes).astype(np.float32))
+        clips = BoxedClips.of(stacked(windows), placed, torch.tensor(owners, dtype=torch.int64))
+        return clips, torch.from_numpy(np.concatenate(sets))
+
+    def _drawn(self, epoch: int, place: int) -> Iterator[tuple[int, Clip]]:
+        """This process's share of a batch: places in the epoch's order, and their clips."""
+        order = self.order(epoch)
+        first, last = place * self.batch_size, min((place + 1) * self.batch_size, len(order))
+        for position in range(first + self.rank, last, self.processes):
+            yield position, self.clips[order[position]]
 
     def _seen(self, clip: Clip, seconds: NDArray[np.float64]) -> list[bool]:
         """Which classes a window shows that looks at these seconds: where it is known when each label is
@@ -143,3 +165,10 @@ class Batches:
         with closing(made):
             for step, (clips, labels) in zip(steps, made, strict=True):
                 yield step, clips, labels
+
+
+def stacked(windows: Sequence[Sequence[Window]]) -> Tensor | list[Tensor]:
+    """Windows, each one array per pathway, as one batch, or one per pathway."""
+    by_pathway = [torch.from_numpy(np.stack(arrays)) for arrays in zip(*windows, strict=True)]
+    clips = [x.contiguous(memory_format=torch.channels_last_3d) for x in by_pathway]
+    return clips[0] if len(clips) == 1 else clips

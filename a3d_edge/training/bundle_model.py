@@ -13,6 +13,7 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.engine.engines import Engine
 from a3d_edge.engine.session import BundleNetwork, available_threads
 from a3d_edge.labels import labels_of
+from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.checkpoint import Checkpoint
 from a3d_edge.models.from_bundle import description_of
 from a3d_edge.models.network import Clips, fit_pathway
@@ -43,8 +44,11 @@ class BundleModel(nn.Module):
         self.register_parameter("place", nn.Parameter(torch.empty(0)))  # where clips are wanted: the CPU
 
     def forward(self, clips: Clips, configuration: Configuration) -> Tensor:
-        """Logits ``(N, classes)`` of clips ``(N, 3, T, S, S)``, or ``[slow, fast]``."""
+        """Logits ``(N, classes)`` of clips ``(N, 3, T, S, S)``, or ``[slow, fast]``; ``(K, classes)`` of the
+        boxes of `BoxedClips`."""
         network = self._network(configuration)
+        if isinstance(clips, BoxedClips):
+            return self._of_people(network, clips)
         given = [clips] if isinstance(clips, Tensor) else clips
         fitted = [
             fit_pathway(x, len(pathway.instants), pathway.size).transpose(1, 2).contiguous().cpu().numpy()
@@ -52,6 +56,22 @@ class BundleModel(nn.Module):
         ]
         windows = zip(*fitted, strict=True)
         return torch.from_numpy(np.stack([network.logits(*network.encode_window(w)) for w in windows]))
+
+    def _of_people(self, network: BundleNetwork, given: BoxedClips) -> Tensor:
+        """Logits of every box, in their order."""
+        clips = [given.clips] if isinstance(given.clips, Tensor) else given.clips
+        fitted = [
+            fit_pathway(x, len(pathway.instants), pathway.size)
+            for x, pathway in zip(clips, network.pathways, strict=True)
+        ]
+        boxes = given.fitted(fitted if len(fitted) > 1 else fitted[0]).boxes
+        logits = torch.zeros(len(boxes.by_pathway[0]), len(self._bundle.classes))
+        for number in range(len(fitted[0])):
+            window = [x[number].transpose(0, 1).contiguous().cpu().numpy() for x in fitted]
+            mine = boxes.of_clip(number)
+            there = boxes.by_pathway[0][mine].cpu().numpy()
+            logits[mine] = torch.from_numpy(network.logits(*network.encode_window(window), boxes=there))
+        return logits
 
     def _network(self, configuration: Configuration) -> BundleNetwork:
         if configuration not in self._networks:

@@ -7,12 +7,21 @@ import random
 import re
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 from a3d_edge.errors import DataWarning, SourceError, UsageError
-from a3d_edge.labels import SEPARATOR, joined_labels, label_of, labels_in, look_alikes
+from a3d_edge.labels import SEPARATOR, joined_labels, label_of, look_alikes
 from a3d_edge.task import SINGLE, Task, is_multilabel
+from a3d_edge.training.clip import Clip
+from a3d_edge.training.drawn import (
+    PEOPLE,
+    check_drawn,
+    crowd_clip,
+    people_clip,
+    people_row,
+    rendered_clips,
+)
 from a3d_edge.training.lists.class_folders import split_clips_in
 from a3d_edge.training.lists.files import find_clip
 from a3d_edge.training.lists.reading import rows_of
@@ -29,6 +38,7 @@ __all__ = [
     "crowd_clip",
     "list_clips",
     "paths_of",
+    "people_clip",
     "rendered_clips",
     "split_fold",
     "spread",
@@ -38,56 +48,6 @@ __all__ = [
 ONE_LABEL = "a clip has one label: correct the list, cut the clip in two, or name its parts by start and end"
 DRAWN = re.compile(r"drawn:(\w+):(\d{1,9})")
 """What stands for the path of a clip that is drawn: its set, and its seed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """One labelled clip: a file, or a rendered one (``path`` None) drawn from ``seed``.
-
-    ``drawn``: the set of `a3d_edge.demo.rendered.SETS` that a rendered one's label is of.
-    ``start`` and ``end``: the seconds of the file that it is; None where the file begins and ends. ``split``:
-    ``train``, ``val``, ``test`` or nothing. ``where``: how messages call the place that listed it.
-    ``many``: ``label`` is a set of labels, spelled ``hug;wave``, or nothing for none of the classes;
-    ``acts``: of its labels, when each is seen (label, first second, last second), where that is known.
-    """
-
-    label: str
-    path: Path | None
-    group: str = ""
-    fold: int | None = None
-    seed: int = 0
-    start: float | None = None
-    end: float | None = None
-    split: str = ""
-    where: str = field(default="", compare=False)
-    drawn: str = "interactions"
-    many: bool = False
-    acts: tuple[tuple[str, float, float], ...] = ()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All that is true of it: its one label, or the set of them, which may be empty."""
-        return labels_in(self.label) if self.many else (self.label,)
-
-    @property
-    def part(self) -> str:
-        """Which part of its file it is, as a fragment of a URL (``#t=1.5,3.0``); nothing for the whole."""
-        if self.start is None and self.end is None:
-            return ""
-        start = "" if self.start is None else self.start
-        return f"#t={start}" if self.end is None else f"#t={start},{self.end}"
-
-    @property
-    def name(self) -> str:
-        """Its file, or what a list calls one that is drawn."""
-        return f"drawn:{self.drawn}:{self.seed}" if self.path is None else str(self.path)
-
-    @property
-    def belongs_to(self) -> str:
-        """What must stay on one side of a split: its group, else its file."""
-        if self.group:
-            return f"group {self.group}"
-        return f"rendered {self.label} {self.seed}" if self.path is None else os.path.realpath(self.path)
 
 
 Data = Sequence[str | Path | Clip]
@@ -170,18 +130,37 @@ def _clip(place: Path, row: ListRow, many: bool) -> Clip | None:
         raise SourceError(f"{where}: ends at {end} s, and starts no earlier ({start or 0.0} s)")
     group = label_of(cells.get("group", ""))
     if (drawn := DRAWN.fullmatch(cells["path"])) is not None:
-        _check_drawn(where, drawn[1], label, start, end)
+        check_drawn(where, drawn[1], label, start, end)
+        if drawn[1] == PEOPLE:
+            return replace(people_row(where, label, int(drawn[2]), many), group=group, split=split)
         number = int(fold) if fold else None
         return Clip(
             label, None, group, number, int(drawn[2]), split=split, where=where, drawn=drawn[1], many=many
         )
-    file = find_clip(place.parent, cells["path"])
+    there = find_clip(place.parent, cells["path"])
+    file = Path(cells["path"]) if row.pictures is not None else there
     if file is None:
         if row.needed:
             raise SourceError(f"{where}: no such clip {place.parent / cells['path']}")
         return None
     number = int(fold) if fold else None
-    return Clip(label, file, group, number, 0, start, end, split, where, many=many, acts=row.acts)
+    return Clip(
+        label,
+        file,
+        group,
+        number,
+        0,
+        start,
+        end,
+        split,
+        where,
+        many=many,
+        acts=row.acts,
+        key=row.key,
+        people=row.people,
+        frame=row.frame,
+        pictures=row.pictures,
+    )
 
 
 def _label(where: str, cell: str, many: bool, is_set: bool) -> str:
@@ -196,19 +175,6 @@ def _label(where: str, cell: str, many: bool, is_set: bool) -> str:
             f"{where}: '{cell[:60]}' is a set of labels; several at once are learnt with `task` multilabel"
         )
     return label_of(cell)
-
-
-def _check_drawn(where: str, of: str, label: str, start: float | None, end: float | None) -> None:
-    from a3d_edge.demo.rendered import CROWDED, SETS
-
-    if of not in SETS:
-        raise SourceError(f"{where}: there is no set '{of}' to be drawn; known are {', '.join(SETS)}")
-    if other := [one for one in labels_in(label) if one not in SETS[of]]:
-        raise SourceError(f"{where}: '{other[0]}' cannot be drawn; {of} has {', '.join(SETS[of])}")
-    if len(labels_in(label)) != 1 and of != CROWDED:
-        raise SourceError(f"{where}: a clip of {of} is of one class; a set of them is drawn of {CROWDED}")
-    if start is not None or end is not None:
-        raise SourceError(f"{where}: a drawn clip has no start nor end; leave them empty")
 
 
 def _check_repeated(clips: Sequence[Clip]) -> None:
@@ -291,32 +257,3 @@ def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
     decks = [random.Random(0).sample(group, min(share, len(group))) for _, group in sorted(by_label.items())]
     rounds = max((len(deck) for deck in decks), default=0)
     return [deck[i] for i in range(rounds) for deck in decks if i < len(deck)][:count]
-
-
-def rendered_clips(
-    labels: Sequence[str], each: int, first_seed: int = 1000, *, many: bool = False
-) -> list[Clip]:
-    """``each`` rendered clips of every label that can be drawn, of consecutive seeds.
-
-    All are of the one set that the ``labels`` mean (`set_of`): its figures act ``none`` too. ``many``: clips
-    of a crowd, as many in all, each with a set of labels that its seed draws, the empty one now and then.
-    """
-    from a3d_edge.demo.rendered import CROWDED, drawn_of, set_of
-
-    known, drawn = drawn_of(labels), set_of(labels)
-    if many:
-        there = known if drawn == CROWDED else ()
-        return [crowd_clip(there, first_seed + i) for i in range(each * len(there))]
-    return [
-        Clip(label, None, seed=first_seed + i, drawn=drawn)
-        for label in labels
-        if label in known
-        for i in range(each)
-    ]
-
-
-def crowd_clip(labels: Sequence[str], seed: int) -> Clip:
-    """A drawn clip of several people: none to three of the ``labels``, each as likely."""
-    rng = random.Random(f"crowd:{seed}")
-    acts = rng.sample(list(labels), min(len(labels), rng.choice((0, 1, 2, 2, 3, 3))))
-    return Clip(joined_labels(acts), None, seed=seed, drawn="crowd", many=True)

@@ -24,6 +24,7 @@ from a3d_edge.training.blank import BLANK, marked, takes_of
 from a3d_edge.training.clips import Clip
 from a3d_edge.training.films import film_of, renderer_version
 from a3d_edge.training.frame_store import FrameStore, cache_folder
+from a3d_edge.training.lists.pictures import PictureList
 from a3d_edge.training.packed import PackedPictures
 from a3d_edge.video.files import VideoFile
 from a3d_edge.video.frame import Frame
@@ -230,6 +231,21 @@ def open_cache(cache: str | Path | None, short_side: int = WHOLE_SIDE, *, grey: 
     return FrameCache(cache_folder(None), short_side, limit=parse_memory(str(cache), "cache"), grey=grey)
 
 
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Pictures of a list by their place."""
+
+    listed: PictureList
+    kept: Callable[[Image], Image]
+
+    def __getitem__(self, place: int, /) -> Image:
+        path = self.listed.path(place)
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise SourceError(f"{path}: cannot be read as a picture")
+        return self.kept(np.asarray(image, np.uint8))
+
+
 class FrameCache:
     """Decoded clips on disk, compressed without loss, at most ``limit`` bytes: those used least recently go.
 
@@ -250,14 +266,24 @@ class FrameCache:
 
         One decoding serves all parts of a file. Raises `SourceError` or `ResourceError`.
         """
+        if clip.pictures is not None:
+            return self._listed(clip, clip.pictures)
         whole = self._whole(clip)
-        if not clip.part:
+        if clip.start is None and clip.end is None:
             return whole
         try:
             return whole.between(clip.start, clip.end)
         except ValueError as error:
             where = f"{clip.where}: " if clip.where else ""
             raise SourceError(f"{where}{clip.path}{clip.part}: is beyond its clip, which {error}") from error
+
+    def _listed(self, clip: Clip, pictures: PictureList) -> DecodedClip:
+        """A video whose pictures are files: each is read when it is looked at, and none is kept."""
+        first = pictures.path(0)
+        if not first.is_file():
+            raise SourceError(f"{clip.where}: no such picture {first}")
+        times = np.arange(len(pictures.names)) / pictures.rate
+        return DecodedClip(_Files(pictures, self._kept), times)
 
     def _whole(self, clip: Clip) -> DecodedClip:
         key = self._key(clip)
@@ -282,6 +308,8 @@ class FrameCache:
 
     def holds(self, clip: Clip) -> bool:
         """Whether the clip's frames are there, as far as can be seen without reading them."""
+        if clip.pictures is not None:
+            return True
         return self._store.holds(self._key(clip))
 
     def _warn_if_large(self, clip: Clip, taken: int) -> None:

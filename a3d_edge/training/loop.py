@@ -31,10 +31,12 @@ __all__ = ["Settings", "StepReport", "learning_rate", "make_optimizer", "train"]
 
 
 def learning_rate(settings: Settings, step: int, steps: int) -> float:
-    """Rate of a step: linear warm-up, then half a cosine to zero."""
+    """Rate of a step: linear warm-up, then half a cosine to zero, or a tenth at some shares of the run."""
     warm = max(1, round(settings.warmup * steps))
     if step < warm:
         return settings.lr * (0.1 + 0.9 * step / warm)
+    if settings.tenth_at:
+        return settings.lr * 0.1 ** sum(step >= round(share * steps) for share in settings.tenth_at)
     return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
@@ -104,7 +106,7 @@ def _finished(checkpoint: Checkpoint, settings: Settings, steps: int, out: Path 
     """Saved without what a run needs to go on; as it was before where that fails: as the file on disk is."""
     before = checkpoint.resume, checkpoint.origin
     checkpoint.resume = None
-    checkpoint.origin = {**checkpoint.origin, "settings": asdict(settings), "steps": steps}
+    checkpoint.origin = {**checkpoint.origin, "settings": settings.told(), "steps": steps}
     try:
         if out is not None:
             save(checkpoint, out)
@@ -192,7 +194,7 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
 def _save(
     checkpoint: Checkpoint, optimizer: torch.optim.Optimizer, settings: Settings, step: int, out: Path
 ) -> None:
-    checkpoint.resume = {"step": step, "settings": asdict(settings), "optimizer": optimizer.state_dict()}
+    checkpoint.resume = {"step": step, "settings": settings.told(), "optimizer": optimizer.state_dict()}
     save(checkpoint, out)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ from a3d_edge.manifest import MANIFEST
 from a3d_edge.models.checkpoint import Checkpoint, forget_statistics, load, statistics, untrained_note
 from a3d_edge.outputs import claim
 from a3d_edge.table import ConfigurationBudgetTable
-from a3d_edge.task import SINGLE, Task, is_multilabel
+from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel
 from a3d_edge.training.bundle_model import BundleModel, as_checkpoint
 from a3d_edge.training.calibrate import calibrate
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
 from a3d_edge.training.evaluation import VIEWS, Scores, WindowSet
 from a3d_edge.training.inputs import unlabelled_set, window_set
+from a3d_edge.training.people_evaluation import PeopleScores, people_scores
+from a3d_edge.training.proposals import PROPOSAL_SCORE, with_proposals
 from a3d_edge.training.reports import Note, Report, step, unheard, unseen
 from a3d_edge.training.scores_file import ScoresFile
 from a3d_edge.training.shards import Share, device_of, evaluate_shared
@@ -42,8 +44,10 @@ class Measuring:
     to calibrate on anew, about ``calibration_clips`` of them. ``no_calibration``: full-width statistics for
     all, to compare. ``views``: windows a clip. ``protocol`` (default: ``paper`` where it has so many views):
     see `WindowSet`. ``scores``: file that keeps every clip's scores; the same call goes on from it.
-    ``cache``: folder of decoded frames, or their size (``8GB``). Raises `UsageError` for a protocol without
-    so many views.
+    ``cache``: folder of decoded frames, or their size (``8GB``). Of the task ``boxes``: ``proposals``, a CSV
+    of boxes that a detector found, as AVA's; those of ``proposal_score`` or more are asked about in the place
+    of the true ones, and a clip has one window, about its key frame. Raises `UsageError` for a protocol
+    without so many views.
     """
 
     fold: int | None = None
@@ -55,6 +59,8 @@ class Measuring:
     scores: str | Path | None = None
     device: str = "cpu"
     cache: str | Path | None = None
+    proposals: str | Path | None = None
+    proposal_score: float = PROPOSAL_SCORE
 
     @property
     def chosen_protocol(self) -> Protocol:
@@ -80,6 +86,13 @@ class Measuring:
         """Such as ``30 views (paper)``."""
         return f"{self.views} view{'s' if self.views > 1 else ''} ({self.chosen_protocol})"
 
+    @property
+    def boxes_in_words(self) -> str:
+        """Whose boxes were asked about."""
+        if self.proposals is None:
+            return "true boxes"
+        return f"boxes of {Path(self.proposals).name} that score {self.proposal_score:g} or more"
+
     def training_clips(self, task: Task = SINGLE) -> list[Clip]:
         """The clips to calibrate on; none where the checkpoint's own statistics are used."""
         if self.no_calibration or not self.calibration:
@@ -89,14 +102,18 @@ class Measuring:
 
 @dataclass(frozen=True, slots=True)
 class Accuracies:
-    """What was found: of which network, and the scores of every configuration."""
+    """What was found: of which network, and the scores of every configuration; of the task ``boxes`` those of
+    ``people``."""
 
     checkpoint: Checkpoint
-    scores: Mapping[Configuration, Scores]
+    scores: Mapping[Configuration, Scores] = field(default_factory=dict)
+    people: Mapping[Configuration, PeopleScores] = field(default_factory=dict)
 
     @property
     def clips(self) -> int:
         """How many could be read."""
+        if self.people:
+            return next(iter(self.people.values())).clips
         return len(next(iter(self.scores.values())).truth)
 
 
@@ -147,7 +164,8 @@ def build_table(
     where = ", ".join([str(place) for place in data if not isinstance(place, Clip)])
     where = f" of {where}" if where else ""
     where += f", fold {how.fold}" if how.fold is not None else ""
-    return tabulate(loaded, found.scores, f"{found.clips} clips{where}, {how.views_in_words}")
+    what = how.boxes_in_words if found.people else how.views_in_words
+    return tabulate(loaded, found.people or found.scores, f"{found.clips} clips{where}, {what}")
 
 
 def _wanted(
@@ -186,6 +204,12 @@ def _measured(
         claim(scores, name="scores", inputs=read, overwrite=True)
     device = device_of(how.device, share)
     clips = clips_of(data, how.fold, held_out=True, task=checkpoint.task)
+    if how.proposals is not None:
+        if checkpoint.task != BOXES:
+            raise UsageError(
+                f"`proposals`: the network's task is {checkpoint.task}, which asks about no boxes"
+            )
+        clips = with_proposals(clips, Path(how.proposals), how.proposal_score)
     windows = replace(window_set(checkpoint, clips, how.cache, how.views), protocol=how.chosen_protocol)
     kept = _scores_file(scores, path, checkpoint, wanted, windows, how) if scores is not None else None
     if kept is not None:
@@ -195,6 +219,11 @@ def _measured(
     _prepare(checkpoint, wanted, how, report)
     checkpoint.model.to(device)
     what = "evaluate" if share.size == 1 else f"evaluate (process 1 of {share.size}, its share)"
+    if checkpoint.task == BOXES:
+        if share.size > 1 or kept is not None:
+            raise UsageError("of people in boxes one process measures, and keeps no `scores`; leave it out")
+        people = people_scores(checkpoint.model, wanted, windows, checkpoint.classes, step(report, what))
+        return Accuracies(checkpoint, people=people)
     found = evaluate_shared(
         checkpoint.model, wanted, windows, checkpoint.classes, share, kept, step(report, what)
     )

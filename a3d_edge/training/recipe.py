@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from a3d_edge.errors import UsageError
 from a3d_edge.models.ranges import find_range
-from a3d_edge.task import SINGLE, Task
+from a3d_edge.task import BOXES, SINGLE, TASKS, Task
 
 if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
@@ -34,7 +34,7 @@ __all__ = [
 
 SETTINGS = (
     "epochs", "lr", "warmup", "weight_decay", "optimizer", "smoothing", "seed", "mutual", "precision",
-    "students_from", "random_widths", "distillation", "multi_resolution", "alone",
+    "students_from", "random_widths", "distillation", "multi_resolution", "alone", "tenth_at",
 )  # fmt: skip
 KEPT = (
     "fold", "batch", "balanced", "rendered", "rendered_share", "dropout", "awake", "draw", "mirror", "window",
@@ -43,14 +43,14 @@ KEPT = (
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "task": ("single", "multilabel"), "draw": ("anywhere", "motion"), "mirror": ("auto", "on", "off"),
+    "task": TASKS, "draw": ("anywhere", "motion"), "mirror": ("auto", "on", "off"),
     "view": ("whole", "moving"),
 }  # fmt: skip
 
 BEFORE: dict[str, Any] = {
     "precision": "fp32", "students_from": 0.0, "dropout": None, "awake": False, "draw": "anywhere",
     "mirror": "on", "window": None, "val": 0.0, "patience": 0, "size": None, "random_widths": 1,
-    "distillation": True, "multi_resolution": False, "alone": None,
+    "distillation": True, "multi_resolution": False, "alone": None, "tenth_at": (),
 }  # fmt: skip
 """What runs did before these could be chosen."""
 
@@ -68,7 +68,8 @@ class Recipe:
     from ``anywhere`` in a clip, or where there is ``motion``. ``mirror``: ``auto`` (where no class names a
     side), ``on`` or ``off``. ``dropout``: None is the architecture's. ``awake``: blocks begin awake
     (`a3d_edge.training.start`). ``lr`` rises over ``warmup`` of the run. ``mutual``: train narrower networks
-    too, from the share ``students_from`` of the run on. ``random_widths``, ``distillation``,
+    too, from the share ``students_from`` of the run on. ``tenth_at``: shares of the run at which the rate is
+    divided by 10 (none: half a cosine). ``random_widths``, ``distillation``,
     ``multi_resolution``, ``alone``: as in `Settings`, to compare with that. ``precision``: ``auto`` (what is
     quicker here), ``fp32`` or ``bf16``. ``patience``: so many validations without a better one end the run
     (0: never).
@@ -108,6 +109,7 @@ class Recipe:
     alone: str | None = None
     precision: str = "auto"
     patience: int = 0
+    tenth_at: tuple[float, ...] = ()
 
     def settings(self, device: str = "cpu") -> Settings:
         """What the training loop is told. Raises `UsageError` for a value that cannot be meant."""
@@ -127,6 +129,8 @@ class Recipe:
         for name, there in CHOICES.items():
             if getattr(self, name) not in there:
                 raise UsageError(f"unknown `{name}` '{getattr(self, name)}'; there are {', '.join(there)}")
+        if self.task == BOXES and self.view != "whole":
+            raise UsageError(f"`view` {self.view}: people in boxes are looked for in the `whole` picture")
         if not 0 <= self.val < 1:
             raise UsageError(f"`val` {self.val}: name a share below 1, lists of clips, or 0 for none")
         if self.dropout is not None and not 0 <= self.dropout < 1:
@@ -148,8 +152,19 @@ RECIPES = {
         awake=True, epochs=60, lr=2e-3, warmup=0.1, weight_decay=0.05, optimizer="adamw", smoothing=0.1,
         students_from=0.4,
     ),
+    "ava": Recipe(
+        task=BOXES, arch="slow_r50", batch=32, epochs=20, lr=0.05, warmup=0.25, weight_decay=1e-7,
+        tenth_at=(0.5, 0.75), mutual=False,
+    ),
+    "people": Recipe(
+        task=BOXES, aspect=1.5, batch=16, dropout=0.2, awake=True, epochs=60, lr=2e-3, warmup=0.1,
+        weight_decay=0.05, optimizer="adamw", students_from=0.2, mutual=False,
+    ),
 }  # fmt: skip
-"""``kinetics`` is the paper's; ``small`` learns from tens of clips a class, in minutes."""
+"""``kinetics`` is the paper's; ``small`` learns from tens of clips a class, in minutes. Of the task ``boxes``
+``ava`` is the paper's (weight decay: SlowFast's), and ``people`` what ``small`` is; both train plainly, as
+the paper fine-tunes, unless ``mutual`` is asked for."""
+OF_BOXES = {"kinetics": "ava", "small": "people"}
 
 SMALLEST_SIDE = 32  # of an input: what the networks' strides leave one position of
 SMALL_NETWORK = 3e6  # parameters; slow_small has 0.5 million, slow_r50 32
@@ -160,13 +175,15 @@ INIT_LR = 0.25
 """Weights that already know something are changed by smaller steps."""
 
 
-def recipe_for(description: NetworkDescription, clips: int) -> str:
-    """The name of the recipe that suits: ``small`` for a small network or a small set, else ``kinetics``."""
+def recipe_for(description: NetworkDescription, clips: int, task: Task = SINGLE) -> str:
+    """The name of the recipe that suits: ``small`` for a small network or a small set, else ``kinetics``; of
+    people in boxes ``people`` and ``ava``."""
     import torch
 
     with torch.device("meta"):
         parameters = sum(each.numel() for each in description.build().parameters())
-    return "small" if parameters < SMALL_NETWORK or clips < SMALL_SET else "kinetics"
+    found = "small" if parameters < SMALL_NETWORK or clips < SMALL_SET else "kinetics"
+    return OF_BOXES[found] if task == BOXES else found
 
 
 def epochs_for(clips: int, batch: int) -> int:
@@ -237,7 +254,7 @@ def _shown(name: str, value: Any) -> str:
         return f"{'with' if value else 'without'} `{name}`"
     if value is None:
         return f"without `{name}`"
-    return f"`{name}` {','.join(value) if isinstance(value, tuple) else value}"
+    return f"`{name}` {','.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 
 def clips_digest(clips: Sequence[Clip]) -> str:

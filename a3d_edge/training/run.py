@@ -19,7 +19,6 @@ from a3d_edge.errors import DataWarning, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.registry import describe
 from a3d_edge.outputs import claim, refuse_input, require_room
-from a3d_edge.task import is_multilabel
 from a3d_edge.training import loop
 from a3d_edge.training.augmentation import may_mirror
 from a3d_edge.training.average_precision import require_library
@@ -136,7 +135,7 @@ def _begun(
     elif other is not None and "task" not in named:  # lists are read as its task has them
         given = replace(given, task=other.task)
     given.check()
-    if is_multilabel(given.task):
+    if given.task == "multilabel":
         require_library()
     _require_clips(data, given, begun)
     listed = clips_of(data, task=given.task) if data else []
@@ -204,10 +203,10 @@ def _completed(
     if isinstance(recipe, str):
         same = other is not None and changes.get("arch", other.description.name) == other.description.name
         description = other.description if other is not None and same else describe(given.arch)
-        suits = recipe_for(description, clips) if recipe == "auto" else recipe
+        suits = recipe_for(description, clips, given.task) if recipe == "auto" else recipe
         adopting = RECIPES[suits] if other is None else adopted(RECIPES[suits], changes, other)
         given = replace(adopting, **changes)
-        if suits == "small" and "epochs" not in changes:
+        if suits in ("small", "people") and "epochs" not in changes:
             given = replace(given, epochs=epochs_for(clips, given.batch))
         if recipe == "auto":
             note(f"recipe {suits}: {given.optimizer}, {given.epochs} epochs of batches of {given.batch}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
@@ -18,7 +18,8 @@ __all__ = ["Settings", "drawn"]
 class Settings:
     """What a run is; stored in its checkpoints, and compared on resume.
 
-    Rates are per step: linear warm-up from a tenth of ``lr`` over ``warmup`` of the run, then cosine to 0.
+    Rates are per step: linear warm-up from a tenth of ``lr`` over ``warmup`` of the run, then cosine to 0;
+    or with ``tenth_at``, shares of the run, as it is, a tenth from the first of them on, and so on.
     ``students_from``: the share of the run before sub-networks join; a teacher that knows nothing yet has
     nothing to teach, and its steps then cost half.
 
@@ -42,6 +43,7 @@ class Settings:
     distillation: bool = True
     multi_resolution: bool = False
     alone: str | None = None
+    tenth_at: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -54,12 +56,18 @@ class Settings:
             raise UsageError(f"`students_from` {self.students_from} is outside [0, 1)")
         if self.precision not in ("fp32", "bf16"):
             raise UsageError(f"unknown `precision` '{self.precision}'; there are fp32 and bf16")
+        if any(not 0 < share < 1 for share in self.tenth_at) or list(self.tenth_at) != sorted(self.tenth_at):
+            raise UsageError(f"`tenth_at` {self.tenth_at}: name shares of the run between 0 and 1, ascending")
         if self.random_widths < 0:
             raise UsageError(f"`random_widths` {self.random_widths} is below 0")
         if self.alone is not None:
             Configuration.parse(self.alone)
             if self.multi_resolution:
                 raise UsageError("`alone` and `multi_resolution` exclude each other: one resolution, or many")
+
+    def told(self) -> dict[str, Any]:
+        """By field, as a checkpoint keeps them: what older versions lack only where it is used."""
+        return {name: value for name, value in asdict(self).items() if name != "tenth_at" or value}
 
     @property
     def teaches(self) -> bool:

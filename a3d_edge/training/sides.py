@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from a3d_edge.errors import UsageError
 from a3d_edge.labels import sorted_labels
-from a3d_edge.task import is_multilabel
+from a3d_edge.task import BOXES, is_multilabel
 from a3d_edge.training.clips import Clip, Data, check_labels, clips_of, rendered_clips
+from a3d_edge.training.drawn import drawn_people
 from a3d_edge.training.lists import charades
 from a3d_edge.training.recipe import Recipe
 from a3d_edge.training.reports import Note
@@ -47,7 +48,10 @@ def sides_of(
             f"there is one class, {names[0]}: name clips of another to tell it from, or `classes`"
         )
     ours = clips_of(listed, recipe.fold) if listed else []
-    drawn = rendered_clips(names, recipe.rendered, many=is_multilabel(recipe.task))
+    if recipe.task == BOXES:
+        drawn = drawn_people(names, recipe.rendered)
+    else:
+        drawn = rendered_clips(names, recipe.rendered, many=is_multilabel(recipe.task))
     if recipe.rendered and not drawn:
         raise UsageError(f"`rendered`: no class of {', '.join(names)} can be drawn; leave it out")
     if val is not None:

@@ -9,13 +9,16 @@ from a3d_edge.models.checkpoint import Checkpoint
 from a3d_edge.models.flops import count
 from a3d_edge.table import ConfigurationBudgetTable, Row
 from a3d_edge.training.evaluation import Scores
+from a3d_edge.training.people_evaluation import PeopleScores
 from a3d_edge.training.reliability import measured_fields
 
 __all__ = ["tabulate"]
 
 
 def tabulate(
-    checkpoint: Checkpoint, scores: Mapping[Configuration, Scores], measured_on: str
+    checkpoint: Checkpoint,
+    scores: Mapping[Configuration, Scores] | Mapping[Configuration, PeopleScores],
+    measured_on: str,
 ) -> ConfigurationBudgetTable:
     """A row of every configuration that has scores; select with ``.pareto()``.
 
@@ -28,12 +31,16 @@ def tabulate(
     )
 
 
-def _row(checkpoint: Checkpoint, configuration: Configuration, scores: Scores) -> Row:
+def _row(checkpoint: Checkpoint, configuration: Configuration, scores: Scores | PeopleScores) -> Row:
+    if isinstance(scores, PeopleScores):
+        fields = scores.fields(checkpoint.classes)
+    else:
+        fields = measured_fields(scores, checkpoint.classes)
     cost = count(checkpoint.description, configuration)
     return Row(
         configuration=configuration,
         gflops=cost.gflops,
         streaming_gflops=cost.streaming_gflops,
         params_m=cost.params_m,
-        **measured_fields(scores, checkpoint.classes),
+        **fields,
     )

@@ -7,7 +7,7 @@ every few epochs: the largest and the smallest configuration, calibrated on a fe
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,9 +17,10 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.errors import ResourceError
 from a3d_edge.models.checkpoint import Checkpoint, norms, save
 from a3d_edge.models.network import SlimNetwork, to_device
-from a3d_edge.task import is_multilabel
+from a3d_edge.task import BOXES, is_multilabel
 from a3d_edge.training.calibrate import calibrate_together
-from a3d_edge.training.evaluation import WindowSet, evaluate
+from a3d_edge.training.evaluation import Scores, WindowSet, evaluate
+from a3d_edge.training.people_evaluation import PeopleScores, people_scores
 from a3d_edge.training.reports import Note, StepReport, unheard
 
 __all__ = ["Averages", "Validation", "Validator", "Watch", "best_of", "ends_of", "metrics_of"]
@@ -78,7 +79,9 @@ class Validator:
             for end in ends:
                 batches = (to_device(clips, device) for _, clips in self.calibration.at_size(end.size))
                 calibrate_together(model, [end], batches)
-            found = evaluate(model, ends, self.windows, self.classes)
+            measure = people_scores if self.windows.task == BOXES else evaluate
+            found: Mapping[Configuration, Scores | PeopleScores]
+            found = measure(model, ends, self.windows, self.classes)
         return Validation(*(found[end].quality for end in self.ends))
 
 

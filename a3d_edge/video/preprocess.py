@@ -33,6 +33,7 @@ __all__ = [
     "check_image",
     "fit",
     "picture_of",
+    "place_of",
     "preprocess",
     "shown_roi",
     "visible_roi",
@@ -194,10 +195,15 @@ def fit(
     part: Any = image[roi.top : roi.top + roi.height, roi.left : roi.left + roi.width]
     if spec.input != "rgb":
         part = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY)
+    box = place_of(roi, size)
+    return Fitted(_resized(part, box.width, box.height, colour=spec.input == "rgb"), box)
+
+
+def place_of(roi: Roi, size: int) -> Roi:
+    """Where in a picture of side ``size`` the shown part of a frame is."""
     scale = size / max(roi.width, roi.height)
     w, h = max(1, round(roi.width * scale)), max(1, round(roi.height * scale))
-    resized = _resized(part, w, h, colour=spec.input == "rgb")
-    return Fitted(resized, Roi((size - w) // 2, (size - h) // 2, w, h))
+    return Roi((size - w) // 2, (size - h) // 2, w, h)
 
 
 def picture_of(

@@ -1,6 +1,7 @@
 """Which list it is, by its content: our CSV, or what another tool writes.
 
     text ─┬ <xml          CVAT for video
+          ├ boxes         AVA
           ├ { or [        Label Studio, FiftyOne
           ├ youtube_id    Kinetics
           ├ id, actions   Charades
@@ -18,7 +19,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from a3d_edge.errors import SourceError
-from a3d_edge.training.lists import charades, cvat, fiftyone, indexed, kinetics, label_studio
+from a3d_edge.training.lists import ava_list, charades, cvat, fiftyone, indexed, kinetics, label_studio
 from a3d_edge.training.lists.csv_list import read_rows
 from a3d_edge.training.lists.files import text_of
 from a3d_edge.training.lists.row import ListRow
@@ -48,6 +49,8 @@ def rows_of(path: Path) -> Iterable[ListRow]:
         return _of_xml(path, text)
     if start and start in "[{":
         return _of_json(path, text)
+    if ava_list.recognised(text):
+        return ava_list.read_rows(path)
     if kinetics.recognised(text):
         return kinetics.read_rows(path, text)
     if charades.recognised(text):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from a3d_edge.training.lists.person import Person
+from a3d_edge.training.lists.pictures import PictureList
+
 __all__ = ["ListRow"]
 
 
@@ -14,7 +17,7 @@ class ListRow:
 
     ``needed``: whether a clip that is not there is an error; of a public list some always are not. ``many``:
     the label is a set, whatever it holds; ``acts``: of its labels, when each is seen: (label, first second,
-    last second).
+    last second). ``key``, ``people``, ``frame`` and ``pictures`` as in `Clip`.
     """
 
     where: str
@@ -22,3 +25,7 @@ class ListRow:
     needed: bool = True
     many: bool = False
     acts: tuple[tuple[str, float, float], ...] = ()
+    key: float | None = None
+    people: tuple[Person, ...] = ()
+    frame: str = ""
+    pictures: PictureList | None = None
