@@ -2,11 +2,11 @@
 
     python benchmarks/device.py --mock FOLDER/mock_device.py [--rounds 5] [--out docs/results/device.md]
 
-The mock runs a real ``a3d-edge run`` on a device whose files below /sys it replaces (umockdev, with the system's
-Python); psutil reads them unmodified. Sensors are read once a second. Measured by the clock, from the word that
-the mock has changed something to the line of the decision log in which the signal limits the run, and to the
-one in which the configuration has changed. Other signals are switched off by a settings file, so that a busy
-machine does not decide.
+The mock runs a real ``a3d-edge run`` on a device whose files below /sys it replaces (umockdev, with the
+system's Python); psutil reads them unmodified. Sensors are read once a second. Measured by the clock, from the
+word that the mock has changed something to the line of the decision log in which the signal limits the
+run, and to the one in which the configuration has changed. Other signals are switched off by a settings file, so
+that a busy machine does not decide.
 """
 
 from __future__ import annotations
@@ -95,10 +95,12 @@ def one_run(options, change: Change) -> dict:
         plan = f"0:{BEFORE[change.kind]},{change.at_s:g}:{change.words}"
         plan += f",{BACK_S:g}:{AFTER[change.kind]}"
         command = [
-            options.python, str(options.mock), f"--{change.kind}", plan, "--", program, "run", "--source", "demo",
-            "--seconds", f"{SECONDS:g}", "--decisions", str(log), "--config", str(place / "settings.toml"),
+            options.python, str(options.mock), f"--{change.kind}", plan, "--",
+            program, "run", "--source", "demo", "--seconds", f"{SECONDS:g}",
+            "--decisions", str(log), "--config", str(place / "settings.toml"),
         ]  # fmt: skip
-        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, text=True, **quiet) as process:
             told: list[tuple[float, str]] = []
             listening = threading.Thread(target=listen, args=(process, told))
             listening.start()
