@@ -3,10 +3,10 @@
     python benchmarks/device.py --mock FOLDER/mock_device.py [--rounds 5] [--out docs/results/device.md]
 
 The mock runs a real ``a3d-edge run`` on a device whose files below /sys it replaces (umockdev, with the
-system's Python); psutil reads them unmodified. Sensors are read once a second. Measured by the clock, from the
-word that the mock has changed something to the line of the decision log in which the signal limits the
-run, and to the one in which the configuration has changed. Other signals are switched off by a settings file, so
-that a busy machine does not decide.
+system's Python); psutil reads them unmodified. Sensors are read once a second. Measured by the clock, from
+the word that the mock has changed something to the line of the decision log in which the signal limits the
+run, and to the one in which the configuration has changed. Other signals are switched off by a settings file,
+so that a busy machine does not decide.
 """
 
 from __future__ import annotations
