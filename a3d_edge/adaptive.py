@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
 from a3d_edge.audience import Audience
 from a3d_edge.bundle import Bundle
@@ -21,13 +22,16 @@ from a3d_edge.control.settings import Settings
 from a3d_edge.device.signals import Signals
 from a3d_edge.engine.cache.prepared import PreparedNetworks
 from a3d_edge.engine.engines import Engine
+from a3d_edge.engine.people import MOST_PEOPLE
 from a3d_edge.engine.pool import SessionPool
 from a3d_edge.engine.rehearsal import rehearsal_ms
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.events import Prediction, Ranking, Summary, Switch
 from a3d_edge.pace import Pace
-from a3d_edge.seen import SeenLabels
+from a3d_edge.people.box import Person
+from a3d_edge.people.watch import PeopleWatch
+from a3d_edge.seen import SeenLabels, anybodys
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.sampler import Sampler
 
@@ -56,7 +60,8 @@ class AdaptiveWindows:
     """The windows of one stream, each run on the configuration that the controller wants.
 
     ``pace``: which windows are run, and when a switch is made. ``stop``: ends any wait. ``max_predictions``:
-    nothing is run after so many. The other options are `Runtime`'s. Raises `A3DEdgeError` of every branch.
+    nothing is run after so many. ``people``: who is where, for a bundle that answers for people in boxes. The
+    other options are `Runtime`'s. Raises `A3DEdgeError` of every branch.
     """
 
     def __init__(
@@ -77,12 +82,14 @@ class AdaptiveWindows:
         settings: Settings | None = None,
         max_predictions: int | None = None,
         source: str | None = None,
+        people: PeopleWatch | None = None,
     ) -> None:
-        self._seen = SeenLabels(bundle)
+        self._seen, self._people = SeenLabels(bundle), people
         self._bundle, self._audience, self._pace, self._stop = bundle, audience, pace, stop
         self._hop = bundle.sampling.stride if hop is None else hop
         self.sampler = Sampler(bundle.sampling, self._hop, bundle.preprocessing.offsets)
-        hop_s = pace.hop_s(self._hop / bundle.sampling.rate)
+        self._hop_s = self._hop / bundle.sampling.rate
+        hop_s = pace.hop_s(self._hop_s)
         self._controller = controller or BudgetController(
             bundle.table, budget=budget, hop_s=hop_s, clock=pace.now, latencies=latencies, settings=settings
         )
@@ -116,6 +123,8 @@ class AdaptiveWindows:
 
     def open(self) -> bool:
         """Load the first network; False when stopped before that. Raises what loading it raises."""
+        if self._people is not None and isinstance(self._controller, BudgetController):
+            self._controller.beside(self._people.rehearsal_ms(self._hop_s))
         self._wanted = self._why = first = self._controller.decide()
         self._decision = first
         if not self._loaded(first.configuration):
@@ -162,6 +171,9 @@ class AdaptiveWindows:
         """Look at the next frame; where the pace says so, answer what it completes. Raises `UsageError` if it
         is not later than the one before, or no picture."""
         self._pace.see(frame)
+        if self._people is not None:
+            self._people.see(frame)
+            self._warn_of_people()
         for sample in self.sampler.push(frame):
             self._stream.add(sample)
             yield from self._pace.after_sample(self)
@@ -262,17 +274,49 @@ class AdaptiveWindows:
         return True
 
     def _predict(self, window: ReadyWindow) -> Prediction:
-        result = self._stream.run(window)
+        people = self._people_of(window)
+        boxes, shown = (None, ()) if people is None else people
+        result = self._stream.run(window, boxes)
         self._decision = None
         configuration = self._stream.network.configuration
-        self._controller.observe(configuration, result.steady_ms)
+        self._observe(configuration, result)
         self._latest = self._prediction(result, configuration)
+        if self._people is not None:
+            self._latest = self._with_people(self._latest, result, shown)
         self.summary.count(self._latest)
         self._audience.prediction(self._latest)
         return self._latest
 
+    def _observe(self, configuration: Configuration, result: WindowResult) -> None:
+        """Tell the controller what it took, with finding people, which no configuration changes."""
+        beside_ms = 0.0 if self._people is None else self._people.steady_ms(self._hop_s)
+        if isinstance(self._controller, BudgetController):
+            self._controller.observe(configuration, result.steady_ms + beside_ms, beside_ms=beside_ms)
+        else:
+            self._controller.observe(configuration, result.steady_ms + beside_ms)
+
+    def _warn_of_people(self) -> None:
+        assert self._people is not None
+        for warning in self._people.warnings():
+            self._audience.warning(warning)
+
+    def _people_of(self, window: ReadyWindow) -> tuple[Any, Sequence[Person]] | None:
+        """Who is shown in a window's middle, and their boxes as the network takes them."""
+        if self._people is None:
+            return None
+        people = self._people.at(self._stream.middle(window).time_s)[:MOST_PEOPLE]
+        placed = self._stream.placed(window, [person.box for person in people])
+        return placed.boxes, [people[place] for place in placed.kept.tolist()]
+
+    def _with_people(self, answer: Prediction, result: WindowResult, people: Sequence[Person]) -> Prediction:
+        """The answer of a window with what each of its people does, and the work of finding them."""
+        assert self._people is not None
+        found = self._seen.people(answer.configuration, result.scores, people, self._people.latest())
+        return replace(answer, people=found, latency_ms=answer.latency_ms + self._people.taken_ms())
+
     def _prediction(self, result: WindowResult, configuration: Configuration) -> Prediction:
-        top = Ranking(self._bundle.classes, result.scores)
+        scores = anybodys(result.scores)
+        top = Ranking(self._bundle.classes, scores)
         label, score = top[0]
         age_s = time.monotonic() - result.newest.captured_s
         return Prediction(
@@ -292,5 +336,5 @@ class AdaptiveWindows:
             reason=self._why.reason,
             limiting_signal=self._why.limiting_signal,
             seen=self._seen.best(configuration, label, score),
-            labels=self._seen.labels(configuration, result.scores),
+            labels=self._seen.labels(configuration, scores),
         )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, overload
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from a3d_edge.alerts.alert import Alert
 from a3d_edge.alerts.alert import utc as utc
 from a3d_edge.configuration import Configuration
 from a3d_edge.labels import labels_in
+from a3d_edge.people.box import Box, Identity
+from a3d_edge.ranking import Ranking as Ranking
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.health import Health
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Events",
+    "PersonPrediction",
     "Prediction",
     "Ranking",
     "ReaderLeftError",
@@ -35,44 +36,42 @@ LATENCIES_KEPT = 4096
 """Percentiles are of the latest so many predictions: a run of weeks must not grow."""
 
 
-class Ranking(Sequence[tuple[str, float]]):
-    """Labels with their scores, best first, made when asked for: of 400 hardly ever more than ten are.
+@dataclass(frozen=True, slots=True)
+class PersonPrediction:
+    """What one person in a window does.
 
-    Equal to a tuple of the same pairs. ``scores`` ``(classes,)`` are those of ``labels``.
+    ``id``: the track's number, or what a feed calls them; ``box``: x1, y1, x2, y2 in pixels of the frame, in
+    the window's middle, as the network was asked; ``score``: of the detection. ``label``: the likeliest;
+    ``labels``: all that are seen, with their scores, best first; ``top``: all. ``newest_box``: where they
+    were seen last, None if not since.
     """
 
-    __slots__ = ("_labels", "_order", "_scores")
+    id: Identity
+    box: Box
+    score: float
+    top: Sequence[tuple[str, float]]
+    labels: tuple[tuple[str, float], ...] = ()
+    newest_box: Box | None = None
 
-    def __init__(self, labels: Sequence[str], scores: NDArray[Any]) -> None:
-        self._labels, self._scores = labels, scores
-        self._order = scores.argsort()[::-1]
+    @property
+    def label(self) -> str:
+        """The likeliest class, seen or not."""
+        return self.top[0][0]
 
-    def __len__(self) -> int:
-        return len(self._order)
+    @property
+    def shown(self) -> tuple[tuple[str, float], ...]:
+        """What people read, with scores: all labels that are seen, or else the best one with a ``?``."""
+        return self.labels or ((f"{self.top[0][0]}?", self.top[0][1]),)
 
-    @overload
-    def __getitem__(self, place: int) -> tuple[str, float]: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[tuple[str, float], ...]: ...
-    def __getitem__(self, place: int | slice) -> tuple[str, float] | tuple[tuple[str, float], ...]:
-        if isinstance(place, slice):
-            return tuple(self._pair(i) for i in self._order[place].tolist())
-        return self._pair(int(self._order[place]))
-
-    def __iter__(self) -> Iterator[tuple[str, float]]:
-        return iter(self[:])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, (Ranking, tuple)) and self[:] == other[:]
-
-    def __hash__(self) -> int:
-        return hash(self[:])
-
-    def __repr__(self) -> str:
-        return repr(self[:])
-
-    def _pair(self, index: int) -> tuple[str, float]:
-        return self._labels[index], float(self._scores[index])
+    def fields(self) -> dict[str, Any]:
+        """As JSON values (docs/events.md)."""
+        return {
+            "id": self.id,
+            "box": list(self.box),
+            "score": self.score,
+            "label": self.label,
+            "labels": [{"label": name, "score": score} for name, score in self.labels],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,9 @@ class Prediction:
     ``seen``: whether the score exceeds the label's threshold at this configuration (`Bundle.threshold`), so
     that a switch does not change what counts as seen; None where the bundle has no thresholds. ``labels``:
     of a network that tells many labels at once (`a3d_edge.task`) all that are seen, with their scores, best
-    first; None of any other. ``truth`` is then a set, ``bows;waves``.
+    first; None of any other. ``truth`` is then a set, ``bows;waves``. ``people``: of a network that answers
+    for people in boxes each of them, None of any other; ``top`` and ``labels`` are then what anybody does: of
+    every class the highest score.
     """
 
     stream_time_s: float
@@ -109,6 +110,7 @@ class Prediction:
     limiting_signal: str | None = None
     seen: bool | None = None
     labels: tuple[tuple[str, float], ...] | None = None
+    people: tuple[PersonPrediction, ...] | None = None
 
     @property
     def shown_label(self) -> str:
@@ -145,7 +147,8 @@ class Prediction:
             "limiting_signal": self.limiting_signal,
         }
         labels = None if self.labels is None else [{"label": name, "score": s} for name, s in self.labels]
-        known = {"truth": self.truth, "seen": self.seen, "labels": labels}
+        people = None if self.people is None else [person.fields() for person in self.people]
+        known = {"truth": self.truth, "seen": self.seen, "labels": labels, "people": people}
         return {**found, **{name: value for name, value in known.items() if value is not None}}
 
 
@@ -275,6 +278,7 @@ class Summary:
     scenes: int = 0
     scenes_agreed: int = 0
     scene: Scene | None = None  # the one going on
+    people: dict[str, Any] | None = None  # where boxes come from, how often, and how long a detector takes
     recording: dict[str, Any] | None = None  # what became of it: frames, missed, and why it ended early
     alerts: dict[str, Any] = field(default_factory=dict)  # counts, and what each sink of them did
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
@@ -321,6 +325,8 @@ class Summary:
             "configurations": dict(self.by_configuration),
             "seconds": self.seconds,
         }
+        if self.people is not None:
+            found["people"] = self.people
         if self.recording is not None:
             found["recording"] = self.recording
         if self.with_truth:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +21,11 @@ from a3d_edge.engine.engines import Engine
 from a3d_edge.errors import UsageError
 from a3d_edge.events import Events, Prediction, Summary
 from a3d_edge.pace import pace_of
+from a3d_edge.people.box import Detection
+from a3d_edge.people.opening import watch_people
+from a3d_edge.people.protocols import Detector, Feed
+from a3d_edge.people.pushed import Pushed
+from a3d_edge.task import BOXES
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.preprocess import check_image
 
@@ -57,6 +63,8 @@ class Recognizer:
         memory: int | None = None,
         cache: PreparedNetworks | None = None,
         alerts: Sequence[AlertRule | str] = (),
+        people: Detector | Feed | str | Path | None = None,
+        people_every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._audience = Audience(events, watch_for(alerts, bundle, hop))
@@ -65,12 +73,17 @@ class Recognizer:
         self._pushed = 0
         self._predicted = 0  # before the present stream, which ends with a padded window if it gave none
         self._last_s = -math.inf  # until the stream's first frame
-        self._windows = AdaptiveWindows(
-            bundle, self._audience, pace_of(live, clock), stop=self._stop, budget=budget, hop=hop,
-            controller=controller, threads=threads, engine=engine, latencies=latencies, memory=memory,
-            cache=cache,
-        )  # fmt: skip
+        source = Pushed() if people is None and bundle.task == BOXES else people
+        self._people = watch_people(bundle, source, every_s=people_every, hop=hop, threads=threads)
+        self._pushed_people = source if isinstance(source, Pushed) else None
         with ExitStack() as failing:
+            if self._people is not None:
+                failing.callback(self._people.close)
+            self._windows = AdaptiveWindows(
+                bundle, self._audience, pace_of(live, clock), stop=self._stop, budget=budget, hop=hop,
+                controller=controller, threads=threads, engine=engine, latencies=latencies, memory=memory,
+                cache=cache, people=self._people,
+            )  # fmt: skip
             failing.callback(self._windows.pool.close)
             self._windows.open()
             failing.pop_all()
@@ -85,15 +98,19 @@ class Recognizer:
         """What it did so far; frames that no window looked at are counted at the end, by `close`."""
         return self._windows.summary
 
-    def push(self, frame: Any, t: float) -> list[Prediction]:
+    def push(self, frame: Any, t: float, people: Sequence[Detection] | None = None) -> list[Prediction]:
         """What the frame ``(H, W, 3)`` BGR uint8, seen at ``t`` seconds, completes: mostly nothing, or one.
 
-        ``t`` begins anywhere and rises; a gap longer than a window begins a new timeline. Raises `UsageError`
-        for another frame or time, which is then as if it had not come, and after `close`.
+        ``t`` begins anywhere and rises; a gap longer than a window begins a new timeline. ``people``: those
+        in this frame, of a detector of the application's own (None: it was not asked); for a bundle that
+        answers for people in boxes. Raises `UsageError` for another frame, time or box, which is then as if
+        it had not come, and after `close`.
         """
         self._check_open()
         check_image(frame)
         t = self._later(t)
+        if people is not None:
+            self._tell_people(people, frame)
         self._last_s = t
         taken = Frame(self._pushed, t, frame.copy(), time.monotonic())
         self._pushed += 1
@@ -111,6 +128,8 @@ class Recognizer:
         if self._last_s > -math.inf and self.summary.predictions == self._predicted:
             found += self._windows.pad()
         self._audience.stream_over()
+        if self._people is not None:
+            self._people.begin()
         self._predicted, self._last_s = self.summary.predictions, -math.inf
         return found
 
@@ -122,6 +141,9 @@ class Recognizer:
         with ExitStack() as ending:  # each of them is closed, also when closing another fails
             ending.callback(self._audience.close, self.summary)
             ending.callback(self._windows.pool.close)
+            if self._people is not None:
+                ending.callback(self._people.close)
+                self.summary.people = self._people.account()
             used = self._windows.sampler.used
             self.summary.frames_captured, self.summary.frames_used = self._pushed, used
             self.summary.dropped = {"not_sampled": self._pushed - used}
@@ -135,6 +157,13 @@ class Recognizer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _tell_people(self, people: Sequence[Detection], frame: Any) -> None:
+        if self._pushed_people is None:
+            raise UsageError(
+                "`people`: this Recognizer asks a source of its own, or answers for the whole picture"
+            )
+        self._pushed_people.tell(people, *frame.shape[:2])
 
     def _check_open(self) -> None:
         if self._stop.is_set():

@@ -27,6 +27,8 @@ from a3d_edge.engine.engines import Engine
 from a3d_edge.errors import UsageError
 from a3d_edge.events import Events, Prediction, Summary
 from a3d_edge.pace import pace_of
+from a3d_edge.people.opening import watch_people
+from a3d_edge.people.protocols import Detector, Feed
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.reader import Reader
 from a3d_edge.video.sampler import Calm
@@ -57,7 +59,10 @@ class Runtime:
     (`a3d_edge.profiling.profiles.latencies`): the run starts with the largest that fits. ``memory``: bytes
     that loaded networks may take, see `SessionPool`. ``cache``: where networks that are costly to load are
     kept between runs (`a3d_edge.engine.cache.prepared`), nowhere if not given. ``settings``: of the
-    controller (`a3d_edge.control.configured`). Raises `A3DEdgeError` of every branch.
+    controller (`a3d_edge.control.configured`). ``people``: of a bundle that answers for people in boxes where
+    they are: what `a3d_edge.people.opening.open_people` takes, or a detector or feed of one's own; closed at
+    the end. ``people_every``: seconds between two detections, as often as a window if not given. Raises
+    `A3DEdgeError` of every branch.
     """
 
     def __init__(
@@ -78,6 +83,8 @@ class Runtime:
         cache: PreparedNetworks | None = None,
         alerts: Sequence[AlertRule | str] = (),
         settings: Settings | None = None,
+        people: Detector | Feed | str | Path | None = None,
+        people_every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._audience = Audience(events, watch_for(alerts, bundle, hop))
@@ -88,16 +95,20 @@ class Runtime:
         with ExitStack() as failing:
             self._source = _opened(source, bundle.classes, failing)
             self._pace = pace_of(self._source.live, clock)
+            self._people = watch_people(bundle, people, every_s=people_every, hop=hop, threads=threads)
+            if self._people is not None:
+                failing.callback(self._people.close)
             self._windows = AdaptiveWindows(
                 bundle, self._audience, self._pace, stop=self._stop, budget=budget, hop=hop,
                 controller=controller, threads=threads, engine=engine, latencies=latencies, memory=memory,
                 cache=cache, max_predictions=max_predictions, source=self._source.name, settings=settings,
+                people=self._people,
             )  # fmt: skip
             self._pool = self._windows.pool
             self.summary = self._windows.summary
             self._reader: Reader | None = None
             self.turned_at: float | None = None  # when the loop last did, by ``time.monotonic()``
-            self._every_frame = self._audience.wants_every_frame
+            self._every_frame = self._audience.wants_every_frame or self._people is not None
             self._audience.bind(self)
             failing.pop_all()
 
@@ -215,6 +226,8 @@ class Runtime:
         with ExitStack() as ending:  # each of them is closed, also when closing another fails
             ending.callback(self._audience.close, self.summary)
             ending.callback(self._pool.close)
+            if self._people is not None:
+                ending.callback(self._people.close)
             if reader is not None:
                 ending.callback(self._tell_health, reader)
                 reader.close()
@@ -227,6 +240,7 @@ class Runtime:
     def _account(self, reader: Reader) -> None:
         """Every captured frame was used, or is dropped for a reason."""
         summary, dropped, used = self.summary, reader.dropped, self._windows.sampler.used
+        summary.people = None if self._people is None else self._people.account()
         summary.frames_captured = reader.frames_captured + reader.unreadable
         summary.frames_used = used
         summary.dropped = {
@@ -262,6 +276,8 @@ class RunOptions(TypedDict, total=False):
     cache: PreparedNetworks | None
     alerts: Sequence[AlertRule | str]
     settings: Settings | None
+    people: Detector | Feed | str | Path | None
+    people_every: float | None
     clock: Callable[[], float]
 
 

@@ -1,7 +1,8 @@
-"""Which of a window's labels count as seen, by the thresholds that the bundle's table has."""
+"""Which of a window's labels count as seen, by the thresholds that the bundle's table has; of people each."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
+from a3d_edge.events import PersonPrediction, Ranking
+from a3d_edge.people.box import Box, Identity, Person
 from a3d_edge.task import is_multilabel
 
-__all__ = ["SeenLabels"]
+__all__ = ["SeenLabels", "anybodys"]
 
 UNKNOWN = 0.5
 """Of many labels, the score that counts where the table has no threshold: as likely as not."""
@@ -40,9 +43,30 @@ class SeenLabels:
         ordered = there[np.argsort(-scores[there], kind="stable")]
         return tuple((self.bundle.classes[place], float(scores[place])) for place in ordered.tolist())
 
+    def people(
+        self,
+        configuration: Configuration,
+        scores: NDArray[Any],
+        people: Sequence[Person],
+        newest: Mapping[Identity, Box],
+    ) -> tuple[PersonPrediction, ...]:
+        """What each does, of scores ``(K, classes)``; ``newest``: where they were seen last."""
+        return tuple(
+            PersonPrediction(
+                one.id, one.box, one.score, Ranking(self.bundle.classes, own),
+                self.labels(configuration, own) or (), newest.get(one.id),
+            )
+            for one, own in zip(people, scores, strict=True)
+        )  # fmt: skip
+
     def _thresholds(self, configuration: Configuration) -> NDArray[np.float64]:
         if configuration not in self._by_configuration:
             known = self.bundle.table.row(configuration).thresholds or {}
             found = np.array([known.get(name, UNKNOWN) for name in self.bundle.classes])
             self._by_configuration[configuration] = found
         return self._by_configuration[configuration]
+
+
+def anybodys(scores: NDArray[Any]) -> NDArray[Any]:
+    """Scores ``(classes,)`` of a window; of people ``(K, classes)`` the highest of each class, or 0."""
+    return scores if scores.ndim == 1 else scores.max(axis=0, initial=0.0)

@@ -69,7 +69,7 @@ PLANS = {
     "gestures": Plan(
         ("attention", "back", "come", "continue", "greeting", "left", "no", "right", "shrug", "slowdown",
          "stop", "turnback", "yes", "none"),
-        {"view": "moving", "aspect": 1.0, "window": 3.0, "val": 0.0},
+        {"arch": "r2plus1d_small", "view": "moving", "aspect": 1.0, "window": 3.0, "val": 0.0},
         {"rendered": 120, "mutual": False, "epochs": 14},
         {"rendered": 60, "rendered_share": 0.25, "epochs": 22, "lr": 1e-3, "students_from": 0.1},
         {"1 and 4 m": ("_1m_", "_4m_"), "1 m": ("_1m_",), "4 m": ("_4m_",), "6 m": ("_6m_",)},

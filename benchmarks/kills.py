@@ -2,7 +2,7 @@
 
 After every kill: what was there before is as it was or wholly replaced, nothing that is there is half a thing
 (each bundle is verified and opened, each checkpoint loaded), and at the end the same command goes on and
-finishes. The networks are tiny, of two candidates, and the clips drawn squares; the code is that of the
+finishes. The networks are tiny, of three candidates, and the clips drawn squares; the code is that of the
 command line, in a forked process that has loaded its libraries already.
 
     python benchmarks/kills.py --rounds 50
@@ -94,7 +94,7 @@ def forked(words: list[str], log: Path) -> int:
         os.dup2(told.fileno(), 2)
     sys.argv = ["a3d-edge", *words]
     ARCHITECTURES[TINY.name] = TINY
-    candidates.__defaults__ = (2,)  # how many stand for the range
+    candidates.__defaults__ = (3,)  # how many stand for the range: its ends, and what it was trained at
     code = 1
     try:
         command_line()

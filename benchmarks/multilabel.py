@@ -3,8 +3,7 @@
    python benchmarks/multilabel.py --work runs [--train 1200] [--test 300] [--epochs 20]
 
 Draws clips of `a3d_edge.demo.crowd` from disjoint seeds, trains slow_small on them mutually (`--task
-multilabel`), measures the candidates of its range on the test clips, and exports both ends of the table in
-fp32 and int8, which are measured again as graphs. Resumable: lists and tables that are there are kept,
+multilabel`) and measures both ends of its range on the test clips. Resumable: what is measured is kept,
 training goes on. Writes docs/results/multilabel.md.
 """
 
@@ -16,21 +15,23 @@ import resource
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from _options import parser_of
 
 from a3d_edge.demo.rendered import CROWDED, SETS
 from a3d_edge.device.machine import describe_machine
-from a3d_edge.table import ConfigurationBudgetTable, Row
+from a3d_edge.models.checkpoint import load
 from a3d_edge.training.clips import Clip, crowd_clip
+from a3d_edge.training.watch import ends_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = {"train": 0, "test": 10_000_000}
 """First seed of each list; so far apart that they share none."""
-CALIBRATION, VIEWS = 160, 2
+VIEWS = 2
 
 
 def main() -> None:
@@ -46,10 +47,8 @@ def main() -> None:
         name: listed(place, name, count) for name, count in (("train", given.train), ("test", given.test))
     }
     spent = trained(place, given.epochs)
-    table = measured(place)
-    ends = [table.rows[0].configuration, table.rows[-1].configuration]
-    graphs = exported(place, [str(one) for one in ends])
-    text = "\n".join(page(given.epochs, lists, table, graphs, spent)) + "\n"
+    found = measured(place, given.test)
+    text = "\n".join(page(given.epochs, lists, found, spent)) + "\n"
     (ROOT / "docs" / "results" / "multilabel.md").write_text(text)
     print(text)
 
@@ -67,101 +66,69 @@ def listed(place: Path, name: str, count: int) -> list[Clip]:
 def trained(place: Path, epochs: int) -> float:
     """CPU-seconds of the training, over all runs that it took."""
     net, told = place / "net.pth", place / "train.json"
-    spent = json.loads(told.read_text())["cpu_s"] if told.exists() else 0.0
-    done = told.exists() and json.loads(told.read_text())["done"]
-    if done:
-        return float(spent)
-    words = ["--resume"] if net.exists() else []
-    begun = _children_s()
+    before = json.loads(told.read_text()) if told.exists() else {"cpu_s": 0.0, "done": False}
+    if before["done"]:
+        return float(before["cpu_s"])
+    begun, done = _children_s(), False
     try:
         command(
             "train", "--data", place / "train.csv", "--task", "multilabel", "--val", "0", "--input", "rgb",
             "--view", "whole", "--aspect", "1.5", "--epochs", epochs, "--seed", "0", "--out", net, "--cache",
-            place / "frames", "--workers", "0", *words,
+            place / "frames", "--workers", "0", *(["--resume"] if net.exists() else []),
         )  # fmt: skip
         done = True
     finally:
-        spent += _children_s() - begun
+        spent = before["cpu_s"] + _children_s() - begun
         told.write_text(json.dumps({"cpu_s": spent, "done": done}))
     return float(spent)
 
 
-def measured(place: Path) -> ConfigurationBudgetTable:
-    """Every candidate of the range on the test clips."""
-    out = place / "table.json"
+def measured(place: Path, clips: int) -> list[dict[str, Any]]:
+    """What ``eval`` says of the largest configuration that is trained, and of the smallest."""
+    out = place / f"eval-{clips}.jsonl"
     if not out.exists():
-        command(
-            "table", "build", place / "net.pth", "--data", place / "test.csv", "--calibration",
-            place / "train.csv", "--calibration-clips", CALIBRATION, "--cache", place / "frames", "--out",
-            out, "--views", VIEWS, "--all-rows",
+        ends = [word for end in ends_of(load(place / "net.pth")) for word in ("--configuration", end)]
+        said = command(
+            "eval", place / "net.pth", "--data", place / "test.csv", "--cache", place / "frames", "--views",
+            VIEWS, "--json", *ends,
         )  # fmt: skip
-    return ConfigurationBudgetTable.load(out)
-
-
-def exported(place: Path, ends: Sequence[str]) -> ConfigurationBudgetTable:
-    """The two ends as a bundle's graphs compute them, in both precisions."""
-    out = place / "bundle"
-    if not out.exists():
-        named = [word for one in ends for word in ("--configuration", one)]
-        command(
-            "export", place / "net.pth", "--table", place / "table.json", *named, "--precision", "both",
-            "--calibration", place / "train.csv", "--calibration-clips", CALIBRATION,
-            "--validation", place / "test.csv", "--cache", place / "frames", "--out", out,
-        )  # fmt: skip
-    return ConfigurationBudgetTable.load(out / "table.json")
+        out.write_text(said)
+    return [json.loads(line) for line in out.read_text().splitlines()]
 
 
 def page(
-    epochs: int,
-    lists: dict[str, list[Clip]],
-    table: ConfigurationBudgetTable,
-    graphs: ConfigurationBudgetTable,
-    spent: float,
+    epochs: int, lists: dict[str, list[Clip]], found: list[dict[str, Any]], spent: float
 ) -> Iterator[str]:
     """The result's lines."""
-    train, test = lists["train"], lists["test"]
+    train, test, names = lists["train"], lists["test"], SETS[CROWDED]
     sizes = Counter(len(clip.labels) for clip in test)
-    share = sum(len(clip.labels) for clip in test) / len(test) / len(SETS[CROWDED])
-    machine = describe_machine()
+    share = sum(len(clip.labels) for clip in test) / len(test) / len(names)
     yield "# Many labels at once, on drawn crowds"
     yield ""
     yield f"`python benchmarks/multilabel.py --train {len(train)} --test {len(test)} --epochs {epochs}`;"
-    yield f"{machine['cpu']}, Python {sys.version.split()[0]}, torch {version('torch')}, scikit-learn"
-    yield f"{version('scikit-learn')}. `slow_small` (96², 8 frames) from scratch, trained mutually by"
-    yield f"`--task multilabel`: {spent:,.0f} CPU-seconds, one seed. Test clips of other seeds, two windows"
-    yield "each, the highest score of any; calibrated on training clips."
+    yield f"{describe_machine()['cpu']}, Python {sys.version.split()[0]}, torch {version('torch')},"
+    yield f"scikit-learn {version('scikit-learn')}. `slow_small` (96², 8 frames) from scratch, trained"
+    yield f"mutually by `--task multilabel`: {spent:,.0f} CPU-seconds, calibration included; one seed. Test"
+    yield f"clips of other seeds, {VIEWS} windows each, of which the highest score of a class counts."
     yield ""
     yield f"Of the {len(test)} test clips " + ", ".join(f"{n} show {k}" for k, n in sorted(sizes.items()))
-    yield f"of the {len(SETS[CROWDED])} classes; scores drawn by chance would have a mean average precision"
-    yield f"of about {share:.2f}, the share of clips that a class is true of."
+    yield f"of the {len(names)} classes. Scores drawn by chance would have a mean average precision of about"
+    yield f"{share:.2f}, the share of clips that a class is true of."
     yield ""
-    yield "| configuration | GFLOPs | mAP | calibration error | " + " | ".join(SETS[CROWDED]) + " |"
-    yield "|" + "---|" * (4 + len(SETS[CROWDED]))
-    for row in reversed(table.rows):
-        yield _line(row)
-    yield ""
-    yield "The two ends as an exported bundle's graphs compute them:"
-    yield ""
-    yield "| configuration | GFLOPs | mAP | calibration error | " + " | ".join(SETS[CROWDED]) + " |"
-    yield "|" + "---|" * (4 + len(SETS[CROWDED]))
-    for row in reversed(graphs.rows):
-        yield _line(row)
+    yield "| configuration | mAP | " + " | ".join(names) + " |"
+    yield "|" + "---|" * (2 + len(names))
+    for row in found:
+        cells = " | ".join(f"{row['average_precision'][name]:.2f}" for name in names)
+        yield f"| {row['configuration']} | {row['mean_average_precision']:.4f} | {cells} |"
 
 
-def _line(row: Row) -> str:
-    by_class = row.average_precision or {}
-    cells = " | ".join(f"{by_class[name]:.2f}" for name in SETS[CROWDED])
-    error = "-" if row.calibration_error is None else f"{row.calibration_error:.3f}"
-    return (
-        f"| {row.configuration} | {row.gflops:.4f} | {row.mean_average_precision:.4f} | {error} | {cells} |"
-    )
-
-
-def command(*words: object) -> None:
-    """Run a command of a3d-edge; end with it when it fails."""
-    done = subprocess.run([sys.executable, "-m", "a3d_edge", *map(str, words)], check=False)
+def command(*words: object) -> str:
+    """What a command of a3d-edge says on stdout; ends with it when it fails."""
+    line = [sys.executable, "-m", "a3d_edge", *map(str, words)]
+    done = subprocess.run(line, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(done.returncode)
+    return done.stdout
 
 
 def _children_s() -> float:

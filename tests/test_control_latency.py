@@ -144,3 +144,44 @@ def test_int8_is_scaled_by_what_it_costs() -> None:
     assert model.estimate(MIDDLE) == pytest.approx(40.0)
     assert not model.measured(LARGE.at("int8"))
     assert model.observe(LARGE.at("int8"), 26.0).estimate(LARGE.at("int8")) == pytest.approx(26.0)
+
+
+def test_what_is_beside_the_network_is_added_and_never_scaled() -> None:
+    """60 ms of finding people and 20 of a network: of one with a tenth of the GFLOPs it is 60 and 2."""
+    model = LatencyModel.of(table())
+    for _ in range(3):
+        model = model.observe(LARGE, 80.0, beside_ms=60.0)
+    assert model.estimate(LARGE) == pytest.approx(80.0)
+    assert model.estimate(SMALL) == pytest.approx(62.0)
+    assert model.estimate(MIDDLE) == pytest.approx(68.0)
+    assert model.latest(LARGE) == pytest.approx(80.0)
+    assert model.is_late(LARGE, 79.0)
+    assert not model.is_late(LARGE, 81.0)
+    assert observed((SMALL, 2.0)).beside(60.0).above(LARGE, SMALL, 0.0) == pytest.approx(80.0)
+    assert observed((SMALL, 2.0)).beside(60.0).above(LARGE, SMALL, 0.3) == pytest.approx(60 + 20 * 10**0.3)
+
+
+def test_a_slower_device_does_not_move_what_is_beside() -> None:
+    """The network's latencies move all together; what is beside is measured by itself."""
+    model = LatencyModel.of(table())
+    for ms, beside in ((30.0, 20.0),) * 4 + ((40.0, 20.0),) * 4:
+        model = model.observe(MIDDLE, ms, beside_ms=beside)
+    assert model.slowness == pytest.approx(2.0)
+    assert model.estimate(MIDDLE) == pytest.approx(40.0)
+    assert model.estimate(SMALL) == pytest.approx(20 + 20 / 4)
+
+
+def test_a_detector_that_is_slow_now_and_then_is_expected_so() -> None:
+    """A high percentile, as of the network."""
+    model = LatencyModel.of(table())
+    for number in range(20):
+        beside = 90.0 if number % 4 == 0 else 30.0
+        model = model.observe(SMALL, 10.0 + beside, beside_ms=beside)
+    assert model.estimate(SMALL) == pytest.approx(100.0)
+
+
+def test_a_second_chance_knows_what_is_beside() -> None:
+    """`retried` hopes for the network alone."""
+    model = LatencyModel.of(table()).beside(50.0).observe(SMALL, 1.0).observe(LARGE, 500.0)
+    again = model.retried(LARGE, SMALL, 0.0)
+    assert again.estimate(LARGE) == pytest.approx(50.0 + 10.0)

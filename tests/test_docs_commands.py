@@ -6,6 +6,7 @@ of other libraries, and what the README's commands for training and export have 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -24,7 +25,8 @@ from typing import Any
 
 import cv2
 import pytest
-from fixtures_bundle import pictures, write_video
+from fixtures_bundle import boxes_bundle, pictures, write_video
+from fixtures_people import graph, yolox
 from test_docs import DOCS, FENCED, PAGES, ROOT, blocks
 
 from a3d_edge.cli import main
@@ -191,7 +193,19 @@ def desk(tmp_path_factory: pytest.TempPathFactory, clip_list: Path) -> Path:
     rows = "".join(f"drawn:people:{number},\n" for number in range(8))
     (folder / "people.csv").write_text(f"path,label\n{rows}", encoding="utf-8")
     write_ava(folder)
+    write_who(folder, tmp_path_factory)
     return folder
+
+
+def write_who(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A bundle for people in boxes, boxes of the clip, and a detector that always finds one."""
+    shutil.copytree(boxes_bundle(tmp_path_factory).path, folder / "who")
+    lines = [
+        {"time": n / 30, "people": [{"id": 1, "box": [2 + n / 9, 4, 20 + n / 9, 38]}]} for n in range(90)
+    ]
+    (folder / "boxes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    graph(folder / "yolox_tiny.onnx", {"output": yolox([(0, [16, 24, 16, 32], 0.9)])})
+    (folder / "detector.toml").write_text(blocks(DOCS / "guides/whose_box.md", "toml")[0], encoding="utf-8")
 
 
 def write_ava(folder: Path) -> None:

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from a3d_edge import libraries
 from a3d_edge.errors import ResourceError
+from a3d_edge.events import PersonPrediction
 from a3d_edge.sinks import overlay
-from a3d_edge.sinks.overlay import Window, draw_overlay
+from a3d_edge.sinks.overlay import Window, draw_overlay, draw_people
 
 HEADLESS = "General:\n\n  GUI:                           NONE\n"
 QT = "General:\n\n  GUI:                           QT5\n    QT:  YES\n"
@@ -119,3 +120,21 @@ def test_what_opencv_says_of_itself_is_understood(monkeypatch: pytest.MonkeyPatc
         assert refused == names[0].endswith("headless")
     monkeypatch.setattr(overlay.cv2, "getBuildInformation", lambda: QT)
     overlay._check_windows()
+
+
+def test_people_are_drawn_where_they_were_seen_last() -> None:
+    """A box each, around them and nowhere else; the picture that came stays as it was."""
+    image = np.zeros((240, 320, 3), np.uint8)
+    answers = [
+        PersonPrediction(1, (10, 10, 80, 200), 0.9, (("walk", 0.9),), (("walk", 0.9),), (20, 20, 100, 220)),
+        PersonPrediction("visitor", (200, 30, 300, 230), 0.9, (("sit", 0.2),)),
+    ]
+    picture = draw_people(image, answers)
+    assert image.max() == 0
+    assert picture[20, 20:100].any(axis=1).all()
+    assert picture[219, 20:100].any(axis=1).all()
+    assert picture[30, 200:300].any(axis=1).all()
+    inside = picture.copy()
+    inside[18:222, 18:102] = inside[28:232, 198:302] = 0
+    assert inside.max() == 0
+    assert picture[24:60, 24:96].any()  # who it is, and what they do

@@ -21,7 +21,7 @@ from a3d_edge.errors import UsageError
 __all__ = ["EXAMPLES", "Command", "loudness"]
 
 GROUPS = {
-    "Source": "--camera --source --realtime --stall --give-up --allow-redirect",
+    "Source": "--camera --source --realtime --stall --give-up --allow-redirect --people --people-every",
     "Data": "--data --val --share --fold --task --classes --rendered --rendered-share --balanced --draw "
     "--mirror --validation --views --protocol --proposals --proposal-score",
     "Network": "--bundle --checkpoint --arch --init --key --input --aspect --view --window --range --table "

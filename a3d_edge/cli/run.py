@@ -77,6 +77,15 @@ def run(
     profile: str = typer.Option(
         "auto", "--profile", help="Device profile: auto (as 'bench --save-profile' kept it), none, or a file."
     ),
+    people: str = typer.Option(
+        None,
+        "--people",
+        help="Where people are, for a bundle that answers for each: boxes.jsonl, a named pipe, "
+        "mqtt://HOST/TOPIC, detector.toml, detector.onnx, or hog.",
+    ),
+    people_every: float = typer.Option(
+        None, "--people-every", help="Seconds between two detections (default: as often as a window)."
+    ),
     alert: list[str] = ALERT,
     alerts: Path = ALERTS,
     metrics: str = typer.Option(
@@ -132,6 +141,7 @@ def run(
             loaded, opened, budget=parsed, hop=hop, controller=controller, events=events,
             max_predictions=max_predictions, seconds=seconds, threads=threads, engine=found, latencies=known,
             memory=allowed, cache=kept, alerts=watched.rules, settings=decided.settings,
+            people=people, people_every=people_every,
         )  # fmt: skip
     except BaseException:
         opened.close()

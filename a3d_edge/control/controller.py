@@ -100,18 +100,26 @@ class BudgetController:
 
         Raises `UsageError` for one that is not in the table.
         """
-        self._latency = LatencyModel.of(self._table, {configuration: latency_ms})
+        constant = self._latency.constant
+        self._latency = replace(LatencyModel.of(self._table, {configuration: latency_ms}), constant=constant)
         self._state = PolicyState(seed=self._seed)
 
-    def observe(self, configuration: Configuration, latency_ms: float) -> None:
+    def beside(self, latency_ms: float) -> None:
+        """Tell what every prediction takes beside the network, such as finding people, before any has run."""
+        self._latency = self._latency.beside(latency_ms)
+        self._state = PolicyState(seed=self._seed)
+
+    def observe(self, configuration: Configuration, latency_ms: float, *, beside_ms: float = 0.0) -> None:
         """Tell how long one prediction took, in ms. Raises `UsageError` for one that is not in the table.
 
+        ``beside_ms``: of it what no configuration changes, such as finding people: it counts in what is
+        expected of each, and is not scaled with their GFLOPs.
         The first after a switch is left out, its caches are cold; so is what is no time, such as NaN or 0.
         """
         if not (isinstance(latency_ms, (int, float)) and 0 < latency_ms < math.inf):
             self._table.row(configuration)
             return
-        observed = self._latency.observe(configuration, latency_ms)
+        observed = self._latency.observe(configuration, latency_ms, beside_ms)
         self._await(configuration)
         if configuration != self._observed:
             self._observed, self._warming = configuration, self._settings.warmup_observations

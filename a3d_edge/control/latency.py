@@ -73,11 +73,13 @@ class LatencyModel:
     the device did: all others move in proportion, so that old measurements stay comparable.
     An unmeasured one: the nearest measured one times the plain ratio of GFLOPs. An offset cannot be told from
     one measurement, and without it a dearer configuration is expected too slow rather than too fast.
+    What is known to be beside the network, the same whatever runs, is kept apart and added to each.
     """
 
     gflops: Mapping[Configuration, float]
     measurements: Mapping[Configuration, _Measured] = field(default_factory=dict)
     slowness: float = 1.0  # of the device; measurements are divided by it, so that all move when it does
+    constant: _Measured | None = None  # what is beside the network; never scaled
 
     @classmethod
     def of(
@@ -93,14 +95,29 @@ class LatencyModel:
         settled = {one: _Measured(ms, (ms,) * SETTLED) for one, ms in (latencies or {}).items()}
         return replace(model, measurements=settled)
 
-    def observe(self, configuration: Configuration, ms: float) -> LatencyModel:
-        """The model after one more measured latency. Raises `UsageError` as `of` does."""
+    @property
+    def beside_ms(self) -> float:
+        """What to expect beside the network."""
+        return self.constant.expected if self.constant else 0.0
+
+    def beside(self, ms: float) -> LatencyModel:
+        """The model after one more measurement of what is beside the network; 0 where that is nothing."""
+        if ms <= 0:
+            return self
+        return replace(self, constant=self.constant.after(ms) if self.constant else _Measured(ms, (ms,)))
+
+    def observe(self, configuration: Configuration, ms: float, beside_ms: float = 0.0) -> LatencyModel:
+        """The model after one more measured latency, ``beside_ms`` of it beside the network.
+
+        Raises `UsageError` as `of` does.
+        """
+        ms = ms - max(0.0, beside_ms)
         self._check(configuration, ms)
         before, ms = self.measurements.get(configuration), ms / self.slowness
         after = before.after(ms) if before else _Measured(ms, (ms,))
         factor = after.typical / before.typical if before and before.settled else 1.0
         measured = {**self.measurements, configuration: after.times(1 / factor)}
-        return LatencyModel(self.gflops, measured, self.slowness * factor)
+        return LatencyModel(self.gflops, measured, self.slowness * factor, self.constant).beside(beside_ms)
 
     def retried(self, configuration: Configuration, below: Configuration, caution: float) -> LatencyModel:
         """The model for a second chance after ``below`` ran: `above` where that is less than was measured.
@@ -111,7 +128,11 @@ class LatencyModel:
         if hopeful is None or own is None or own <= hopeful:
             return self
         return replace(
-            self, measurements={**self.measurements, configuration: _Measured(hopeful / self.slowness, ())}
+            self,
+            measurements={
+                **self.measurements,
+                configuration: _Measured((hopeful - self.beside_ms) / self.slowness, ()),
+            },
         )
 
     def measured(self, configuration: Configuration) -> bool:
@@ -125,14 +146,16 @@ class LatencyModel:
     def latest(self, configuration: Configuration) -> float | None:
         """The last measured latency in ms of a configuration; None if it did not run."""
         known = self.measurements.get(configuration)
-        return known.recent[-1] * self.slowness if known is not None and known.recent else None
+        if known is None or not known.recent:
+            return None
+        return known.recent[-1] * self.slowness + (self.constant.recent[-1] if self.constant else 0.0)
 
     def is_late(self, configuration: Configuration, limit_ms: float) -> bool:
         """Whether it runs slower than a limit, beyond doubt: twice in a row, or often enough of late."""
         known = self.measurements.get(configuration)
         if known is None:
             return False
-        limit_ms /= self.slowness
+        limit_ms = (limit_ms - self.beside_ms) / self.slowness
         twice = len(known.recent) > 1 and min(known.recent[-2:]) > limit_ms
         return twice or (len(known.recent) >= OFTEN and known.expected > limit_ms)
 
@@ -153,12 +176,12 @@ class LatencyModel:
         known = self.measurements.get(below)
         if known is None:
             return None
-        expected, cost = known.expected * self.slowness, self.gflops[below]
-        return lambda gflops: expected * (gflops / cost) ** (1 + caution) if gflops > cost else None
+        expected, cost, beside = known.expected * self.slowness, self.gflops[below], self.beside_ms
+        return lambda gflops: beside + expected * (gflops / cost) ** (1 + caution) if gflops > cost else None
 
     @cached_property
     def _outlooks(self) -> dict[Configuration, Outlook]:
-        slowness, measured = self.slowness, self.measurements
+        slowness, measured, beside = self.slowness, self.measurements, self.beside_ms
         if not measured:
             return {one: Outlook(None, cost, False) for one, cost in self.gflops.items()}
         known = sorted((self.gflops[one], found.expected * slowness) for one, found in measured.items())
@@ -167,9 +190,9 @@ class LatencyModel:
         for one, cost in self.gflops.items():
             found = measured.get(one)
             if found is None:
-                outlooks[one] = Outlook(_scaled_from_nearest(cost, costs, known), cost, False)
+                outlooks[one] = Outlook(beside + _scaled_from_nearest(cost, costs, known), cost, False)
             else:
-                outlooks[one] = Outlook(found.expected * slowness, cost, bool(found.recent))
+                outlooks[one] = Outlook(beside + found.expected * slowness, cost, bool(found.recent))
         return outlooks
 
     def _check(self, configuration: Configuration, ms: float) -> None:

@@ -11,7 +11,7 @@ skipped and no frame is fetched twice. So it is where what is shown of the frame
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from a3d_edge.engine.session import Features, Network
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.pictures import Pictures
+from a3d_edge.video.placement import PlacedBoxes, placed_boxes
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.region import Thumbnail, moving_region, thumbnail
 from a3d_edge.video.sampler import Pathway, Sample, Sampling, window_instants
@@ -55,6 +56,15 @@ class WindowResult:
     steady_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """The moment that a window is about, in seconds of the source, and the side lengths of its frames."""
+
+    time_s: float
+    height: int
+    width: int
+
+
 class WindowStream:
     """Takes samples in order, hands out windows in order, runs them on the current network.
 
@@ -70,7 +80,7 @@ class WindowStream:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._sampling, self._hop, self._clock = sampling, hop, clock
-        self._pictures = Pictures(preprocessing)
+        self._preprocessing, self._pictures = preprocessing, Pictures(preprocessing)
         self._follows = preprocessing.view == "moving"
         self._thumbnails: dict[int, Thumbnail] = {}
         self._samples: dict[int, Sample] = {}
@@ -124,6 +134,21 @@ class WindowStream:
         if self._latest < self._next_start or not self._samples:
             return None
         return ReadyWindow(self._next_start, self._epoch, padded=True)
+
+    def middle(self, window: ReadyWindow) -> Middle:
+        """The middle of what a window stands for, whatever the configuration picks of it; as in AVA, whose
+        people are boxed there. Not after the newest frame: a window may be answered before it is over."""
+        sampling = self._sampling
+        first, newest = self._samples[window.start].frames[0], self._samples[self._latest].frames[0]
+        half_s = sampling.frames * sampling.stride // 2 / sampling.rate
+        height, width = newest.image.shape[:2]
+        return Middle(min(first.time_s + half_s, newest.time_s), height, width)
+
+    def placed(self, window: ReadyWindow, boxes: Sequence[Sequence[float]]) -> PlacedBoxes:
+        """Boxes ``(K, 4)`` in pixels of the window's frames as `run` takes them, and which are shown."""
+        middle = self.middle(window)
+        side = self.network.pathways[0].size
+        return placed_boxes(boxes, middle.height, middle.width, side, self._preprocessing)
 
     def run(self, window: ReadyWindow, boxes: Any = None) -> WindowResult:
         """Scores of the next window. Raises `UsageError` for any other window.

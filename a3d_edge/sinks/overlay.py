@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from a3d_edge.child import command
 from a3d_edge.errors import ResourceError
+from a3d_edge.events import PersonPrediction
 from a3d_edge.libraries import installed_opencv
 from a3d_edge.shown import shown
 from a3d_edge.video.opencv import Image, cv2
 
-__all__ = ["Window", "draw_overlay"]
+__all__ = ["Window", "draw_overlay", "draw_people"]
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 CAP_HEIGHT = 21.0
@@ -58,17 +59,49 @@ def draw_overlay(
     return out
 
 
+def draw_people(image: Image, people: Sequence[PersonPrediction]) -> Image:
+    """A copy of the picture with each person's box, who it is, and the labels that are seen, or the best.
+
+    The box is where they were seen last: the window's middle, which the labels are of, is past.
+    """
+    out = image.copy()
+    capital = max(SMALLEST_CAPITAL, 0.6 * LINE_SHARE * min(image.shape[:2]))
+    for person in people:
+        x1, y1, x2, y2 = (round(value) for value in person.newest_box or person.box)
+        colour = GREEN if person.labels else GREY
+        lines = [f"{person.id}", *(f"{name} {score:.0%}" for name, score in person.shown)]
+        strip = out[
+            max(0, y1) : min(y2, y1 + round(1.6 * capital * len(lines) + capital / 2)), max(0, x1) : x2
+        ]
+        if strip.size:
+            strip[:] = cv2.convertScaleAbs(strip, alpha=DARK)
+        cv2.rectangle(out, (x1, y1), (x2 - 1, y2 - 1), colour, max(1, round(capital / 6)))
+        for place, text in enumerate(lines, start=1):
+            foot = y1 + round(1.6 * capital * place)
+            if foot > y2 or x1 >= out.shape[1] - 4:
+                break
+            _draw_line(
+                out, text, (x1 + 3, foot), capital / CAP_HEIGHT, colour, min(x2, out.shape[1]) - x1 - 4
+            )
+    return out
+
+
 def _draw_bar(out: Image, top: int, score: float, thickness: int) -> None:
     """The score as the length of a bar along the box's upper edge."""
     out[top : top + thickness, : round(out.shape[1] * min(max(score, 0.0), 1.0))] = GREEN
 
 
 def _draw_line(
-    out: Image, text: str, origin: tuple[int, int], scale: float, colour: tuple[int, int, int]
+    out: Image,
+    text: str,
+    origin: tuple[int, int],
+    scale: float,
+    colour: tuple[int, int, int],
+    room: int | None = None,
 ) -> None:
     text = shown(text).encode("ascii", "replace").decode()  # the fonts of all OpenCV versions have these
     thickness = max(1, round(2.3 * scale))
-    room = out.shape[1] - 2 * origin[0]
+    room = out.shape[1] - 2 * origin[0] if room is None else room
     while scale > SMALLEST_SCALE and cv2.getTextSize(text, FONT, scale, thickness)[0][0] > room:
         scale *= 0.93
     cv2.putText(out, text, origin, FONT, scale, colour, thickness, cv2.LINE_AA)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from a3d_edge.alerts import Alert
@@ -32,9 +32,14 @@ class TextEvents(Events):
     def prediction(self, prediction: Prediction) -> None:
         p = prediction
         notes = (f"  acting: {p.truth}" if p.truth else "") + ("  (padded)" if p.padded else "")
-        told = ", ".join(f"{label:<12} {score:4.0%}" for label, score in p.shown)
-        answer = f"{p.stream_time_s:9.2f} s  {told}"
-        self._write(f"{answer}  {p.configuration}  {p.latency_ms:6.1f} ms{notes}")
+        detail = f"{p.configuration}  {p.latency_ms:6.1f} ms{notes}"
+        if p.people is None:
+            self._write(f"{p.stream_time_s:9.2f} s  {_told(p.shown)}  {detail}")
+            return
+        for person in p.people:
+            self._write(f"{p.stream_time_s:9.2f} s  person {person.id}: {_told(person.shown)}  {detail}")
+        if not p.people:
+            self._write(f"{p.stream_time_s:9.2f} s  nobody  {detail}")
 
     def switch(self, switch: Switch) -> None:
         self._say(f"switch {switch.before} -> {switch.after}: {switch.reason} [{switch.limiting_signal}]")
@@ -73,6 +78,10 @@ class TextEvents(Events):
         )
         skipped = f", {s.windows_skipped} windows skipped" if s.windows_skipped else ""
         self._say(f"{s.predictions} predictions, {s.switches} switches{skipped}{latency}, {s.seconds:.1f} s")
+        if s.people is not None and "detector_ms" in s.people:
+            took = s.people["detector_ms"]
+            found = f"{s.people['sightings']} times, p50 {took['p50']:.1f} ms, p95 {took['p95']:.1f} ms"
+            self._say(f"people by {s.people['source']}: {found}")
         if s.recording is not None and s.recording["missed"]:
             self._say(f"{s.recording['frames']} frames recorded, {s.recording['missed']} not")
         if s.alerts:
@@ -97,6 +106,10 @@ class TextEvents(Events):
 
     def _say(self, line: str) -> None:
         print(shown(line), file=self._err, flush=True)
+
+
+def _told(labels: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{label:<12} {score:4.0%}" for label, score in labels)
 
 
 def counted(alerts: Mapping[str, Any], name: str = "") -> str:

@@ -60,8 +60,10 @@ def scrubbed(text: str) -> str:
     )
 
 
-def resolved(word: str) -> str:
+def resolved(word: str, name: str = "source") -> str:
     """The source that a word means: itself, or what the environment or a file holds in its place.
+
+    ``name``: the parameter that it is.
 
     Raises `UsageError` where the variable is not set, `SourceError` where the file cannot be read.
     """
@@ -71,7 +73,7 @@ def resolved(word: str) -> str:
     if kind == "env":
         if not (found := os.environ.get(place, "").strip()):
             raise UsageError(
-                f"`source` {word}: the environment variable {place} is not set; set it to the URL"
+                f"`{name}` {word}: the environment variable {place} is not set; set it to the URL"
             )
         return found
     try:

@@ -13,11 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from a3d_edge.errors import ResourceError, UsageError
+from a3d_edge.broker import Broker, broker_of, client_of, require_mqtt
 from a3d_edge.json_text import json_text
 from a3d_edge.sinks.delivery.sender import AwayError, Sender
 
@@ -26,48 +24,6 @@ __all__ = ["Broker", "Mqtt", "broker_of", "discovery_of", "require_mqtt"]
 ACKNOWLEDGED_S, LOOK_S = 10.0, 0.2
 KEEPALIVE_S = 15
 RECONNECT_S = (1, 30)
-PORTS = {"mqtt": 1883, "mqtts": 8883}
-
-
-def require_mqtt() -> None:
-    """Raise `ResourceError` that names the extra where the library is missing."""
-    try:
-        import paho.mqtt.client  # noqa: F401
-    except ImportError as error:
-        raise ResourceError("`mqtt` needs paho-mqtt: pip install 'a3d-edge[mqtt]'") from error
-
-
-@dataclass(frozen=True)
-class Broker:
-    """Where a broker is, and who we are to it."""
-
-    host: str
-    port: int
-    secure: bool
-    user: str | None
-    password: str | None = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """Without credentials."""
-        return f"{'mqtts' if self.secure else 'mqtt'}://{self.host}:{self.port}"
-
-
-def broker_of(url: str, where: str) -> Broker:
-    """The broker of ``mqtt://user:password@host:1883``. Raises `UsageError`, which does not repeat it."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or PORTS.get(parts.scheme, 0)
-    except ValueError:
-        parts, port = urlsplit(""), 0
-    if parts.scheme not in PORTS or not parts.hostname or not port:
-        raise UsageError(
-            f"{where}: is no address of a broker; write it like mqtt://host:1883 or "
-            "mqtts://user:password@host, and '#', '/', '?' of a password as %23, %2F, %3F"
-        )
-    user = None if parts.username is None else unquote(parts.username)
-    password = None if parts.password is None else unquote(parts.password)
-    return Broker(parts.hostname, port, parts.scheme == "mqtts", user, password)
 
 
 def discovery_of(topic: str, rules: Sequence[str], prefix: str) -> dict[str, str]:
@@ -114,14 +70,7 @@ class Mqtt:
 
     def begin(self, sender: Sender) -> None:
         """Begin to connect; from then on the library's own thread sees to it."""
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        client = Client(CallbackAPIVersion.VERSION2)
-        if self._broker.user is not None:
-            client.username_pw_set(self._broker.user, self._broker.password)
-        if self._broker.secure:
-            client.tls_set()
+        client = client_of(self._broker)
         client.will_set(f"{self._topic}/available", "offline", qos=1, retain=True)
         client.reconnect_delay_set(*RECONNECT_S)
 
