@@ -31,6 +31,7 @@ __all__ = [
     "read_exclusions",
     "read_frame_list",
     "read_label_map",
+    "read_results",
     "recognised",
 ]
 
@@ -84,6 +85,20 @@ def read_boxes(path: Path, *, scored: bool = False) -> Iterator[BoxRow]:
         if not 0.0 <= score <= 1.0:
             raise SourceError(f"{where}: the score {score:g} is outside [0, 1]")
         yield BoxRow(where, cells[0], second, _box(where, cells[2:6]), action, score)
+
+
+def read_results(path: Path) -> Iterator[tuple[str, int, float, tuple[float, float, float, float]]]:
+    """(key frame, action, score, x1 y1 x2 y2) of every row, whatever its box: as AVA's evaluation reads both
+    what is true and what was found; a row without a score has 1. Raises `SourceError`."""
+    for where, cells in _rows(path):
+        if len(cells) not in (7, 8) or not cells[0]:
+            raise SourceError(
+                f"{where}: has {len(cells)} cells; AVA's are video,second,x1,y1,x2,y2,action,score"
+            )
+        x1, y1, x2, y2 = (_number(where, "coordinate", cell) for cell in cells[2:6])
+        score = _number(where, "score", cells[7]) if len(cells) == 8 else 1.0
+        action = _whole(where, "action", cells[6])
+        yield frame_name(cells[0], _whole(where, "second", cells[1])), action, score, (x1, y1, x2, y2)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
