@@ -64,13 +64,21 @@ def test_commands_can_be_meant(page: str, words: list[str]) -> None:
 
 
 NEEDS_TORCH = re.compile(r"a3d_edge\.(training|exporters|fitting|models)\b")
+AVA = {
+    "ava_val_v2.2.csv": "v,0902,0.1,0.1,0.5,0.5,1,7\n",
+    "results.csv": "v,0902,0.1,0.1,0.5,0.5,1,0.9\n",
+    "ava_action_list_v2.2_for_activitynet_2019.pbtxt": 'item {\n  name: "wave"\n  id: 1\n}\n',
+    "ava_val_excluded_timestamps_v2.2.csv": "v,0903\n",
+}
 WITH_PROGRAMS = [page for page in PAGES if blocks(page, "python")]
 
 
 @pytest.mark.parametrize("page", WITH_PROGRAMS, ids=lambda page: page.name)
 def test_programs_run(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Each by itself, as somebody would paste it, beside a clip; and a bundle of the task boxes."""
+    """Each by itself, as somebody would paste it, beside a clip, files as AVA's, a bundle of the task boxes."""
     write_video(tmp_path / "clip.mp4", 30)
+    for name, text in AVA.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     for block in blocks(page, "python"):
         if importlib.util.find_spec("torch") is None and NEEDS_TORCH.search(block):
             continue
