@@ -75,7 +75,7 @@ WITH_PROGRAMS = [page for page in PAGES if blocks(page, "python")]
 
 @pytest.mark.parametrize("page", WITH_PROGRAMS, ids=lambda page: page.name)
 def test_programs_run(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Each by itself, as somebody would paste it, beside a clip, files as AVA's, a bundle of the task boxes."""
+    """Each by itself, as somebody would paste it; beside a clip, AVA's files, a bundle of the task boxes."""
     write_video(tmp_path / "clip.mp4", 30)
     for name, text in AVA.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
