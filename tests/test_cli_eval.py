@@ -272,7 +272,7 @@ def test_no_calibration_runs_with_the_network_s_own_statistics(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--protocol", "kinetics"], "unknown --protocol 'kinetics'; there are runtime and paper"),
+        (["--protocol", "kinetics"], "unknown --protocol 'kinetics'; there are runtime, paper, charades"),
         (
             ["--protocol", "paper"],
             "--views 4: the paper's protocol has 1, 10 or 30; or use --protocol runtime",

@@ -12,6 +12,7 @@ from a3d_edge.exporters.int8_cost import AGREEING, DEAREST, MOST_ROUNDS, WINDOWS
 from a3d_edge.configuration import Configuration
 from a3d_edge.profiling import turns
 from a3d_edge.table import ConfigurationBudgetTable, Row
+from a3d_edge.task import SINGLE
 from a3d_edge.video.sampler import Sampling, pathways
 
 NARROW, WIDE = Configuration(0.5, 18, 1), Configuration(1.0, 32, 4)
@@ -44,6 +45,8 @@ class Board:
 
 class Network:
     """Takes its time when a window is classified."""
+
+    task = SINGLE
 
     def __init__(self, board: Board, configuration: Configuration) -> None:
         self._board, self._configuration = board, configuration

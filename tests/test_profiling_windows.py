@@ -34,12 +34,14 @@ from a3d_edge.profiling.windows import (
     whole_windows_ms,
     window_latencies_ms,
 )
+from a3d_edge.task import SINGLE
 from a3d_edge.video.sampler import Pathway, pathways
 
 
 class Counting:
     """A network of two pathways that writes down what it is given."""
 
+    task = SINGLE
     configuration = Configuration(0.5, 32, 2)
     pathways = (Pathway((0, 16), 32), Pathway((0, 2, 4), 48))
 
@@ -79,6 +81,8 @@ def test_a_real_network_is_measured() -> None:
 
 class Noting:
     """A network of one pathway that keeps every picture and how many features it classified."""
+
+    task = SINGLE
 
     def __init__(self, bundle: Bundle, configuration: Configuration) -> None:
         self.configuration = configuration

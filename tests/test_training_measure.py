@@ -77,7 +77,7 @@ def test_what_cannot_be_meant_names_the_parameter(
 ) -> None:
     """Nothing is computed."""
     for how, said in (
-        (Measuring(protocol="mine"), "unknown `protocol` 'mine'; there are runtime and paper"),
+        (Measuring(protocol="mine"), "unknown `protocol` 'mine'; there are runtime, paper, charades"),
         (Measuring(views=7, protocol="paper"), "`views` 7: the paper's protocol has 1, 10 or 30; or use"),
         (Measuring(scores=clip_list), f"`scores` {clip_list}: is {clip_list}, which is read; name another"),
         (Measuring(cache=frame_cache.folder), "w0.50-s18-t1 is not calibrated; name training clips with"),

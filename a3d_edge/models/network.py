@@ -228,26 +228,26 @@ class SlimNetwork(nn.Module):
 
 def frame_and_clip(
     frame: Callable[[Tensor], Tensor],
-    clip: Callable[[Tensor, Boxes | None], Tensor],
+    clip: Callable[..., Tensor],
     *,
     takes_boxes: bool = False,
 ) -> tuple[Graph, Graph]:
     """The graphs of a network whose first part, ``frame``, looks at each frame by itself.
 
-    ``frame``: ``(T, 3, S, S) -> (T, C, H, W)``; ``clip``: of those, or of ``(1, C, T, H, W)``, the logits, of
-    boxes if it ``takes_boxes``.
+    ``frame``: ``(T, 3, S, S) -> (T, C, H, W)``; ``clip``: of those, or of ``(1, C, T, H, W)``, logits; if it
+    ``takes_boxes``, those of the `Boxes` that it is given too.
     """
 
-    def given(boxes: tuple[Tensor, ...]) -> Boxes | None:
-        return Boxes(boxes) if boxes else None
+    def given(boxes: tuple[Tensor, ...]) -> tuple[Boxes, ...]:
+        return (Boxes(boxes),) if boxes else ()
 
     return (
         Graph("frame", ("pictures",), lambda x: frame(x).permute(0, 2, 3, 1)),
         Graph(
             "clip",
             ("features", "boxes") if takes_boxes else ("features",),
-            lambda x, *boxes: clip(x.permute(0, 3, 1, 2), given(boxes)),
-            lambda x, *boxes: clip(x.unsqueeze(0).permute(0, 4, 1, 2, 3), given(boxes)),
+            lambda x, *boxes: clip(x.permute(0, 3, 1, 2), *given(boxes)),
+            lambda x, *boxes: clip(x.unsqueeze(0).permute(0, 4, 1, 2, 3), *given(boxes)),
         ),
     )
 

@@ -77,7 +77,7 @@ class R2Plus1D(SlimNetwork):
     def graphs(self, run: Run) -> tuple[Graph, ...]:
         return frame_and_clip(
             lambda x: self._frame_features(x, run),
-            lambda x, _: self.classify(self._clip_features(x, run), run),
+            lambda x: self.classify(self._clip_features(x, run), run),
         )
 
     def _frame_features(self, x: Tensor, run: Run) -> Tensor:

@@ -90,7 +90,7 @@ class Slow(SlimNetwork):
     def graphs(self, run: Run) -> tuple[Graph, ...]:
         return frame_and_clip(
             lambda x: self.frame_stage(x, run),
-            lambda x, boxes: self.clip_stage(x, run, boxes),
+            lambda x, boxes=None: self.clip_stage(x, run, boxes),
             takes_boxes=self.description.takes_boxes,
         )
 

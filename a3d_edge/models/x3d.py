@@ -114,7 +114,7 @@ class X3D(SlimNetwork):
 
     def graphs(self, run: Run) -> tuple[Graph, ...]:
         return frame_and_clip(
-            lambda x: self.stem(x, run), lambda x, _: self.classify(self._clip_features(x, run), run)
+            lambda x: self.stem(x, run), lambda x: self.classify(self._clip_features(x, run), run)
         )
 
     def _clip_features(self, x: Tensor, run: Run) -> tuple[Tensor, ...]:
