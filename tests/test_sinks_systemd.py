@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +23,17 @@ UNIT = Path(__file__).parent.parent / "examples" / "a3d-edge.service"
 
 
 @pytest.fixture
-def manager(tmp_path: Path) -> Iterator[socket.socket]:
+def place() -> Iterator[str]:
+    """A socket's path, which may have 107 letters; a test's own folder can be longer."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield f"{folder}/notify"
+
+
+@pytest.fixture
+def manager(place: str) -> Iterator[socket.socket]:
     """Where a service manager listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind(str(tmp_path / "notify"))
+        listening.bind(place)
         listening.settimeout(30)
         yield listening
 
@@ -46,11 +54,11 @@ def frame(index: int = 0) -> Frame:
 
 
 def test_ready_comes_with_the_first_frame_and_frames_alone_feed_the_watchdog(
-    manager: socket.socket, tmp_path: Path
+    manager: socket.socket, place: str
 ) -> None:
     """A quarter of its interval apart, however many there are; no frame, no feeding."""
     now = [0.0]
-    told = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000000"}
+    told = {"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "20000000"}
     events = SystemdEvents("camera\n0", told, clock=lambda: now[0])
     assert heard(manager) == ["STATUS=waiting for the first frame of camera 0"]
     events.frame(frame(), None)
@@ -67,21 +75,23 @@ def test_ready_comes_with_the_first_frame_and_frames_alone_feed_the_watchdog(
 
 @pytest.mark.parametrize("watched", [{}, {"WATCHDOG_USEC": "x"}, {"WATCHDOG_USEC": "5", "WATCHDOG_PID": "1"}])
 def test_without_a_watchdog_of_ours_there_is_nothing_to_feed(
-    manager: socket.socket, tmp_path: Path, watched: dict[str, str]
+    manager: socket.socket, place: str, watched: dict[str, str]
 ) -> None:
     """After the first frame, which costs nothing."""
-    events = SystemdEvents("demo", {"NOTIFY_SOCKET": str(tmp_path / "notify"), **watched})
+    events = SystemdEvents("demo", {"NOTIFY_SOCKET": place, **watched})
     for index in range(50):
         events.frame(frame(index), None)
     assert heard(manager).count("WATCHDOG=1") == 1
 
 
-def test_a_manager_that_is_not_there_or_does_not_read(manager: socket.socket, tmp_path: Path) -> None:
+def test_a_manager_that_is_not_there_or_does_not_read(
+    manager: socket.socket, tmp_path: Path, place: str
+) -> None:
     """Nothing raises, nothing waits."""
     assert not notify("READY=1", environment={})
     assert not notify("READY=1", environment={"NOTIFY_SOCKET": "tcp:1"})
     assert not notify("READY=1", environment={"NOTIFY_SOCKET": str(tmp_path / "nobody")})
-    full = [notify("x" * 1000, environment={"NOTIFY_SOCKET": str(tmp_path / "notify")}) for _ in range(2000)]
+    full = [notify("x" * 1000, environment={"NOTIFY_SOCKET": place}) for _ in range(2000)]
     assert full[0]
     assert not full[-1]
 
@@ -94,11 +104,11 @@ def test_an_abstract_socket() -> None:
         assert listening.recv(100) == b"READY=1"
 
 
-def test_a_run_as_a_service(manager: socket.socket, bundle_folder: Path, tmp_path: Path) -> None:
+def test_a_run_as_a_service(manager: socket.socket, bundle_folder: Path, tmp_path: Path, place: str) -> None:
     """READY, then the watchdog; SIGTERM: STOPPING, and the code that the unit takes for a success."""
     process = start_cli(
         "run", "--source", "demo", "--bundle", bundle_folder, cwd=tmp_path, stdout=subprocess.DEVNULL,
-        env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"},
+        env={"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "400000"},
     )  # fmt: skip
     lines: list[str] = []
     while lines.count("WATCHDOG=1") < 3:
