@@ -1,6 +1,6 @@
 """What a small network makes of many labels at once: people side by side, each of whom does one thing.
 
-   python benchmarks/multilabel.py --work runs [--train 1200] [--test 300] [--epochs 20]
+   python benchmarks/multilabel.py --work runs [--train 1200] [--test 300] [--epochs 30]
 
 Draws clips of `a3d_edge.demo.crowd` from disjoint seeds, trains slow_small on them mutually (`--task
 multilabel`) and measures both ends of its range on the test clips. Resumable: what is measured is kept,
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=ROOT / "runs")
     parser.add_argument("--train", type=int, default=1200)
     parser.add_argument("--test", type=int, default=300)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=30)
     given = parser.parse_args()
     place = given.work / f"multilabel-{given.train}-{given.epochs}"
     place.mkdir(parents=True, exist_ok=True)
