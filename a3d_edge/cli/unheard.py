@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 __all__ = ["ending_unheard"]
 
@@ -28,15 +27,15 @@ def ending_unheard(signals: tuple[int, ...]) -> Iterator[Callable[[], None]]:
     stderr, as the thread that would do it is lost.
     """
     heard = _Heard()
-    bell, ears = socket.socketpair()
-    bell.setblocking(False)
-    before = signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+    ears, bell = os.pipe()
+    os.set_blocking(bell, False)
+    before = signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
     threading.Thread(target=_listen, args=(ears, signals, heard), name="unheard", daemon=True).start()
     try:
         yield heard.now
     finally:
         signal.set_wakeup_fd(before)
-        bell.close()  # the thread's last word
+        os.close(bell)  # the thread's last word
 
 
 class _Heard:
@@ -52,10 +51,10 @@ class _Heard:
         return time.monotonic() - self._at < 2 * PATIENCE_S
 
 
-def _listen(ears: socket.socket, signals: tuple[int, ...], heard: _Heard) -> None:
+def _listen(ears: int, signals: tuple[int, ...], heard: _Heard) -> None:
     """Every signal of the process writes its number here, whatever its threads are doing."""
-    with ears, suppress(OSError):
-        while numbers := ears.recv(64):
+    with os.fdopen(ears, "rb", buffering=0) as numbered:
+        while numbers := numbered.read(64):
             wanted = [number for number in numbers if number in signals]
             if wanted and not _in_time(heard):
                 os.write(2, b"the engine does not return; ended without a summary\n")
