@@ -23,6 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.people.box import overlaps
+
 __all__ = ["FrameMap", "Labelled", "average_precision", "frame_map", "overlaps"]
 
 Array = NDArray[np.float64]
@@ -94,20 +96,6 @@ def _right(boxes: Array, true: Array, iou: float) -> NDArray[np.bool_]:
         if overlap[place, at] >= iou and not taken[at]:
             found[place] = taken[at] = True
     return found
-
-
-def overlaps(boxes: Array, others: Array) -> Array:
-    """Intersection over union ``(n, m)`` of boxes ``(n, 4)`` and ``(m, 4)``."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    sides = np.maximum(0.0, high - low)
-    both = sides[..., 1] * sides[..., 0]
-    union = _areas(boxes)[:, None] + _areas(others)[None, :] - both
-    return np.asarray(np.divide(both, union, out=np.zeros_like(both), where=union != 0))
-
-
-def _areas(boxes: Array) -> Array:
-    return np.asarray((boxes[:, 3] - boxes[:, 1]) * (boxes[:, 2] - boxes[:, 0]))
 
 
 def average_precision(scores: Array, right: NDArray[np.bool_], count: int) -> float:

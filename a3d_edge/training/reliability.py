@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from a3d_edge.training.evaluation import Scores
 from a3d_edge.training.reliability_sets import set_fields
-from a3d_edge.training.thresholds import FEW_OF_OTHERS, thresholds_of
+from a3d_edge.training.temperature import best_temperature, binned_error, helpful_on_others
+from a3d_edge.training.thresholds import thresholds_of
 
 __all__ = [
     "accuracy_interval",
@@ -33,11 +34,8 @@ Array = NDArray[np.float64]
 Z_95 = 1.959963984540054
 """Of 95 % of a normal distribution, how many standard deviations they lie within."""
 
-BINS = 15
 LEAST_SCORE = 1e-30
 """What a score that has become zero in single precision is taken for: it has a logarithm."""
-
-COLDEST, HOTTEST, HALVINGS = 0.1, 10.0, 30
 
 
 def measured_fields(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
@@ -101,9 +99,7 @@ def calibration_error(windows: NDArray[Any], truth: NDArray[np.intp]) -> float:
     """
     flat, true = _flat(windows, truth)
     highest, right = flat.max(axis=1), flat.argmax(axis=1) == true
-    places = np.clip(np.ceil(highest * BINS).astype(int) - 1, 0, BINS - 1)
-    gaps = [abs(float((right[places == b] - highest[places == b]).sum())) for b in range(BINS)]
-    return sum(gaps) / len(flat)
+    return binned_error(highest, right)
 
 
 def fitted_temperature(windows: NDArray[Any], truth: NDArray[np.intp]) -> float:
@@ -115,12 +111,7 @@ def fitted_temperature(windows: NDArray[Any], truth: NDArray[np.intp]) -> float:
     flat, true = _flat(windows, truth)
     logits = _logs(flat)
     wanted = logits[np.arange(len(true)), true].mean()
-    low, high = math.log(1 / HOTTEST), math.log(1 / COLDEST)  # of log 1/T
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        slope = (_softmax(logits * math.exp(middle)) * logits).sum(axis=1).mean() - wanted
-        low, high = (low, middle) if slope > 0 else (middle, high)
-    return math.exp(-(low + high) / 2)
+    return best_temperature(lambda colder: (_softmax(logits * colder) * logits).sum(axis=1).mean() - wanted)
 
 
 def helpful_temperature(windows: NDArray[Any], truth: NDArray[np.intp]) -> float | None:
@@ -129,15 +120,7 @@ def helpful_temperature(windows: NDArray[Any], truth: NDArray[np.intp]) -> float
     The clips of every class are dealt into two halves; a temperature is fitted on each, and the likelihood of
     the other under it must be higher than without. Fitted on few clips, it would only follow them.
     """
-    if len(truth) < FEW_OF_OTHERS:
-        return None
-    halves = _halves(truth)
-    better = 0.0
-    for one, other in ((halves, ~halves), (~halves, halves)):
-        temperature = fitted_temperature(windows[one], truth[one])
-        plain, tried = (_loss(windows[other], truth[other], t) for t in (1.0, temperature))
-        better += plain - tried
-    return round(fitted_temperature(windows, truth), 4) if better > 0 else None
+    return helpful_on_others(windows, truth, _halves(truth), fitted_temperature, _loss)
 
 
 def thresholds(windows: NDArray[Any], truth: NDArray[np.intp], classes: Sequence[str]) -> dict[str, float]:

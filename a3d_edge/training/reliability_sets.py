@@ -9,7 +9,6 @@ windows may show less, so these figures are of clips about as long as a window.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,16 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.training.average_precision import average_precisions
-from a3d_edge.training.thresholds import FEW_OF_OTHERS, thresholds_of
+from a3d_edge.training.temperature import best_temperature, binned_error, helpful_on_others
+from a3d_edge.training.thresholds import thresholds_of
 
 __all__ = ["calibration_error", "fitted_temperature", "helpful_temperature", "scaled", "set_fields"]
 
 Array = NDArray[np.float64]
 
-BINS = 15
 LEAST_SCORE, HIGHEST_SCORE = 1e-30, 1.0 - 2.0**-25
 """What a score that has become 0 or 1 in single precision is taken for: it has a logit."""
-COLDEST, HOTTEST, HALVINGS = 0.1, 10.0, 30
 
 
 def set_fields(
@@ -68,9 +66,7 @@ def calibration_error(windows: NDArray[Any], truth: NDArray[np.bool_]) -> float:
     all of |share that is true − mean score| of their bin.
     """
     flat, true = _flat(windows, truth)
-    places = np.clip(np.ceil(flat * BINS).astype(int) - 1, 0, BINS - 1)
-    gaps = [abs(float((true[places == b] - flat[places == b]).sum())) for b in range(BINS)]
-    return sum(gaps) / flat.size
+    return binned_error(flat, true)
 
 
 def fitted_temperature(windows: NDArray[Any], truth: NDArray[np.bool_]) -> float:
@@ -80,12 +76,7 @@ def fitted_temperature(windows: NDArray[Any], truth: NDArray[np.bool_]) -> float
     """
     flat, true = _flat(windows, truth)
     logits = _logits(flat)
-    low, high = math.log(1 / HOTTEST), math.log(1 / COLDEST)  # of log 1/T
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        slope = float(((_sigmoid(logits * math.exp(middle)) - true) * logits).mean())
-        low, high = (low, middle) if slope > 0 else (middle, high)
-    return math.exp(-(low + high) / 2)
+    return best_temperature(lambda colder: float(((_sigmoid(logits * colder) - true) * logits).mean()))
 
 
 def helpful_temperature(windows: NDArray[Any], truth: NDArray[np.bool_]) -> float | None:
@@ -94,15 +85,7 @@ def helpful_temperature(windows: NDArray[Any], truth: NDArray[np.bool_]) -> floa
     As of one class: fitted on every second clip, it must better the others' likelihood, and the other way
     round.
     """
-    if len(truth) < FEW_OF_OTHERS:
-        return None
-    half = np.arange(len(truth)) % 2 == 0
-    better = 0.0
-    for one, other in ((half, ~half), (~half, half)):
-        temperature = fitted_temperature(windows[one], truth[one])
-        plain, tried = (_loss(windows[other], truth[other], t) for t in (1.0, temperature))
-        better += plain - tried
-    return round(fitted_temperature(windows, truth), 4) if better > 0 else None
+    return helpful_on_others(windows, truth, np.arange(len(truth)) % 2 == 0, fitted_temperature, _loss)
 
 
 def _flat(windows: NDArray[Any], truth: NDArray[np.bool_]) -> tuple[Array, Array]:
