@@ -22,6 +22,7 @@ EARLY_S = 0.004
 REHEARSED = (480, 640, 3)
 KEPT = 4096
 """Times of detections for the summary's percentiles."""
+SHARES = (("p50", 0.5), ("p95", 0.95))
 
 
 class PeopleWatch:
@@ -68,6 +69,12 @@ class PeopleWatch:
             self._due_s = self._after(frame.time_s)
             self._recent.append(self._clock() - begun)
         self._work_s += self._clock() - begun
+
+    def begin(self) -> None:
+        """What comes next is another take, or stream."""
+        self._tracks = Tracks(next_id=self._tracks.next_id)
+        self._where.forget()
+        self._due_s = self._tracked_s = -1.0
 
     def at(self, time_s: float) -> tuple[Person, ...]:
         """Who was where."""
@@ -124,12 +131,6 @@ class PeopleWatch:
             else time_s + self.period_s
         )
 
-    def begin(self) -> None:
-        """What comes next is another take, or stream."""
-        self._tracks = Tracks(next_id=self._tracks.next_id)
-        self._where.forget()
-        self._due_s = self._tracked_s = -1.0
-
     def _follow(self, sighting: Sighting) -> None:
         self.sightings += 1
         named = [Person(one.id, one.box, one.score) for one in sighting.people if one.id is not None]
@@ -141,6 +142,3 @@ class PeopleWatch:
         self._tracked_s = sighting.time_s
         self._tracks = step(self._tracks, sighting.people, sighting.time_s, self._tracking)
         self._where.see(sighting.time_s, self._tracks.people(sighting.time_s))
-
-
-SHARES = (("p50", 0.5), ("p95", 0.95))
