@@ -162,7 +162,7 @@ def page(given: argparse.Namespace, bundle: Bundle, sides: dict[str, Any]) -> st
         "",
         f"`benchmarks/people_live.py`: a film of {given.seconds:.0f} s of real people, two at a time "
         f"(UT-Interaction, enlarged to {WIDTH}×{HEIGHT}), played at {RATE} frames a second on {cores} cores. "
-        "Other jobs shared these cores: the load of all others just before each run is in the table. Bundle: "
+        "The load of all others just before each run is in the table. Bundle: "
         f"{bundle.manifest.architecture}, {len(bundle.configurations)} configurations, task {bundle.task}, a "
         f"prediction every {1000 * bundle.hop_s:.0f} ms, which is the deadline; its labels are of drawn "
         "figures and mean nothing here.",
