@@ -46,7 +46,7 @@ class Scale:
 
 SCALES = {
     "full": Scale(),
-    "long": Scale(2000, 480, 4000, 24, size=48, calibration=256, calibrations=(0, 16, 32, 64, 128)),
+    "long": Scale(2000, 480, 4000, 30, calibration=256, calibrations=(0, 16, 32, 64, 128)),
     "tiny": Scale(
         24, 12, 24, 1, (0, 1), size=32, real=(), folds=1, batch=8, calibration=12, calibrations=(0, 6)
     ),
