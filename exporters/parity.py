@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from a3d_edge.bundle import Bundle
@@ -20,9 +21,9 @@ from a3d_edge.errors import A3DEdgeError
 from a3d_edge.manifest import Parity
 from a3d_edge.models.boxed import unboxed
 from a3d_edge.models.network import Clips, SlimNetwork
-from a3d_edge.task import same_answer
+from a3d_edge.task import Task, same_answer
 
-__all__ = ["TOLERANCE", "ParityError", "check_parity"]
+__all__ = ["TOLERANCE", "ParityError", "check_parity", "compared", "network_logits", "sizes_of"]
 
 TOLERANCE = {"fp32": 1e-3, "int8": 0.5}
 """Relative: of fp32 to each clip's largest logit, of int8 to the largest of all clips. fp32 differs by
@@ -86,28 +87,48 @@ class _Volumes:
 
 
 def _one(model: SlimNetwork, bundle: Bundle, configuration: Configuration, clips: Clips) -> Parity:
+    network = BundleNetwork(bundle.files_of(configuration), available_threads())
     with torch.inference_mode():
         expected = model(clips, configuration.at("fp32")).numpy()
-    network = BundleNetwork(bundle.files_of(configuration), available_threads())
-    fitted, boxes = unboxed(model.fit(clips, configuration))
+    plain, _ = unboxed(clips)
+    count = len(plain if isinstance(plain, Tensor) else plain[0])
+    return compared(network_logits(network, model, clips), expected, configuration, bundle.task, count)
+
+
+def network_logits(network: BundleNetwork, model: SlimNetwork, clips: Clips) -> NDArray[np.float32]:
+    """What a loaded network computes of clips, as ``model`` (which brings them to its size and frames) would.
+
+    ``(N, classes)``; of every box of every window ``(K, classes)``, in the order in which PyTorch has them.
+    """
+    fitted, boxes = unboxed(model.fit(clips, network.configuration))
     pathways = [fitted] if isinstance(fitted, Tensor) else fitted
     windows = list(zip(*(x.transpose(1, 2).contiguous().numpy() for x in pathways), strict=True))
     if boxes is None:
-        got = np.stack([network.logits(*network.encode_window(window)) for window in windows])
-    else:  # of every box of every window, in the order in which PyTorch has them
-        got = np.zeros_like(expected)
-        for number, window in enumerate(windows):
-            mine = boxes.of_clip(number)
-            found = network.logits(*network.encode_window(window), boxes=boxes.by_pathway[0][mine].numpy())
-            got[mine.numpy()] = found
+        return np.stack([network.logits(*network.encode_window(window)) for window in windows])
+    first = boxes.by_pathway[0]
+    got = np.zeros((len(first), model.description.classes), np.float32)
+    for number, window in enumerate(windows):
+        mine = boxes.of_clip(number)
+        got[mine.numpy()] = network.logits(*network.encode_window(window), boxes=first[mine].numpy())
+    return got
+
+
+def compared(
+    got: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    configuration: Configuration,
+    task: Task,
+    clips: int,
+) -> Parity:
+    """Logits of so many clips (or of the boxes in them) beside PyTorch's, as `check_parity` judges them."""
     if configuration.precision == "int8":  # a clip that hardly moves has logits below a rounding step
         error = relative_error(got, expected)
     else:
         error = max(relative_error(g, e) for g, e in zip(got, expected, strict=True))
     error = error if math.isfinite(error) else math.inf
     within = TOLERANCE[configuration.precision]
-    same = all(same_answer(g, e, bundle.task, within) for g, e in zip(got, expected, strict=True))
-    return Parity(clips=len(windows), relative_error=float(f"{error:.3g}"), same_top1=same)
+    same = all(same_answer(g, e, task, within) for g, e in zip(got, expected, strict=True))
+    return Parity(clips=clips, relative_error=float(f"{error:.3g}"), same_top1=same)
 
 
 def sizes_of(configurations: Sequence[Configuration]) -> list[int]:

@@ -84,6 +84,7 @@ def test_json_line(here: Here, slowfast_file: Path) -> None:
         "classes": 3,
         "params_m": round(parameters / 1e6, 4),
         "head": "windows",
+        "task": "single",
         "mutually_trained": False,
     }
     assert f"note: {notes[0]}\n" in stderr

@@ -254,6 +254,23 @@ def test_what_cannot_be_meant_is_said_before_any_work(
         fitted(validation=[clip_list])
 
 
+def test_another_task_is_refused_with_what_to_run(fitted: Callable[..., Fitted], tmp_path: Path) -> None:
+    """Sets of labels, people in boxes, and recipes for them, in one line; nothing is left."""
+    (tmp_path / "sets.csv").write_text("path,label\ndrawn:crowd:1,waves;bows\n")
+    (tmp_path / "people.csv").write_text("path,label\ndrawn:people:1,\n")
+    for data in ("sets.csv", "people.csv"):
+        with pytest.raises(
+            UsageError, match="fit knows one class a clip: run 'a3d-edge train' with"
+        ) as error:
+            fitted([tmp_path / data])
+        assert "\n" not in str(error.value)
+    with pytest.raises(UsageError, match=r"`recipe`: its task is multilabel; fit knows one class a clip"):
+        fitted(changes={"task": "multilabel"})
+    with pytest.raises(UsageError, match=r"`recipe`: its task is boxes; fit knows one class a clip"):
+        fit([tmp_path / "people.csv"], tmp_path / "bundle", "ava")
+    assert not (tmp_path / "bundle.fit").exists()
+
+
 def test_lists_that_cannot_be_read_leave_nothing(fitted: Callable[..., Fitted], tmp_path: Path) -> None:
     """No folder of work that never began."""
     with pytest.raises(SourceError, match="cannot read the list of clips"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from reference_ava import for_ava, scored, some_people
 from reference_networks import (
     SLOW_8X8,
     SLOWFAST_4X16,
@@ -23,6 +24,7 @@ from reference_networks import (
 
 from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models import foreign
+from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.registry import ARCHITECTURES
 from a3d_edge.models.slow import SlowDescription
@@ -291,6 +293,104 @@ def test_a_sigmoid_head_is_one_of_many_labels(tmp_path: Path) -> None:
     assert load(tmp_path / "net.pth").task == "multilabel"
     path = written(PySlowFast(NARROW["tiny_8x8"][1]), tmp_path / "plain.pyth", cfg=CFG)
     assert foreign.read(path, "tiny_8x8")[0].task == "single"
+
+
+AVA = """AVA:
+  BGR: false
+DATA:
+  NUM_FRAMES: 4
+  REVERSE_INPUT_CHANNEL: false
+  SAMPLING_RATE: 16
+  TEST_CROP_SIZE: 256
+  TRAIN_CROP_SIZE: 224
+DETECTION:
+  ALIGNED: false
+  ENABLE: true
+  SPATIAL_SCALE_FACTOR: 16
+MODEL:
+  HEAD_ACT: sigmoid
+RESNET:
+  SPATIAL_DILATIONS:
+  - - 1
+  - - 1
+  - - 1
+  - - 2
+  SPATIAL_STRIDES: [[1], [2], [2], [1]]
+TRAIN:
+  DATASET: ava
+"""
+"""As the file of a Slow 4×16 for AVA has it."""
+
+
+@pytest.mark.parametrize("arch", ["tiny_slow", "tiny_8x8"])
+@pytest.mark.parametrize("said", [True, False])
+def test_networks_for_boxes_are_ours(arch: str, said: bool, tmp_path: Path) -> None:
+    """AVA's, of the names of the others and a res5 of stride 1 and dilation 2: by the file, or by `task`."""
+    description, plan = NARROW[arch]
+    theirs = for_ava(plan)
+    cfg = AVA.replace("NUM_FRAMES: 4", f"NUM_FRAMES: {2 * max(1, plan.alpha)}")
+    cfg = cfg.replace("SAMPLING_RATE: 16", f"SAMPLING_RATE: {8 // max(1, plan.alpha)}")
+    if plan.alpha:
+        cfg = cfg.replace("[[1], [2], [2], [1]]", "[[1, 1], [2, 2], [2, 2], [1, 1]]")
+        cfg = cfg.replace("  - - 1\n", "  - - 1\n    - 1\n").replace("  - - 2\n", "  - - 2\n    - 2\n")
+        cfg += "SLOWFAST:\n  ALPHA: 4\n"
+    more = {"cfg": cfg} if said else {}
+    path = written(theirs, tmp_path / "net.pyth", **more)
+    checkpoint, report = foreign.read(path, arch, task=None if said else "boxes")
+    assert (checkpoint.task, checkpoint.description.frames) == ("boxes", description.frames)
+    assert any("DETECTION.ALIGNED is false" in note for note in report.notes) is said
+    save(checkpoint, tmp_path / "net.pth")
+    model = load(tmp_path / "net.pth").model.eval()
+    clips = random_clips(plan, 64)
+    boxes, owners = some_people(64)
+    given = BoxedClips.of(
+        clips if plan.alpha else clips[0], boxes, torch.zeros(len(owners), dtype=torch.long)
+    )
+    with torch.no_grad():
+        expected = scored(theirs, [clip[:1] for clip in clips], boxes, [0] * len(owners))
+        got = model(given)
+    assert (got - expected).abs().max() <= TOLERANCE * expected.abs().max()
+
+
+def test_a_window_of_another_length_is_taken_over(tmp_path: Path) -> None:
+    """As fine-tuned networks have it; Charades at its own 24 pictures a second, and read blue first."""
+    path = written(PySlowFast(NARROW["tiny_slow"][1]), tmp_path / "ava.pyth", cfg=AVA)
+    checkpoint, report = foreign.read(path, "tiny_slow")
+    assert (checkpoint.description.frames, checkpoint.description.stride) == (4, 16)
+    assert "its windows are 4 frames, 16 apart at 30 a second, as its settings say" in report.notes
+    cfg = CFG.replace("HEAD_ACT: softmax", "HEAD_ACT: sigmoid").replace("NUM_FRAMES: 8", "NUM_FRAMES: 64")
+    cfg = cfg.replace("- 0.45\n  - 0.45\n", "- 0.4\n  - 0.45\n")
+    cfg = cfg.replace("DATA:\n", "DATA:\n  REVERSE_INPUT_CHANNEL: true\n") + "TRAIN:\n  DATASET: charades\n"
+    path = written(PySlowFast(NARROW["tiny_8x8"][1]), tmp_path / "charades.pyth", cfg=cfg)
+    checkpoint, _ = foreign.read(path, "tiny_8x8")
+    sampling = checkpoint.description.sampling
+    assert (checkpoint.task, sampling.frames, sampling.stride, sampling.rate) == ("multilabel", 16, 8, 24.0)
+    assert checkpoint.preprocessing.mean == (0.45, 0.45, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  - - 2\n", "  - - 1\n", "RESNET.SPATIAL_DILATIONS is [1, 1, 1, 1], not [1, 1, 1, 2] a pathway"),
+        ("[2], [1]]", "[2], [2]]", "RESNET.SPATIAL_STRIDES is [1, 2, 2, 2], not [1, 2, 2, 1] a pathway"),
+        ("BGR: false", "BGR: true", "it takes BGR"),
+        ("REVERSE_INPUT_CHANNEL: false", "REVERSE_INPUT_CHANNEL: true", "it takes BGR"),
+        ("NUM_FRAMES: 4", "NUM_FRAMES: 99999999", "DATA.NUM_FRAMES is 99999999, not 2"),
+    ],
+)
+def test_heads_for_boxes_that_no_network_here_has(old: str, new: str, said: str, tmp_path: Path) -> None:
+    """What differs from AVA's network."""
+    path = written(PySlowFast(NARROW["tiny_slow"][1]), tmp_path / "net.pyth", cfg=AVA.replace(old, new))
+    assert said in refusal(path, "tiny_slow")
+
+
+def test_a_task_against_the_files_own(tmp_path: Path) -> None:
+    """Is refused, as is one that is none, or that a family has no head for."""
+    path = written(PySlowFast(NARROW["tiny_slow"][1]), tmp_path / "net.pyth", cfg=AVA)
+    with pytest.raises(CheckpointError, match="settings say that its task is boxes, not multilabel"):
+        foreign.read(path, "tiny_slow", task="multilabel")
+    with pytest.raises(UsageError, match="unknown `task` 'ava'; there are single, multilabel, boxes"):
+        foreign.read(path, "tiny_slow", task="ava")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from reference_ava import by_definition
 from torch import Tensor
 
 from a3d_edge.configuration import Configuration
@@ -25,38 +25,6 @@ from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
 
 Array = NDArray[np.float64]
-
-
-def by_definition(features: Array, box: Array, scale: float = 1 / 16, bins: int = 7) -> Array:
-    """RoIAlign of one box ``(4,)`` over ``(C, h, w)``, sample by sample (aligned, adaptive sampling)."""
-    channels = len(features)
-    x1, y1, x2, y2 = box * scale - 0.5
-    high, wide = (y2 - y1) / bins, (x2 - x1) / bins
-    down, across = math.ceil(high), math.ceil(wide)
-    out = np.zeros((channels, bins, bins))
-    for i in range(bins):
-        for j in range(bins):
-            for a in range(down):
-                for b in range(across):
-                    y, x = y1 + (i + (a + 0.5) / down) * high, x1 + (j + (b + 0.5) / across) * wide
-                    out[:, i, j] += bilinear(features, y, x)
-            out[:, i, j] /= max(down * across, 1)
-    return out
-
-
-def bilinear(features: Array, y: float, x: float) -> Array:
-    """The features at a place; the border's up to one position outside, and 0 beyond."""
-    channels, height, width = features.shape
-    if not (-1 <= y <= height and -1 <= x <= width):
-        return np.zeros(channels)
-    y, x = min(max(y, 0.0), height - 1.0), min(max(x, 0.0), width - 1.0)
-    top, left = int(y), int(x)
-    low, right = min(top + 1, height - 1), min(left + 1, width - 1)
-    fy, fx = y - top, x - left
-    return np.asarray(
-        (1 - fy) * ((1 - fx) * features[:, top, left] + fx * features[:, top, right])
-        + fy * ((1 - fx) * features[:, low, left] + fx * features[:, low, right])
-    )
 
 
 def some_boxes(side: float, rng: np.random.Generator) -> Array:

@@ -12,7 +12,7 @@ from a3d_edge.errors import UsageError
 from a3d_edge.models.registry import describe
 from a3d_edge.task import BOXES
 from a3d_edge.training.loop import learning_rate
-from a3d_edge.training.recipe import RECIPES, Recipe, recipe_for
+from a3d_edge.training.recipe import RECIPES, Recipe, recipe_for, stride_of
 from a3d_edge.training.run import train
 from a3d_edge.training.settings import Settings
 
@@ -34,6 +34,37 @@ def test_ava_is_fine_tuned_as_the_paper_says() -> None:
     assert rates[50] == rates[99] == 0.05
     assert rates[100] == rates[149] == pytest.approx(0.005)
     assert rates[150] == rates[199] == pytest.approx(0.0005)
+
+
+def test_charades_is_fine_tuned_as_the_paper_says() -> None:
+    """57 epochs of 8, half of PySlowFast's 0.0375, linear over 4 epochs, a tenth from the 41st and the 49th;
+    a window of every 8th of 24 pictures a second."""
+    recipe = RECIPES["charades"]
+    recipe.check()
+    assert (recipe.task, recipe.epochs, recipe.batch, recipe.mutual) == ("multilabel", 57, 8, False)
+    rates = [learning_rate(recipe.settings(), step, 570) for step in range(570)]  # 10 steps an epoch
+    assert rates[20] == pytest.approx(0.01875 * 0.55, rel=0.02)
+    assert rates[40] == rates[409] == 0.01875
+    assert rates[410] == rates[489] == pytest.approx(0.001875)
+    assert rates[490] == rates[569] == pytest.approx(0.0001875)
+    assert recipe.window is not None
+    sampling = describe("slow_r50").sampling
+    assert stride_of(recipe.window, sampling) * 24 / sampling.rate == 8
+
+
+def test_a_recipe_of_fine_tuning_keeps_its_rate(tmp_path: Path) -> None:
+    """Others take a quarter of theirs, where weights are given; what is named is taken as it is."""
+    from a3d_edge.training.clips import people_clip
+
+    clips = [people_clip(n) for n in range(2)]
+    shared = {"calibration_clips": 1, "cache": tmp_path / "frames"}
+    small = {"arch": "slow_small", "size": 48, "epochs": 0, "val": 0.0, "precision": "fp32"}
+    train(clips, tmp_path / "begun.pth", "people", changes=small, **shared)
+    for name, rate in (("ava", 0.05), ("people", 0.25 * 2e-3)):
+        found = train(
+            clips, tmp_path / f"{name}.pth", name, changes=small, init=tmp_path / "begun.pth", **shared
+        )
+        assert found.origin["settings"]["lr"] == rate
 
 
 def test_other_runs_are_as_they_were() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -10,6 +11,7 @@ import typer
 from a3d_edge.cli.common import emit, progress
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.cli.help import Command
+from a3d_edge.cli.measuring import ProposalScoreOption, ProposalsOption
 from a3d_edge.cli.notices import say, tell
 from a3d_edge.errors import UsageError
 
@@ -31,8 +33,13 @@ def check(
         list[Path], typer.Argument(help="Lists or folders of class folders.", show_default=False)
     ],
     task: Annotated[
-        str, typer.Option("--task", help="single: one class a clip; multilabel: sets of labels.")
+        str,
+        typer.Option(
+            "--task", help="single: one class a clip; multilabel: sets of labels; boxes: people, who do what."
+        ),
     ] = "single",
+    proposals: ProposalsOption = None,
+    proposal_score: ProposalScoreOption = 0.8,
     window: Annotated[
         str | None,
         typer.Option("--window", help="What a window is to span, such as 4s; clips should be longer."),
@@ -43,14 +50,18 @@ def check(
     json_lines: Annotated[bool, typer.Option("--json", help="One JSON line on stdout.")] = False,
 ) -> None:
     """Count classes, groups, lengths and rates, and say what is odd: unreadable clips, duplicates, …"""
+    from a3d_edge.task import TASKS
     from a3d_edge.training.data_check import WINDOW_S
     from a3d_edge.training.data_check import check as look
 
-    if task not in ("single", "multilabel"):
-        raise UsageError(f"unknown --task '{task}'; there are single and multilabel")
+    if task not in TASKS:
+        raise UsageError(f"unknown --task '{task}'; there are {', '.join(TASKS)}")
     seconds = WINDOW_S if window is None else _seconds(window)
     with progress() as report:
-        found = look(data, task=cast("Task", task), window_s=seconds, cache=cache, report=report)
+        found = look(
+            data, task=cast("Task", task), window_s=seconds, proposals=proposals, least=proposal_score,
+            cache=cache, report=report,
+        )  # fmt: skip
     if json_lines:
         emit("data", _fields(found))
     else:
@@ -78,9 +89,11 @@ def _fields(found: DataReport) -> dict[str, Any]:
         "readable": len(found.clips),
         "trainable": found.trainable,
         "classes": dict(found.classes),
+        "labels_a_clip": _by_text(found.labels_a_clip),
+        "people": None if found.people is None else {"count": found.people.count, "idle": found.people.idle},
         "groups": dict(found.groups),
         "splits": dict(found.splits),
-        "folds": {str(fold): count for fold, count in found.folds.items()},
+        "folds": _by_text(found.folds),
         "seconds": lengths,
         "rates": {f"{rate:g}": count for rate, count in found.rates.items()},
         "findings": [
@@ -90,8 +103,19 @@ def _fields(found: DataReport) -> dict[str, Any]:
     }
 
 
+def _by_text(counts: Mapping[int, int] | None) -> dict[str, int] | None:
+    return None if counts is None else {str(key): count for key, count in counts.items()}
+
+
 def _print(found: DataReport) -> None:
-    tell(f"{len(found.clips)} of {len(found.listed)} clips, {len(found.classes)} classes")
+    readable = f"{len(found.clips)} of {len(found.listed)}"
+    if found.people is None:
+        tell(f"{readable} clips, {len(found.classes)} classes")
+    else:
+        people = f"{found.people.count} people, {found.people.idle} of whom do none of it"
+        tell(f"{readable} key frames, {len(found.classes)} classes, {people}")
+    if found.labels_a_clip is not None:
+        tell("labels a clip: " + ", ".join(f"{n} ({count})" for n, count in found.labels_a_clip.items()))
     for label, count in found.classes.items():
         tell(f"  {label:24} {count:6}")
     if sizes := found.groups.values():

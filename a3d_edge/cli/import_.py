@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -17,6 +17,7 @@ from a3d_edge.outputs import claim, refuse_existing
 if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.models.foreign import ImportReport
+    from a3d_edge.task import Task
 
 
 def import_checkpoint(
@@ -31,6 +32,9 @@ def import_checkpoint(
     key: str = typer.Option(
         None, "--key", help="Which of the networks that the file holds, such as state_dict_ema."
     ),
+    task: str = typer.Option(
+        None, "--task", help="single, multilabel (Charades) or boxes (AVA); default: what the file says."
+    ),
     overwrite: OverwriteOption = False,
     json_lines: bool = typer.Option(False, "--json", help="JSON on stdout."),
 ) -> None:
@@ -44,7 +48,7 @@ def import_checkpoint(
     from a3d_edge.models.checkpoint import save, untrained_note
     from a3d_edge.models.foreign import read
 
-    checkpoint, report = read(file, arch, names, key)
+    checkpoint, report = read(file, arch, names, key, cast("Task | None", task))
     if not overwrite and not _same(out, checkpoint):
         refuse_existing(out)
     save(checkpoint, out)
@@ -81,6 +85,7 @@ def _tell(out: Path, checkpoint: Checkpoint, report: ImportReport, json_lines: b
         "classes": description.classes,
         "params_m": round(sum(p.numel() for p in checkpoint.model.parameters()) / 1e6, 4),
         "head": description.head,
+        "task": description.task,
         "mutually_trained": False,
         "notes": [as_flags(note) for note in report.notes],
     }

@@ -27,7 +27,8 @@ def train(
     recipe: str = typer.Option(
         "auto",
         "--recipe",
-        help="small, kinetics (the paper's), people, ava (its for boxes) or auto; options below change it.",
+        help="small, kinetics (the paper's), charades (its for many labels), people, ava (its for boxes) or "
+        "auto; options below change it.",
     ),
     val: list[str] | None = typer.Option(
         None,

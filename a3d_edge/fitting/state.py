@@ -18,7 +18,7 @@ from a3d_edge.files import write_atomically
 from a3d_edge.manifest import digest
 from a3d_edge.reading import read_regular
 
-__all__ = ["State", "content_digest", "fingerprint"]
+__all__ = ["State", "content_digest", "fingerprint", "mark_of"]
 
 NAME = "fit.json"
 STATE_BYTES = 16_000_000
@@ -84,6 +84,15 @@ def content_digest(path: Path) -> str:
     if not path.is_dir():
         return digest(path)
     return fingerprint(*((file.name, digest(file)) for file in sorted(path.iterdir()) if file.is_file()))
+
+
+def mark_of(path: Path | None) -> tuple[int, int]:
+    """What changes when a file is mended or put back: its size and when it was written; zeros without one."""
+    try:
+        status = path.stat() if path else None
+    except OSError:
+        status = None
+    return (status.st_size, status.st_mtime_ns) if status else (0, 0)
 
 
 def _write(path: Path, text: str) -> None:

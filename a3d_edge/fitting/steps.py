@@ -22,13 +22,14 @@ from a3d_edge.exporters import Exporting, export_bundle
 from a3d_edge.exporters.parity import ParityError
 from a3d_edge.exporters.write_bundle import in_precisions
 from a3d_edge.files import write_atomically
+from a3d_edge.fitting.one_class import one_class_each, require_single
 from a3d_edge.fitting.places import Places
 from a3d_edge.fitting.report import page
-from a3d_edge.fitting.state import State, content_digest, fingerprint
+from a3d_edge.fitting.state import State, content_digest, fingerprint, mark_of
 from a3d_edge.models.checkpoint import Checkpoint, load, statistics
 from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.training.begin import initial
-from a3d_edge.training.clips import Clip, Data, clips_of, paths_of
+from a3d_edge.training.clips import Clip, Data, paths_of
 from a3d_edge.training.data_check import check_clips
 from a3d_edge.training.decode import PARTS_SIDE, open_cache
 from a3d_edge.training.measure import Accuracies, Measuring, evaluate
@@ -89,6 +90,7 @@ def fit(
     """
     if Share.from_env().size > 1:
         raise UsageError("fit runs in one process; start it without torchrun, or use `train` with it")
+    require_single(recipe, changes or {})
     first = None if init is None else as_path(init)
     if init is not None:
         initial(init)  # refused before any work
@@ -123,8 +125,8 @@ def _advice(work: Places, note: Note) -> Iterator[None]:
 
 def _checked(data: Data, state: State, cache: str | Path | None, report: Report, note: Note) -> list[Clip]:
     """The clips that can be read; what is odd about them is told once. Raises what makes training useless."""
-    listed = clips_of(data)
-    made_from = fingerprint(clips_digest(listed), [_mark(clip) for clip in listed])
+    listed = one_class_each(data)
+    made_from = fingerprint(clips_digest(listed), [mark_of(clip.path) for clip in listed])
     known = state.done("check", made_from)
     if known is None:
         frames = open_cache(cache, PARTS_SIDE, grey=True)  # as the small recipe looks at them
@@ -138,19 +140,10 @@ def _checked(data: Data, state: State, cache: str | Path | None, report: Report,
     return [clip for place, clip in enumerate(listed) if place not in set(known["unreadable"])]
 
 
-def _mark(clip: Clip) -> tuple[int, int]:
-    """What changes when a file is mended or put back."""
-    try:
-        status = clip.path.stat() if clip.path else None
-    except OSError:
-        status = None
-    return (status.st_size, status.st_mtime_ns) if status else (0, 0)
-
-
 def _split(listed: list[Clip], validation: Data, share: float, note: Note) -> tuple[list[Clip], list[Clip]]:
     """(training, validation) clips, and how they were told apart."""
     if validation:
-        held = clips_of(validation)
+        held = one_class_each(validation)
         there = {clip.belongs_to for clip in listed}
         if both := sorted({clip.belongs_to for clip in held} & there):
             raise UsageError(f"the group {both[0]} is in `data` and in `validation`: keep it in one of them")

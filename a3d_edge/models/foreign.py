@@ -26,6 +26,7 @@ from a3d_edge.models.foreign_settings import Settings
 from a3d_edge.models.foreign_state import find_state
 from a3d_edge.models.network import HeadKind, NetworkDescription, SlimNetwork
 from a3d_edge.models.registry import ARCHITECTURES
+from a3d_edge.task import BOXES, SINGLE, Task
 from a3d_edge.video.preprocess import Preprocessing
 
 __all__ = ["ImportReport", "importable", "read"]
@@ -64,6 +65,7 @@ class ForeignFile:
     head: HeadKind
     tensors: Mapping[str, Tensor]
     settings: Settings
+    task: Task
     beside: tuple[str, ...] = ()
     """Tensors that are no part of the network, such as a loss's weights."""
 
@@ -92,17 +94,22 @@ def importable() -> list[str]:
 
 
 def read(
-    path: Path, arch: str | None = None, classes: Sequence[str] | None = None, key: str | None = None
+    path: Path,
+    arch: str | None = None,
+    classes: Sequence[str] | None = None,
+    key: str | None = None,
+    task: Task | None = None,
 ) -> tuple[Checkpoint, ImportReport]:
     """A checkpoint of another library as one of ours; nothing in the file is executed.
 
     ``arch`` is one of `importable`, or None for the one that fits. ``key`` leads to one network where
-    the file holds several. A network of pictures may have other ``classes``: its classifier then starts
+    the file holds several. ``task``: what is asked of the network, which no tensor tells (default: what the
+    file says, else one class). A network of pictures may have other ``classes``: its classifier then starts
     fresh. Raises `UsageError` for an ``arch`` that is unknown or must be named, or another
     number of ``classes`` than the network has, `CheckpointError` for all that is wrong with the file.
     """
     candidates = _candidates(arch)
-    file = _file(path, read_tensors(path), key)
+    file = _file(path, read_tensors(path), key, task)
     description, notes = choose(file, candidates)
     description, fresh, more = _inflated(file, description, classes)
     model = fill(description, file, fresh)
@@ -113,7 +120,8 @@ def read(
         RANGE_OF[description.family],
         {"imported_from": file.library, "file": path.name, "mutually_trained": False},
     )
-    notes = (*notes, *more, *_note_of(file.beside))
+    usual = ARCHITECTURES[description.name].sampling
+    notes = (*notes, *more, *file.settings.notes(description, usual), *_note_of(file.beside))
     return checkpoint, ImportReport(file.library, description.name, notes)
 
 
@@ -157,7 +165,7 @@ def _candidates(arch: str | None) -> list[NetworkDescription]:
     return [ARCHITECTURES[name] for name in names if name in ARCHITECTURES]
 
 
-def _file(path: Path, payload: Any, key: str | None = None) -> ForeignFile:
+def _file(path: Path, payload: Any, key: str | None = None, task: Task | None = None) -> ForeignFile:
     """What a file holds, taken apart."""
     if not isinstance(payload, Mapping):
         raise CheckpointError(f"{path}: holds a {type(payload).__name__}, not a state dict by name")
@@ -170,7 +178,10 @@ def _file(path: Path, payload: Any, key: str | None = None) -> ForeignFile:
     head: HeadKind = "softmax_windows" if state.library == "PySlowFast" or wrapped else "windows"
     if settings.pools_globally or state.library in ("mmaction2", "torchvision"):
         head = "global"
-    return ForeignFile(path, state.library, head, state.tensors, settings, state.beside)
+    wanted = settings.agreed_task(path, task)
+    if wanted == BOXES:  # which has no windows
+        head = "global"
+    return ForeignFile(path, state.library, head, state.tensors, settings, wanted, state.beside)
 
 
 def choose(
@@ -185,6 +196,8 @@ def choose(
     """
     if problems := file.settings.impossible():
         raise CheckpointError(f"{file.path}: {'; '.join(problems)}; no network here computes that")
+    if file.task == BOXES and not (candidates := [d for d in candidates if d.has_box_head]):
+        raise UsageError("`task` boxes: Slow and SlowFast have a head for it; name one with `arch`")
     fitted = [_as_in(file, d) for d in candidates if d.family in FAMILIES_OF[file.library]]
     if not fitted:
         names = ", ".join(d.name for d in candidates)
@@ -217,7 +230,9 @@ def _by_kernel(
 
 def _as_in(file: ForeignFile, description: NetworkDescription) -> NetworkDescription:
     """A description with what a file may have otherwise: head, classes, lateral kernel, some batch norms."""
-    changes: dict[str, Any] = {"head": file.head, "task": file.settings.task}
+    changes: dict[str, Any] = {"head": file.head, "task": file.task}
+    if file.task != SINGLE:  # fine-tuned with windows of another length than what they are called by
+        changes |= file.settings.window(description.sampling.alpha)
     names = their_names(_shapes(description), file.library)
     head = file.tensors.get(names["head.weight"])
     if head is not None and head.dim() == 2:
@@ -301,6 +316,8 @@ def _preprocessing(file: ForeignFile, description: NetworkDescription) -> Prepro
     imagenet = file.library in ("mmaction2", "torchvision") and description.family != "x3d"
     usual = IMAGENET if imagenet else Preprocessing()
     mean, std = file.settings.triple("MEAN", usual.mean), file.settings.triple("STD", usual.std)
+    if file.settings.normalised_as_bgr:
+        mean, std = (mean[2], mean[1], mean[0]), (std[2], std[1], std[0])
     if not min(std) > 0:
         raise CheckpointError(f"{file.path}: its DATA.STD {std} is not above 0")
     return Preprocessing(mean=mean, std=std)
@@ -324,7 +341,8 @@ def _contradiction(file: ForeignFile, assumed: NetworkDescription) -> Checkpoint
 def _every(file: ForeignFile) -> list[NetworkDescription]:
     """Each architecture that a file's library has, as the file has it."""
     families = FAMILIES_OF[file.library]
-    return [_as_in(file, d) for d in ARCHITECTURES.values() if d.family in families]
+    there = [d for d in ARCHITECTURES.values() if file.task != BOXES or d.has_box_head]
+    return [_as_in(file, d) for d in there if d.family in families]
 
 
 def _few(names: Sequence[str]) -> str:

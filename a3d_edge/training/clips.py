@@ -12,7 +12,7 @@ from pathlib import Path
 
 from a3d_edge.errors import DataWarning, SourceError, UsageError
 from a3d_edge.labels import SEPARATOR, joined_labels, label_of, look_alikes
-from a3d_edge.task import SINGLE, Task, is_multilabel
+from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel
 from a3d_edge.training.clip import Clip
 from a3d_edge.training.drawn import (
     PEOPLE,
@@ -31,6 +31,7 @@ from a3d_edge.training.lists.seconds import seconds_of, split_of
 __all__ = [
     "Clip",
     "Data",
+    "LabelSetError",
     "check_labels",
     "class_of",
     "classes_in",
@@ -52,6 +53,10 @@ DRAWN = re.compile(r"drawn:(\w+):(\d{1,9})")
 
 Data = Sequence[str | Path | Clip]
 """Where clips are: lists, class folders, or the clips themselves."""
+
+
+class LabelSetError(SourceError):
+    """A list of sets of labels, or of people in boxes, where every clip is to be of one class."""
 
 
 def clips_of(
@@ -115,7 +120,12 @@ def _listed(place: Path, task: Task) -> list[Clip]:
 def _clip(place: Path, row: ListRow, many: bool) -> Clip | None:
     """A row's clip; None for one that is not there and need not be. ``many``: its label is a set."""
     cells, where = row.cells, row.where
-    label = _label(where, cells["label"], many, row.many)
+    label = _label(where, cells["label"], many, row)
+    drawn = DRAWN.fullmatch(cells["path"])
+    if drawn is not None and drawn[1] == PEOPLE and not many:
+        raise LabelSetError(
+            f"{where}: {cells['path']} is of people in boxes; who does what is learnt with `task` {BOXES}"
+        )
     if not cells["path"] or not (label or many):
         raise SourceError(f"{where}: path or label is empty")
     fold = cells.get("fold", "").removesuffix(".0")  # a table with gaps is saved with decimals
@@ -129,7 +139,7 @@ def _clip(place: Path, row: ListRow, many: bool) -> Clip | None:
     if end is not None and end <= (start or 0.0):
         raise SourceError(f"{where}: ends at {end} s, and starts no earlier ({start or 0.0} s)")
     group = label_of(cells.get("group", ""))
-    if (drawn := DRAWN.fullmatch(cells["path"])) is not None:
+    if drawn is not None:
         check_drawn(where, drawn[1], label, start, end)
         if drawn[1] == PEOPLE:
             return replace(people_row(where, label, int(drawn[2]), many), group=group, split=split)
@@ -163,17 +173,18 @@ def _clip(place: Path, row: ListRow, many: bool) -> Clip | None:
     )
 
 
-def _label(where: str, cell: str, many: bool, is_set: bool) -> str:
-    """A label as it is spelled; of a set of them, all. ``is_set``: it is one, if of a single label."""
+def _label(where: str, cell: str, many: bool, row: ListRow) -> str:
+    """A label as it is spelled; of a set of them, all. ``row.many``: it is one, if of a single label."""
     if many:
         try:
             return joined_labels(cell.split(SEPARATOR)) if cell.strip() else ""
         except ValueError as error:
             raise SourceError(f"{where}: {error}") from error
-    if is_set or SEPARATOR in cell:
-        raise SourceError(
-            f"{where}: '{cell[:60]}' is a set of labels; several at once are learnt with `task` multilabel"
-        )
+    if row.many or SEPARATOR in cell:
+        what, needed = ("is a set of labels; several at once", "multilabel")
+        if row.key is not None:
+            what, needed = ("is what people in boxes do; who does what", BOXES)
+        raise LabelSetError(f"{where}: '{cell[:60]}' {what} are learnt with `task` {needed}")
     return label_of(cell)
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -16,10 +16,18 @@ import cv2
 import numpy as np
 
 from a3d_edge.errors import DataWarning, SourceError, UsageError
-from a3d_edge.task import SINGLE, Task
+from a3d_edge.task import BOXES, SINGLE, Task
 from a3d_edge.training.clips import Clip, Data, clips_of
 from a3d_edge.training.data_findings import ClipFacts, Finding, odd_facts, odd_lists, unreadable
+from a3d_edge.training.data_people import (
+    People,
+    odd_key_frames,
+    odd_proposals,
+    people_counts,
+    require_rows,
+)
 from a3d_edge.training.decode import PARTS_SIDE, DecodedClip, FrameCache, open_cache
+from a3d_edge.training.proposals import PROPOSAL_SCORE
 from a3d_edge.training.reports import Report, step, unseen
 from a3d_edge.training.windows import frame_rate
 
@@ -35,19 +43,29 @@ LOOKED_AT, CELL = 16, 4
 class DataReport:
     """What there is. ``clips``: those that can be read, with ``facts`` of each; ``listed``: all of them.
 
-    ``findings``: what is odd, the gravest first.
+    ``findings``: what is odd, the gravest first. ``people``: of the task ``boxes``, those in ``clips``, which
+    are key frames then.
     """
 
     listed: tuple[Clip, ...]
     clips: tuple[Clip, ...]
     facts: tuple[ClipFacts, ...]
     findings: tuple[Finding, ...]
+    people: People | None = None
 
     @property
     def classes(self) -> Mapping[str, int]:
-        """How many clips of every class can be read."""
-        counts = Counter(label for clip in self.clips for label in clip.labels)
+        """How many clips of every class can be read; of the task ``boxes``, how many people do it."""
+        clips = Counter(label for clip in self.clips for label in clip.labels)
+        counts = clips if self.people is None else Counter(self.people.by_class)
         return {label: counts[label] for label in _labels(self.listed)}
+
+    @property
+    def labels_a_clip(self) -> Mapping[int, int] | None:
+        """How many clips have how many labels; None where each has one, or people have them."""
+        if self.people is not None or not any(clip.many for clip in self.clips):
+            return None
+        return dict(sorted(Counter(len(clip.labels) for clip in self.clips).items()))
 
     @property
     def groups(self) -> Mapping[str, int]:
@@ -107,15 +125,24 @@ def check(
     *,
     task: Task = SINGLE,
     window_s: float = WINDOW_S,
+    proposals: Path | None = None,
+    least: float = PROPOSAL_SCORE,
     cache: str | Path | None = None,
     report: Report = unseen,
 ) -> DataReport:
     """Look at the clips of lists and class folders.
 
-    ``task``: whether labels are classes or sets of them; ``window_s``: what a window of the network will
-    span; ``cache``: as in `open_cache`. Raises `SourceError` for lists that cannot be read, `ResourceError`
-    for a full disk.
+    ``task``: whether labels are classes, sets of them, or sets of people in boxes; ``window_s``: what a
+    window of the network will span; ``proposals``: a detector's CSV, of whose boxes those of a score of
+    ``least`` are to be asked about; ``cache``: as in `open_cache`. Raises `SourceError` for lists that cannot
+    be read, `UsageError` for boxes or proposals where the task has none, `ResourceError` for a full disk.
     """
+    if proposals is not None and task != BOXES:
+        raise UsageError(f"`proposals`: the task {task} asks about no boxes; name `task` {BOXES}")
+    if task == BOXES:
+        for place in data:
+            if not isinstance(place, Clip):
+                require_rows(Path(place))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         clips = clips_of(data, task=task)
@@ -124,13 +151,17 @@ def check(
         warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     said = [str(one.message) for one in ours]
     frames = open_cache(cache, PARTS_SIDE, grey=True)  # as the small recipe looks at them
-    return check_clips(clips, frames, window_s=window_s, said=said, progress=step(report, "look"))
+    found = check_clips(clips, frames, task=task, window_s=window_s, said=said, progress=step(report, "look"))
+    if proposals is None:
+        return found
+    return replace(found, findings=(*found.findings, *odd_proposals(found.clips, proposals, least)))
 
 
 def check_clips(
     clips: Sequence[Clip],
     frames: FrameCache,
     *,
+    task: Task = SINGLE,
     window_s: float = WINDOW_S,
     said: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -139,16 +170,28 @@ def check_clips(
     there: list[Clip] = []
     facts: list[ClipFacts] = []
     errors: list[tuple[Clip, SourceError]] = []
+    looked: dict[Hashable, ClipFacts | SourceError] = {}  # a film has hundreds of key frames
     for done, clip in enumerate(clips, 1):
-        try:
-            facts.append(_facts(frames.get(clip)))
+        which = (clip.path, clip.start, clip.end) if clip.path else done
+        one = looked[which] if which in looked else looked.setdefault(which, _looked_at(clip, frames))
+        if isinstance(one, SourceError):
+            errors.append((clip, one))
+        else:
             there.append(clip)
-        except SourceError as error:
-            errors.append((clip, error))
+            facts.append(one)
         progress(done, len(clips))
+    people = people_counts(there) if task == BOXES else None
     findings = [*unreadable(errors), *(Finding("list", line) for line in said)]
-    findings += [*odd_lists(there), *odd_facts(there, facts, window_s)]
-    return DataReport(tuple(clips), tuple(there), tuple(facts), tuple(findings))
+    findings += odd_lists(there, None if people is None else people.by_class)
+    findings += [*odd_key_frames(there, facts), *odd_facts(there, facts, window_s)]
+    return DataReport(tuple(clips), tuple(there), tuple(facts), tuple(findings), people)
+
+
+def _looked_at(clip: Clip, frames: FrameCache) -> ClipFacts | SourceError:
+    try:
+        return _facts(frames.get(clip))
+    except SourceError as error:
+        return error
 
 
 def _facts(decoded: DecodedClip) -> ClipFacts:

@@ -31,6 +31,7 @@ from a3d_edge.training.inputs import frame_cache, window_set
 from a3d_edge.training.precision import precision_of
 from a3d_edge.training.prefetch import workers_for
 from a3d_edge.training.recipe import (
+    FINE_TUNING,
     RECIPES,
     Recipe,
     adopted,
@@ -204,7 +205,8 @@ def _completed(
         same = other is not None and changes.get("arch", other.description.name) == other.description.name
         description = other.description if other is not None and same else describe(given.arch)
         suits = recipe_for(description, clips, given.task) if recipe == "auto" else recipe
-        adopting = RECIPES[suits] if other is None else adopted(RECIPES[suits], changes, other)
+        named = {*changes, "lr"} if suits in FINE_TUNING else changes
+        adopting = RECIPES[suits] if other is None else adopted(RECIPES[suits], named, other)
         given = replace(adopting, **changes)
         if suits in ("small", "people") and "epochs" not in changes:
             given = replace(given, epochs=epochs_for(clips, given.batch))

@@ -26,6 +26,7 @@ from a3d_edge.training.lists.person import Box
 
 __all__ = [
     "BoxRow",
+    "faulty_rows",
     "frame_name",
     "read_boxes",
     "read_exclusions",
@@ -78,13 +79,28 @@ def read_boxes(path: Path, *, scored: bool = False) -> Iterator[BoxRow]:
     Raises `SourceError` for a row of another kind, a box that is not in the picture, or a score that is none.
     """
     for where, cells in _rows(path):
-        if len(cells) not in (7, 8) or not cells[0]:
-            raise SourceError(f"{where}: has {len(cells)} cells; AVA's are video,second,x1,y1,x2,y2,action,…")
-        second, action = _whole(where, "second", cells[1]), _action(where, cells[6])
-        score = _number(where, "score", cells[7] if len(cells) == 8 else "") if scored else 1.0
-        if not 0.0 <= score <= 1.0:
-            raise SourceError(f"{where}: the score {score:g} is outside [0, 1]")
-        yield BoxRow(where, cells[0], second, _box(where, cells[2:6]), action, score)
+        yield _box_row(where, cells, scored)
+
+
+def faulty_rows(path: Path, *, scored: bool = False) -> list[str]:
+    """What `read_boxes` would refuse, each row's in one line, all of the file. Raises `SourceError`."""
+    found = []
+    for where, cells in _rows(path):
+        try:
+            _box_row(where, cells, scored)
+        except SourceError as error:
+            found.append(str(error))
+    return found
+
+
+def _box_row(where: str, cells: list[str], scored: bool) -> BoxRow:
+    if len(cells) not in (7, 8) or not cells[0]:
+        raise SourceError(f"{where}: has {len(cells)} cells; AVA's are video,second,x1,y1,x2,y2,action,…")
+    second, action = _whole(where, "second", cells[1]), _action(where, cells[6])
+    score = _number(where, "score", cells[7] if len(cells) == 8 else "") if scored else 1.0
+    if not 0.0 <= score <= 1.0:
+        raise SourceError(f"{where}: the score {score:g} is outside [0, 1]")
+    return BoxRow(where, cells[0], second, _box(where, cells[2:6]), action, score)
 
 
 def read_results(path: Path) -> Iterator[tuple[str, int, float, tuple[float, float, float, float]]]:
