@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,6 @@ from a3d_edge.cli.notices import say, tell
 from a3d_edge.errors import UsageError
 
 if TYPE_CHECKING:
-    from a3d_edge.task import Task
     from a3d_edge.training.data_check import DataReport
 
 app = typer.Typer(help="Data sets.", no_args_is_help=True, rich_markup_mode=None)
@@ -59,7 +58,7 @@ def check(
     seconds = WINDOW_S if window is None else _seconds(window)
     with progress() as report:
         found = look(
-            data, task=cast("Task", task), window_s=seconds, proposals=proposals, least=proposal_score,
+            data, task=task, window_s=seconds, proposals=proposals, least=proposal_score,
             cache=cache, report=report,
         )  # fmt: skip
     if json_lines:
