@@ -15,8 +15,8 @@ from a3d_edge.video.frame import Frame
 
 __all__ = ["WAITING", "LiveLines"]
 
-WAITING = 256
-"""Messages between two frames; the oldest go first."""
+WAITING = 64
+"""Messages between two frames; the oldest go first. The run's own thread hears them."""
 FLOOD_BYTES, LEAST_BYTES, FLOOD_S = 1 << 20, 4096, 0.01
 """What may come between two frames, a message counted as so much at least; then its sender waits."""
 AHEAD_S = 5.0

@@ -7,7 +7,7 @@ process with limits (`a3d_edge.people.trial`); and what comes out of every run i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from a3d_edge.engine.people import MOST_PEOPLE
 from a3d_edge.engine.protocols import path_text, reason
 from a3d_edge.errors import ResourceError, SourceError
 from a3d_edge.graphs.model import FLOAT, Value
+from a3d_edge.limited import lower, serve
 from a3d_edge.people.box import Detection, box_trouble, clipped
 from a3d_edge.people.decode import decoded
 from a3d_edge.people.description import DetectorDescription, read_description, size_trouble
@@ -154,3 +155,16 @@ def _session(graph: DetectorGraph, name: str, threads: int) -> ort.InferenceSess
         raise ResourceError(f"{name}: not enough memory to load it") from error
     except Exception as error:
         raise SourceError(f"{name}: ONNX Runtime refuses the graph ({reason(error)})") from error
+
+
+def try_apart() -> None:
+    """What the process does in which a detector is tried."""
+    serve(_steps)
+
+
+def _steps(task: Mapping[str, Any]) -> Iterator[None]:
+    lower(task["memory"], task["cpu_s"])
+    detector = OnnxDetector(Path(task["path"]), 1, trial=True)
+    if detector.digest != task["digest"]:
+        raise SourceError(f"`people` {detector.name}: altered while it was tried; name it again")
+    yield None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import stat
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -23,7 +22,7 @@ from a3d_edge.errors import SourceError
 from a3d_edge.graphs.foreign import read_foreign
 from a3d_edge.graphs.model import Value
 from a3d_edge.graphs.wire import MalformedError
-from a3d_edge.limited import Limits, LostError, lower, run_limited, serve
+from a3d_edge.limited import Limits, LostError, run_limited
 from a3d_edge.reading import NotReadableError, open_regular, why
 
 __all__ = ["DetectorGraph", "read_detector", "tried"]
@@ -32,7 +31,7 @@ LARGEST = 1 << 31
 """Bytes of a graph, protobuf's limit, and of its weights beside it."""
 MEMORY, OF_WEIGHTS, OF_PICTURE = 96 << 20, 6, 16
 """Bytes that a detector may take beside what the process has: at all, a byte of its files, of its input."""
-CPU_S, CPU_S_MB, SILENCE_S = 2.0, 0.5, 120.0
+CPU_S, CPU_S_MB, SILENCE_S = 2.0, 0.5, 300.0
 """Seconds of the processor to open it and run it once: at all, a MB of its files; and by the clock."""
 
 
@@ -92,23 +91,8 @@ def tried(graph: DetectorGraph, described: Path, asked: str, pixels: int, where:
     task = {"path": str(described.absolute()), "digest": graph.digest, "memory": memory, "cpu_s": cpu_s}
     limits = Limits(memory + (4 << 30), cpu_s + 120, SILENCE_S)  # until its libraries are there
     try:
-        for _ in run_limited("a3d_edge.people.trial", "main", task, limits):
+        for _ in run_limited("a3d_edge.people.onnx_detector", "try_apart", task, limits):
             pass
     except LostError as error:
         raise SourceError(f"{where}: cannot be opened ({error}); do not use it") from error
     remember(key, {})
-
-
-def main() -> None:
-    """What that process does."""
-    serve(_steps)
-
-
-def _steps(task: Mapping[str, Any]) -> Iterator[None]:
-    from a3d_edge.people.onnx_detector import OnnxDetector
-
-    lower(task["memory"], task["cpu_s"])
-    detector = OnnxDetector(Path(task["path"]), 1, trial=True)
-    if detector.digest != task["digest"]:
-        raise SourceError(f"`people` {detector.name}: altered while it was tried; name it again")
-    yield None
