@@ -9,6 +9,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -32,12 +33,18 @@ BAD_BUNDLE, BAD_USE, BAD_SOURCE = (4,), (2,), (3,)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A command's words, and the exit codes that are right; ``notes``: lines that may stand beside."""
+    """A command's words, and the exit codes that are right; ``notes``: lines that may stand beside.
+
+    ``beside``: what goes on while it runs. ``says``, ``unsaid``: what its output must have, and must not.
+    """
 
     name: str
     words: tuple[str, ...]
     codes: tuple[int, ...] = BAD_BUNDLE
     notes: int = field(default=0)
+    beside: Callable[[], AbstractContextManager[None]] = nullcontext
+    says: str = ""
+    unsaid: str = ""
 
 
 def fresh(folder: Path, name: str) -> Path:

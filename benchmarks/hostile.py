@@ -23,9 +23,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import _hostile_cases
+import _hostile_people
 import psutil
-from _hostile_cases import KINDS, Case
+from _hostile_cases import Case
 
+KINDS = {**_hostile_cases.KINDS, **_hostile_people.KINDS}
 CLI = (sys.executable, "-c", "from a3d_edge.cli import main; main()")
 PATIENCE_S = 300.0
 
@@ -54,7 +57,7 @@ def run(case: Case, arguments: argparse.Namespace, work: Path) -> Outcome:
     out, err = work / "stdout", work / "stderr"
     begun, peak, cpu = time.monotonic(), 0.0, {}
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(work / "cache")}
-    with out.open("wb") as o, err.open("wb") as e:
+    with case.beside(), out.open("wb") as o, err.open("wb") as e:
         child = subprocess.Popen(
             [*CLI, *case.words], stdout=o, stderr=e, stdin=subprocess.DEVNULL, cwd=work, env=environment,
             start_new_session=True,
@@ -92,6 +95,10 @@ def judged(
         yield f"no end after {PATIENCE_S:.0f} s"
     elif outcome.code not in outcome.case.codes:
         yield f"exit code {outcome.code}, not {' or '.join(map(str, outcome.case.codes))}"
+    if outcome.case.says not in said + shown:
+        yield f"does not say {outcome.case.says}"
+    if outcome.case.unsaid and outcome.case.unsaid in said + shown:
+        yield f"says {outcome.case.unsaid}"
     if "Traceback" in said + shown:
         yield "a traceback"
     if outcome.code and said.strip().count("\n") > outcome.case.notes:
@@ -142,27 +149,31 @@ def main() -> None:
     bad = sum(bool(one.wrong) for _, one in outcomes)
     print(f"{len(outcomes) - bad} of {len(outcomes)} end as they should")
     if arguments.out:
-        arguments.out.write_text(report(outcomes), encoding="utf-8")
+        before = arguments.out.read_text(encoding="utf-8") if arguments.out.exists() else ""
+        arguments.out.write_text(report(outcomes, before), encoding="utf-8")
     sys.exit(1 if bad else 0)
 
 
-def report(outcomes: list[tuple[str, Outcome]]) -> str:
-    """A table by kind."""
+def report(outcomes: list[tuple[str, Outcome]], before: str) -> str:
+    """A table by kind; of a kind that was not run now, its row of before."""
+    rows = {line.split("|")[1].strip(): line for line in before.splitlines() if line.startswith("| ")}
+    for kind in dict.fromkeys(kind for kind, _ in outcomes):
+        of = [one for which, one in outcomes if which == kind]
+        rows[kind] = (
+            f"| {kind} | {len(of)} | {sum(not one.wrong for one in of)} | {max(o.cpu_s for o in of):.1f} | "
+            f"{max(o.peak_mb for o in of):.0f} |"
+        )
     lines = [
         "# Hostile files",
         "",
         "Written by `python benchmarks/hostile.py --out docs/results/hostile.md`; what is tried is in",
-        "`benchmarks/_hostile_cases.py`. Seconds are of the processor, memory is of all processes together.",
+        "`benchmarks/_hostile_cases.py` and, for `run --people`, in `benchmarks/_hostile_people.py`.",
+        "Seconds are of the processor, memory is of all processes together. `--kind` renews its rows alone.",
         "",
         "| kind | cases | end as they should | most seconds | most MB |",
         "|---|---|---|---|---|",
+        *(rows[kind] for kind in KINDS if kind in rows),
     ]
-    for kind in dict.fromkeys(kind for kind, _ in outcomes):
-        of = [one for which, one in outcomes if which == kind]
-        lines.append(
-            f"| {kind} | {len(of)} | {sum(not one.wrong for one in of)} | {max(o.cpu_s for o in of):.1f} | "
-            f"{max(o.peak_mb for o in of):.0f} |"
-        )
     return "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,7 @@ from fixtures_bundle import Here, frames_of, write_video
 from a3d_edge.disk import free_bytes, why
 from a3d_edge.errors import ResourceError
 
-BYTES = re.compile(r"needs (more than )?[\d.]+ MB, (its disk has )?[\d.]+ MB (left|free)")
+BYTES = re.compile(r"needs (more than )?[\d.]+ (MB|bytes), (its disk has )?[\d.]+ (MB|bytes) (left|free)")
 
 
 def test_what_is_free_below_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
@@ -31,6 +31,11 @@ def test_only_a_full_disk_is_told_in_bytes(small_disk: Path) -> None:
     assert why(denied, small_disk, 5) == "Permission denied"
     assert why(full, small_disk, 2_500_000) == "No space left on device: needs 2.50 MB, 1.05 MB free"
     assert why(full, small_disk) == "No space left on device: 1.05 MB free"
+    assert why(None, small_disk, 812) == "No space left on device: needs 812 bytes, 1.05 MB free"
+    ours = ResourceError("x: writing failed")
+    ours.__cause__ = full
+    assert why(ours, small_disk) == why(full, small_disk)
+    assert why(ResourceError("x: no such thing"), small_disk, 5) == "x: no such thing"
 
 
 @pytest.mark.parametrize(

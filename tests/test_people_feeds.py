@@ -96,6 +96,57 @@ def test_of_a_flood_the_newest_is_kept(pipe: Path) -> None:
     feed.close()
 
 
+def test_of_a_line_without_an_end_little_is_kept(pipe: Path) -> None:
+    """It is told before it ends, counted once, and what comes after it is read."""
+    feed = open_people(pipe)
+    with pipe.open("wb") as file:
+        file.write(b"x" * 5_000_000)
+        eventually(lambda: feed.until(frame()) is not None and feed.warnings())
+        assert feed.left_out == 1
+        file.write(b"x" * 5_000 + b"\n" + line({"box": [1, 2, 30, 40]}))
+    (found,) = gathered(feed, 1)
+    assert found.people[0].box == (1, 2, 30, 40)
+    assert feed.left_out == 1
+    feed.close()
+
+
+FILES = {
+    b"\n" * 5000: "line 1000: 1000 lines are empty",
+    b"".join(line(time=i * 1e-6) for i in range(2000)): "line 1001: more than 1000 lines of one second",
+}
+
+
+@pytest.mark.parametrize("said", FILES.values())
+def test_a_file_that_is_none_of_boxes_ends_soon(tmp_path: Path, said: str) -> None:
+    """However long it is: gigabytes of line ends, or moments."""
+    (tmp_path / "boxes.jsonl").write_bytes(next(data for data, told in FILES.items() if told == said))
+    with pytest.raises(SourceError, match=said):
+        list(open_people(tmp_path / "boxes.jsonl").until(frame(30)))
+
+
+def test_numbers_and_depths_that_no_message_has_are_told_in_one_line() -> None:
+    """4000 digits, 900 lists: of a box, a score, an identity, by lines and by Frigate."""
+    digits, deep = b"1" + b"0" * 4000, b"[" * 900 + b"]" * 900
+    for odd in (digits, deep):
+        for place in (
+            (b"[1, 2, %s, 4]", b"1", b"1"),
+            (b"[1, 2, 3, 4]", b"%s", b"1"),
+            (b"[1, 2, 3, 4]", b"1", b"%s"),
+        ):
+            box, score, who = (part.replace(b"%s", odd) for part in place)
+            text = b'{"people": [{"box": %s, "score": %s, "id": %s}]}' % (box, score, who)
+            with pytest.raises(SourceError) as error:
+                message_of(content_of(text, "x"), "x")
+            assert "\n" not in str(error.value)
+            assert len(str(error.value)) < 200
+        events = FrigateEvents(None, None)
+        content = json.loads(b'{"score": %s, "id": %s}' % (odd, odd))
+        events.hear(event("new", score=content["score"]), 0.0, "x")
+        assert events.message(0.0).people[0].score == 1.0
+        with pytest.raises(SourceError, match="and no text"):
+            events.hear(event("new", id=content["id"]), 0.0, "x")
+
+
 def event(kind: str = "update", **after: Any) -> dict[str, Any]:
     """As Frigate sends it, shortened."""
     usual = {"id": "1718.5-abc", "camera": "yard", "label": "person", "score": 0.8, "box": [10, 5, 20, 35]}

@@ -136,7 +136,7 @@ def test_nobody_and_who_is_not_in_the_picture(
 
 
 REFUSED = {
-    '{"time": 0, "people": [{"box": [1, 2, 3, NaN]}]}': "is not read as JSON (NaN is no number of JSON)",
+    '{"time": 0, "people": [{"box": [1, 2, 3, NaN]}]}': "no JSON (NaN is no number of JSON)",
     '{"time": 0, "people": [{"box": [60, 2, 70, 9]}]}': "no part in the picture of 48×40; are these",
     '{"time": 0, "people": [{"box": [9, 2, 3, 9]}]}': "has no extent",
     '{"time": 0, "people": [{"box": [9, 2, 3]}]}': "people[0].box: is to be [x1, y1, x2, y2]",
@@ -146,7 +146,7 @@ REFUSED = {
     '{"time": 1, "people": []}\n{"time": 1, "people": []}': "line 2: is not later than the line before",
     '{"time": 1, "people": []}\n{"frame": 9, "people": []}': "line 2: some lines have 'time', others 'frame'",
     '{"time": 0, "people": [{"box": [1, 2, 3, 4], "id": 1}, {"box": [1, 2, 3, 4]}]}': "an 'id' of its own",
-    "[]": "is no JSON object",
+    "[]": "no JSON object",
     "": "has no line",
     '{"time": 0, "people": [], "pad": "' + 70_000 * "x" + '"}': "more than 65536 bytes",
 }  # fmt: skip

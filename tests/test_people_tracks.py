@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from a3d_edge.people.box import Box, Detection, Person
 from a3d_edge.people.hog import HogDetector, margins
-from a3d_edge.people.tracks import Tracks, TrackSettings, step
+from a3d_edge.people.tracks import MOST_TRACKS, Tracks, TrackSettings, step
 from a3d_edge.people.whereabouts import Whereabouts
 
 
@@ -93,6 +93,17 @@ def test_whatever_is_found_numbers_are_never_shared(moments: list[list[tuple[flo
 
 def box(left: float) -> Box:
     return (left, 0.0, left + 10, 20.0)
+
+
+def test_tracks_are_as_many_as_a_picture_may_have() -> None:
+    """A feed that tells of others all the time, each twice: those seen last go on, the others end."""
+    tracks = Tracks()
+    for moment in range(40):
+        place = 1000.0 * (moment // 2)
+        boxes = [Detection((place, 10.0 * row, place + 5, 10.0 * row + 5)) for row in range(64)]
+        tracks = step(tracks, boxes, moment * 0.001)
+        assert len(tracks.going) <= MOST_TRACKS
+    assert len(tracks.people(0.039)) == 64
 
 
 def test_between_two_sightings_a_box_is_interpolated() -> None:

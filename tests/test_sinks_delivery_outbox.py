@@ -99,8 +99,8 @@ def test_on_a_full_disk_alerts_wait_in_memory(small_disk: Path) -> None:
         box.put(fields("started", number))
     assert len(box) == 3
     [line] = said
-    assert line.startswith(f"{small_disk / 'q'}: needs ")
-    assert line.endswith("bytes, 0 are free; alerts wait in memory only")
+    assert line.startswith(f"{small_disk / 'q'}: No space left on device: needs ")
+    assert line.endswith(" bytes, 0 bytes free; alerts wait in memory only")
     filler.unlink()
     box.put(fields("started", 4))
     assert [number for number, _ in emptied(box)] == ["1", "2", "3", "4"]

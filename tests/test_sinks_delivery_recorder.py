@@ -177,8 +177,8 @@ def test_on_a_full_disk_clips_are_left_out(tmp_path: Path) -> None:
         assert [path.suffix for path in folder.iterdir()].count(".jpg") == 2
         assert not list(folder.glob("*.mp4"))
     [line] = recording.said
-    assert line.startswith(f"clips of alerts: {folder}: needs 524,288 bytes, ")
-    assert line.endswith("are free; left out, the run goes on (said once; the summary counts)")
+    assert line.startswith(f"clips of alerts: {folder}: No space left on device: needs 0.52 MB, ")
+    assert line.endswith(" MB free; left out, the run goes on (said once; the summary counts)")
 
 
 def test_a_disk_that_fills_up_while_recording(tmp_path: Path) -> None:

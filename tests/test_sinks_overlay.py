@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from a3d_edge import libraries
 from a3d_edge.errors import ResourceError
 from a3d_edge.events import PersonPrediction
 from a3d_edge.sinks import overlay
-from a3d_edge.sinks.overlay import Window, draw_overlay, draw_people
+from a3d_edge.sinks.overlay import Window, draw_overlay
 
 HEADLESS = "General:\n\n  GUI:                           NONE\n"
 QT = "General:\n\n  GUI:                           QT5\n    QT:  YES\n"
@@ -129,12 +131,14 @@ def test_people_are_drawn_where_they_were_seen_last() -> None:
         PersonPrediction(1, (10, 10, 80, 200), 0.9, (("walk", 0.9),), (("walk", 0.9),), (20, 20, 100, 220)),
         PersonPrediction("visitor", (200, 30, 300, 230), 0.9, (("sit", 0.2),)),
     ]
-    picture = draw_people(image, answers)
+    told: dict[str, Any] = {"label": "walk", "score": 0.9, "configuration": "c", "latency_ms": 1.0}
+    picture = draw_overlay(image, **told, people=answers)
     assert image.max() == 0
+    foot = draw_overlay(image, **told).any(axis=2)  # what is drawn without them
     assert picture[20, 20:100].any(axis=1).all()
     assert picture[219, 20:100].any(axis=1).all()
     assert picture[30, 200:300].any(axis=1).all()
     inside = picture.copy()
-    inside[18:222, 18:102] = inside[28:232, 198:302] = 0
+    inside[18:222, 18:102] = inside[28:232, 198:302] = inside[foot] = 0
     assert inside.max() == 0
     assert picture[24:60, 24:96].any()  # who it is, and what they do

@@ -41,6 +41,13 @@ def test_a_person_of_one_pixel_is_still_one() -> None:
     np.testing.assert_allclose(found.boxes, [[5.0, 5.0, 5.1, 5.1]], rtol=1e-6)
 
 
+def test_what_is_thinner_than_numbers_of_32_bits_tell_is_left_out() -> None:
+    """A box that a feed makes 1e-9 wide has no width for the network, which would refuse all of them."""
+    found = placed_boxes([[10, 10, 10 + 1e-9, 40], [10, 10, 30, 40]], 64, 64, 64, Preprocessing())
+    assert found.kept.tolist() == [1]
+    assert (found.boxes[:, 2] > found.boxes[:, 0]).all()
+
+
 def test_the_region_that_moves_is_what_is_shown() -> None:
     """The input is a part of the frame, and boxes are in it."""
     region = Region(0.5, 0.5, 0.5, 0.5)

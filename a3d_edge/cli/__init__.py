@@ -36,7 +36,7 @@ from a3d_edge.cli import eval as eval_command
 from a3d_edge.cli.flags import as_flags
 from a3d_edge.cli.help import Command
 from a3d_edge.cli.notices import also_to, tell_others, warnings_as_lines
-from a3d_edge.cli.signals import Terminated, came, interrupting
+from a3d_edge.cli.signals import Terminated, came, interrupting, may_leave_at_once
 from a3d_edge.cli.streams import drop_unwritten, prepare_streams
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.shown import shown
@@ -117,10 +117,10 @@ def _leave(code: int) -> NoReturn:
     a second of a core, which is four on a busy machine.
     """
     reader = sys.modules.get("a3d_edge.video.reader")
-    ended_by_signal = code in (130, 143) and "torch" not in sys.modules
-    if reader is not None and ended_by_signal:
+    at_once = may_leave_at_once(code)
+    if at_once:
         atexit._run_exitfuncs()
-    if reader is not None and (ended_by_signal or reader.any_abandoned()):
+    if at_once or (reader is not None and reader.any_abandoned()):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()

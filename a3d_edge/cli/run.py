@@ -17,7 +17,7 @@ from a3d_edge.cli.common import BUNDLE_HELP, load_bundle
 from a3d_edge.cli.controlling import CONFIG, DECISIONS, controlling
 from a3d_edge.cli.notices import say
 from a3d_edge.cli.operating import logs, operating
-from a3d_edge.cli.signals import STOPPING, Terminated, came, let_go_soon
+from a3d_edge.cli.signals import STOPPING, Terminated, came, closes_itself, let_go_soon
 from a3d_edge.cli.unheard import ending_unheard
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.outputs import claim
@@ -99,6 +99,7 @@ def run(
     log_size: str = typer.Option("10MB", "--log-size", help="A log of that size is renamed; 5 are kept."),
 ) -> None:
     """Recognise actions in a source, one prediction a hop, the configuration switched live to the budget."""
+    closes_itself()
     if (camera is None) == (source is None):
         raise UsageError("name one source: --camera N or --source FILE|FOLDER|URL|demo")
     if hop is not None and hop < 1:

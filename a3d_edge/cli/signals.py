@@ -15,7 +15,9 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-__all__ = ["STOPPING", "Terminated", "came", "interrupting", "let_go_soon"]
+__all__ = [
+    "STOPPING", "Terminated", "came", "closes_itself", "interrupting", "let_go_soon", "may_leave_at_once",
+]  # fmt: skip
 
 GRACE_S = 0.4
 """For a reader that is only slow. A second is left of the two in which an end is expected."""
@@ -24,6 +26,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 _came: list[int] = []
 _swallowed: list[BaseException] = []
+_closing: list[bool] = []
 
 
 class Terminated(KeyboardInterrupt):
@@ -35,10 +38,21 @@ def came() -> int | None:
     return _came[0] if _came else None
 
 
+def closes_itself() -> None:
+    """Of this command all is closed when its code is known: nothing is left to the interpreter's own end."""
+    _closing.append(True)
+
+
+def may_leave_at_once(code: int) -> bool:
+    """Whether a signal ended a command that closes what it has opened."""
+    return bool(_closing) and code in {128 + number for number in STOPPING}
+
+
 @contextmanager
 def interrupting() -> Iterator[None]:
     """SIGTERM and SIGINT raise `Terminated` and `KeyboardInterrupt`; one that is ignored stays so."""
     _came.clear()
+    _closing.clear()
     _swallowed.clear()
     before = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGALRM)}
     usual = sys.unraisablehook

@@ -100,8 +100,8 @@ def _is_ours(engine: Engine) -> bool:
 
 def _tried_apart(bundle: Bundle, engine: str) -> Iterator[EngineParity | None]:
     """`tried` in a process of its own. Raises `BundleError` when that is lost, too."""
-    from a3d_edge.cli.limited import Limits, LostError, run_limited
     from a3d_edge.configuration import Configuration
+    from a3d_edge.limited import Limits, LostError, run_limited
 
     weights = sum(entry.bytes for entry in bundle.manifest.files.values())
     limits = Limits(BASE_BYTES + 10 * weights, BASE_CPU_S + CPU_S * len(bundle.configurations), SILENCE_S)
@@ -123,7 +123,7 @@ def _tried_apart(bundle: Bundle, engine: str) -> Iterator[EngineParity | None]:
 
 def try_apart() -> None:
     """What that process does."""
-    from a3d_edge.cli.limited import serve
+    from a3d_edge.limited import serve
 
     serve(_steps)
 

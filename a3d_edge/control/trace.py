@@ -21,6 +21,7 @@ from typing import Any
 
 from a3d_edge.device.signals import Signals
 from a3d_edge.errors import UsageError
+from a3d_edge.json_text import json_object
 from a3d_edge.reading import read_regular, why
 
 __all__ = ["Replay", "Trace", "TracePoint", "find_trace", "shipped_traces", "signal_fields"]
@@ -166,12 +167,9 @@ def signal_fields(signals: Signals) -> dict[str, Any]:
 
 def _object(line: str, place: str) -> dict[str, Any]:
     try:
-        values = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{place}: no JSON ({str(error)[:100]})") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{place}: no JSON object")
-    return values
+        return json_object(line)
+    except ValueError as error:
+        raise UsageError(f"{place}: {error}") from error
 
 
 def _point(values: Mapping[str, Any], place: str) -> TracePoint:

@@ -11,9 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from a3d_edge.graphs.wire import FOUR, LENGTH, VARINT, MalformedError, fields, varint
+from a3d_edge.graphs.wire import FOUR, LENGTH, VARINT, Bytes, MalformedError, fields, varint
 
-__all__ = ["FLOAT", "INT8", "INT32", "INT64", "ITEM_BYTES", "UINT8", "Graph", "Node", "Tensor", "read_graph"]
+__all__ = [
+    "FLOAT",
+    "INT8",
+    "INT32",
+    "INT64",
+    "ITEM_BYTES",
+    "UINT8",
+    "Graph",
+    "Node",
+    "Schema",
+    "Tensor",
+    "Value",
+    "read_graph",
+    "read_message",
+    "value_in",
+]
 
 FLOAT, UINT8, INT8, INT32, INT64 = 1, 2, 3, 6, 7
 """Of ONNX' types of numbers, those that our graphs have."""
@@ -24,17 +39,18 @@ GRAPH_BYTES, NODES, TENSORS, NAME_BYTES, RANK = 16_000_000, 4096, 4096, 512, 6
 SMALL = 64
 """Numbers that a graph holds in itself, in one tensor: indices, shapes."""
 
-INT, TEXT, NUMBER, INTS, MESSAGE, MESSAGES, TEXTS, SKIPPED = range(8)
+INT, TEXT, NUMBER, INTS, MESSAGE, MESSAGES, TEXTS, SKIPPED, REFUSED = range(9)
 Schema = Mapping[int, tuple[str, int, Any]]
+"""Of a message: by a field's number what it is, how it is read, and of what. REFUSED: what it would be."""
 
-_PAIR: Schema = {1: ("key", TEXT, None), 2: ("value", TEXT, None)}
+PAIR: Schema = {1: ("key", TEXT, None), 2: ("value", TEXT, None)}
 _TENSOR: Schema = {
     1: ("dims", INTS, None),
     2: ("type", INT, None),
     8: ("name", TEXT, None),
     9: ("raw", NUMBER, None),
     12: ("note", SKIPPED, None),
-    13: ("external", MESSAGES, _PAIR),
+    13: ("external", MESSAGES, PAIR),
     14: ("location", INT, None),
 }
 _ATTRIBUTE: Schema = {
@@ -61,7 +77,7 @@ _DIMENSION: Schema = {1: ("size", INT, None), 2: ("symbol", TEXT, None), 3: ("no
 _SHAPE: Schema = {1: ("dims", MESSAGES, _DIMENSION)}
 _TENSOR_TYPE: Schema = {1: ("type", INT, None), 2: ("shape", MESSAGE, _SHAPE)}
 _TYPE: Schema = {1: ("tensor", MESSAGE, _TENSOR_TYPE), 6: ("note", SKIPPED, None)}
-_VALUE: Schema = {
+VALUE: Schema = {
     1: ("name", TEXT, None),
     2: ("type", MESSAGE, _TYPE),
     3: ("note", SKIPPED, None),
@@ -72,12 +88,12 @@ _GRAPH: Schema = {
     2: ("name", SKIPPED, None),
     5: ("initializers", MESSAGES, _TENSOR),
     10: ("note", SKIPPED, None),
-    11: ("inputs", MESSAGES, _VALUE),
-    12: ("outputs", MESSAGES, _VALUE),
+    11: ("inputs", MESSAGES, VALUE),
+    12: ("outputs", MESSAGES, VALUE),
     13: ("values", SKIPPED, None),
     16: ("properties", SKIPPED, None),
 }
-_OPSET: Schema = {1: ("domain", TEXT, None), 2: ("version", INT, None)}
+OPSET_FIELDS: Schema = {1: ("domain", TEXT, None), 2: ("version", INT, None)}
 _MODEL: Schema = {
     1: ("ir_version", INT, None),
     2: ("producer", SKIPPED, None),
@@ -86,11 +102,12 @@ _MODEL: Schema = {
     5: ("version", INT, None),
     6: ("note", SKIPPED, None),
     7: ("graph", MESSAGE, _GRAPH),
-    8: ("opsets", MESSAGES, _OPSET),
+    8: ("opsets", MESSAGES, OPSET_FIELDS),
     14: ("properties", SKIPPED, None),
 }
 """Of onnx.proto3. What is not here (functions, subgraphs, sparse tensors, training) is refused."""
 MOST = {"nodes": NODES, "initializers": TENSORS, "inputs": 64, "outputs": 64, "attributes": 16, "dims": 64}
+MOST |= {"operators": 10_000, "stored": 10_000}  # of graphs that others have exported
 KINDS: Mapping[Any, tuple[str, Any]] = {
     1: ("f", 0.0),
     2: ("i", 0),
@@ -155,7 +172,7 @@ def read_graph(data: bytes) -> Graph:
     """The graph of an ONNX file. Raises `MalformedError` for anything that an export does not write."""
     if len(data) > GRAPH_BYTES:
         raise MalformedError(f"{len(data)} bytes are more than a graph has")
-    model = _message(data, 0, len(data), _MODEL)
+    model = read_message(data, 0, len(data), _MODEL)
     opsets = [(one.get("domain", ""), one.get("version")) for one in model.get("opsets", ())]
     if model.get("ir_version") != IR_VERSION or opsets != [("", OPSET)]:
         raise MalformedError(f"it is not of ONNX opset {OPSET} alone")
@@ -166,17 +183,19 @@ def read_graph(data: bytes) -> Graph:
     named = {one.name: one for one in tensors}
     if len(named) != len(tensors):
         raise MalformedError("two stored tensors have one name")
-    inputs, outputs = ([_value(one) for one in graph.get(which, ())] for which in ("inputs", "outputs"))
+    inputs, outputs = ([value_in(one) for one in graph.get(which, ())] for which in ("inputs", "outputs"))
     return Graph(tuple(inputs), tuple(outputs), named, tuple(map(_node, graph.get("nodes", ()))))
 
 
-def _message(data: bytes, at: int, end: int, schema: Schema) -> dict[str, Any]:
+def read_message(data: Bytes, at: int, end: int, schema: Schema) -> dict[str, Any]:
     """Its fields by name. Raises `MalformedError` for one that is unknown, or comes twice and may not."""
     found: dict[str, Any] = {}
     for number, wire, start, stop in fields(data, at, end):
         if number not in schema:
             raise MalformedError(f"field {number}, which an export does not write")
         name, kind, inner = schema[number]
+        if kind == REFUSED:
+            raise MalformedError(f"it has {name}")
         if kind == SKIPPED:
             continue
         if WIRES.get(kind, wire) != wire:
@@ -184,13 +203,13 @@ def _message(data: bytes, at: int, end: int, schema: Schema) -> dict[str, Any]:
         if kind == INTS:
             _extend(found.setdefault(name, []), name, _ints(data, wire, start, stop))
         elif kind == MESSAGES:
-            _extend(found.setdefault(name, []), name, (_message(data, start, stop, inner),))
+            _extend(found.setdefault(name, []), name, (read_message(data, start, stop, inner),))
         elif kind == TEXTS:
             _extend(found.setdefault(name, []), name, (_text(data, start, stop),))
         elif name in found:
             raise MalformedError(f"{name} comes twice")
         elif kind == MESSAGE:
-            found[name] = _message(data, start, stop, inner)
+            found[name] = read_message(data, start, stop, inner)
         else:
             found[name] = _one(data, wire, start, stop, kind)
     return found
@@ -202,7 +221,7 @@ def _extend(items: list[Any], name: str, more: Any) -> None:
         raise MalformedError(f"more than {MOST.get(name, SMALL)} {name}")
 
 
-def _one(data: bytes, wire: int, start: int, stop: int, kind: int) -> Any:
+def _one(data: Bytes, wire: int, start: int, stop: int, kind: int) -> Any:
     if kind == INT:
         return _signed(start)
     if kind == TEXT:
@@ -219,7 +238,7 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _ints(data: bytes, wire: int, start: int, stop: int) -> list[int]:
+def _ints(data: Bytes, wire: int, start: int, stop: int) -> list[int]:
     """One number, or several packed."""
     if wire == VARINT:
         return [_signed(start)]
@@ -232,7 +251,7 @@ def _ints(data: bytes, wire: int, start: int, stop: int) -> list[int]:
     return found
 
 
-def _text(data: bytes, start: int, stop: int) -> str:
+def _text(data: Bytes, start: int, stop: int) -> str:
     if stop - start > NAME_BYTES:
         raise MalformedError(f"a name of {stop - start} bytes")
     try:
@@ -284,7 +303,8 @@ def _node(found: Mapping[str, Any]) -> Node:
     return Node(op, tuple(found.get("inputs", ())), tuple(found.get("outputs", ())), attributes)
 
 
-def _value(found: Mapping[str, Any]) -> Value:
+def value_in(found: Mapping[str, Any]) -> Value:
+    """An input or output of its message. Raises `MalformedError` where it is no tensor of a known rank."""
     tensor = found.get("type", {}).get("tensor", {})
     dims = tensor.get("shape", {}).get("dims", ())
     if "shape" not in tensor or len(dims) > RANK:

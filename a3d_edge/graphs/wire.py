@@ -6,10 +6,12 @@ wire type 0: varint    1: 8 bytes    2: length, so many bytes (text, message)   
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 
-__all__ = ["EIGHT", "FOUR", "LENGTH", "VARINT", "MalformedError", "fields", "varint"]
+__all__ = ["EIGHT", "FOUR", "LENGTH", "VARINT", "Bytes", "MalformedError", "fields", "varint"]
 
+Bytes = bytes | mmap.mmap
 VARINT, EIGHT, LENGTH, FOUR = 0, 1, 2, 5
 LONGEST, LARGEST_KEY = 10, 1 << 32
 """Bytes of a varint, and what a key is below."""
@@ -19,7 +21,7 @@ class MalformedError(Exception):
     """Why bytes are no message, in a few words."""
 
 
-def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def fields(data: Bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Number, wire type, begin and end of every field of a message; of a varint its value in place of both.
 
     Raises `MalformedError`.
@@ -52,7 +54,7 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
             raise MalformedError(f"wire type {wire} at byte {at}")
 
 
-def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+def varint(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """A number, and where it ends: seven bits a byte, the lowest first, the last byte below 128."""
     if at < end and (byte := data[at]) < 128:  # as a rule
         return byte, at + 1

@@ -64,23 +64,18 @@ def _yolox(
             f"{name}: its output is {first.shape}, and yolox for {width}×{height} gives (1, {rows}, 5 + "
             f"classes), of which person is {spec.person}; another kind, size, or decoded = true?"
         )
-    _require_finite(first, name)
-    found = first[0].astype(np.float64)
+    read = first[0][:, [0, 1, 2, 3, 4, 5 + spec.person]]  # of the other classes nothing is asked
+    _require_finite(read, name)
+    found = read.astype(np.float64)
     centre, sides = found[:, :2], found[:, 2:4]
     if not spec.decoded:
         centre = (centre + corners) * strides
         sides = np.exp(sides.clip(max=LARGEST_SIDE)) * strides
     whole = np.array([width, height] * 2, np.float64)
-    return _corners(centre, sides) / whole, found[:, 4] * found[:, 5 + spec.person]
+    return _corners(centre, sides) / whole, found[:, 4] * found[:, 5]
 
 
 def _detr(outputs: Mapping[str, Array], spec: DetectorDescription, name: str) -> Found:
-    missing = [one for one in (spec.boxes, spec.logits) if one not in outputs]
-    if missing:
-        raise SourceError(
-            f"{name}: has no output '{missing[0]}', but {', '.join(outputs)}; name them in its description: "
-            "boxes, logits"
-        )
     boxes, logits = outputs[spec.boxes], outputs[spec.logits]
     alike = boxes.ndim == logits.ndim == 3 and boxes.shape[:2] == logits.shape[:2]
     if not alike or boxes.shape[0] != 1 or boxes.shape[2] != 4 or boxes.shape[1] > MOST_ROWS:

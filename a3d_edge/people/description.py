@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,10 +24,19 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["DetectorDescription", "read_description"]
+__all__ = ["DetectorDescription", "read_description", "size_trouble"]
 
-FILE_BYTES = 2**16
+FILE_BYTES = 2**13
+"""A description takes less than 1000; reading TOML takes the square of how deep its keys are."""
+MOST_PIXELS, LONGEST_SIDE = 2048 * 2048, 4096
+LEAST = 1e-6
+"""What pixels are divided by, at least."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+Side = Annotated[int, Field(ge=1, le=LONGEST_SIDE)]
+Finite = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Divisor = Annotated[float, Field(ge=LEAST, le=1e6, allow_inf_nan=False)]
 
 
 class DetectorDescription(BaseModel):
@@ -49,15 +58,15 @@ class DetectorDescription(BaseModel):
 
     kind: Literal["yolox", "detr"]
     model: str = Field(default="", max_length=255)
-    size: tuple[int, int] | None = None
+    size: tuple[Side, Side] | None = None
     decoded: bool = False
     person: int = Field(default=-1, ge=-1, le=10_000)
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     resize: Literal["letterbox", "stretch"] | None = None
     channels: Literal["bgr", "rgb"] | None = None
-    scale: float | None = Field(default=None, gt=0, le=1e6, allow_inf_nan=False)
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    scale: Divisor | None = None
+    mean: tuple[Finite, Finite, Finite] | None = None
+    std: tuple[Divisor, Divisor, Divisor] | None = None
     score: float = Field(default=0.1, ge=0, le=1, allow_inf_nan=False)
     overlap: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     boxes: str = Field(default="dets", max_length=200)
@@ -78,6 +87,15 @@ class DetectorDescription(BaseModel):
         return self.model_copy(
             update={name: value for name, value in usual.items() if getattr(self, name) in (None, -1)}
         )
+
+
+def size_trouble(width: int, height: int) -> str | None:
+    """What is wrong with an input's size, in a few words; None: nothing."""
+    if not all(32 <= side <= LONGEST_SIDE for side in (width, height)):
+        return f"width and height are from 32 to {LONGEST_SIDE}"
+    return (
+        f"at most {MOST_PIXELS / 1e6:.1f} million pixels are made" if width * height > MOST_PIXELS else None
+    )
 
 
 def read_description(path: Path) -> tuple[DetectorDescription, Path]:
@@ -112,12 +130,6 @@ def _read(path: Path) -> DetectorDescription:
         found = DetectorDescription.model_validate(content)
     except ValidationError as error:
         raise UsageError(f"{where}: {shown(validation_message(error))}") from error
-    if found.size is not None and not all(32 <= side <= 4096 for side in found.size):
-        raise UsageError(f"{where}: size {found.size}: width and height are from 32 to 4096")
-    for name in ("mean", "std"):
-        numbers = getattr(found, name)
-        if numbers is not None and not all(abs(one) < 1e6 for one in numbers):
-            raise UsageError(f"{where}: {name} {numbers}: three finite numbers are needed")
-    if found.std is not None and min(found.std) <= 0:
-        raise UsageError(f"{where}: std {found.std}: is to be above 0")
+    if found.size is not None and (trouble := size_trouble(*found.size)):
+        raise UsageError(f"{where}: size {found.size}: {trouble}")
     return found.whole()

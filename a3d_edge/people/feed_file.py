@@ -6,13 +6,15 @@ import os
 import select
 import stat
 import threading
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 from a3d_edge.errors import SourceError
 from a3d_edge.people.feed_line import MOST_BYTES, Message, content_of, message_of, placed
-from a3d_edge.people.live_lines import LiveLines
+from a3d_edge.people.live_lines import WAITING, LiveLines
 from a3d_edge.people.protocols import Sighting
+from a3d_edge.people.whereabouts import MOST_KEPT
 from a3d_edge.reading import open_regular, why
 from a3d_edge.shown import shown
 from a3d_edge.video.frame import Frame
@@ -20,6 +22,8 @@ from a3d_edge.video.frame import Frame
 __all__ = ["BoxesFile", "BoxesPipe", "is_pipe"]
 
 MOST_FILE = 2_000_000_000
+MOST_EMPTY, MOST_A_SECOND = 1000, 1000
+"""Lines of a file: empty ones without a break, and those of one second of the source."""
 AHEAD_S = 0.5
 """How far a file is read ahead of the source, so that boxes are interpolated up to its newest frame."""
 
@@ -45,6 +49,7 @@ class BoxesFile:
         self._next: Message | None
         self._where = ""
         self._last: tuple[bool, float] | None = None  # whether by time, and when
+        self._latest: deque[float] = deque(maxlen=MOST_A_SECOND + 1)
         self._before = (-1, 0.0)  # the frame before: its number and time
         try:
             self._next = self._read()
@@ -58,7 +63,7 @@ class BoxesFile:
     def until(self, frame: Frame) -> Sequence[Sighting]:
         """The lines up to a little after this frame; those by number up to its own."""
         height, width = frame.image.shape[:2]
-        found = []
+        found: deque[Sighting] = deque(maxlen=MOST_KEPT)  # of a long break
         while (message := self._next) is not None:
             time_s = self._time_of(message, frame)
             if time_s is None:
@@ -66,7 +71,7 @@ class BoxesFile:
             found.append(Sighting(time_s, placed(message, height, width, self._where)))
             self._next = self._read()
         self._before = (frame.index, frame.time_s)
-        return found
+        return list(found)
 
     def warnings(self) -> Sequence[str]:
         """None: what is wrong with a file ends the run."""
@@ -88,7 +93,7 @@ class BoxesFile:
 
     def _read(self) -> Message | None:
         """The next line. Raises `SourceError` for one that is none, or not later than the one before."""
-        while True:
+        for _ in range(MOST_EMPTY):
             line = self._file.readline(MOST_BYTES + 2)
             if not line:
                 return None
@@ -96,6 +101,8 @@ class BoxesFile:
             self._where = f"`people` {self.name} line {self._number}"
             if line.strip():
                 break
+        else:
+            raise SourceError(f"{self._where}: {MOST_EMPTY} lines are empty; that is no file of boxes")
         message = message_of(content_of(line, self._where), self._where)
         if message.time_s is None and message.frame is None:
             raise SourceError(f"{self._where}: has neither 'time' nor 'frame'; a file's lines need one")
@@ -110,6 +117,11 @@ class BoxesFile:
         if self._last is not None and order <= self._last[1]:
             raise SourceError(f"{self._where}: is not later than the line before; sort the lines by time")
         self._last = by_time, order
+        self._latest.append(order)
+        if by_time and len(self._latest) > MOST_A_SECOND and order - self._latest[0] < 1.0:
+            raise SourceError(
+                f"{self._where}: more than {MOST_A_SECOND} lines of one second; give one a picture"
+            )
 
 
 class BoxesPipe:
@@ -135,6 +147,11 @@ class BoxesPipe:
         found = [self._lines.sighting(line, frame) for line in self._lines.taken()]
         return [one for one in found if one is not None]
 
+    @property
+    def left_out(self) -> int:
+        """Lines that were wrong, or too many."""
+        return self._lines.left_out
+
     def warnings(self) -> Sequence[str]:
         """Lines that were left out, one of each kind."""
         return self._lines.warnings()
@@ -150,13 +167,22 @@ class BoxesPipe:
         self._handle = -1
 
     def _collect(self) -> None:
-        rest = b""
+        rest, skipped = b"", False  # of a line that is too long already nothing more is kept
         while True:
             ready, _, _ = select.select([self._handle, self._waker], [], [])
             if self._waker in ready:
                 return
-            *lines, rest = (rest + os.read(self._handle, MOST_BYTES)).split(b"\n")
-            rest = rest[: MOST_BYTES + 1]  # a line without an end: told as too long when one comes
-            for line in lines:
-                if line.strip():
-                    self._lines.put(line)
+            data = os.read(self._handle, MOST_BYTES)
+            self._lines.heard(len(data))
+            *lines, rest = (rest + data).split(b"\n")
+            if lines and skipped:
+                lines, skipped = lines[1:], False
+            if len(rest) > MOST_BYTES or skipped:
+                lines += [] if skipped else [rest]
+                rest, skipped = b"", True
+            self._put([line for line in lines if line.strip()])
+
+    def _put(self, lines: Sequence[bytes]) -> None:
+        self._lines.passed(max(0, len(lines) - WAITING))
+        for line in lines[-WAITING:]:
+            self._lines.put(line)

@@ -10,17 +10,16 @@ source's own.
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, TypeGuard
 
 from a3d_edge.engine.people import MOST_PEOPLE
 from a3d_edge.errors import SourceError
+from a3d_edge.json_text import json_object
 from a3d_edge.people.box import Box, Detection, Identity, box_trouble, clipped
 from a3d_edge.shown import shown
 
-__all__ = ["MOST_BYTES", "Message", "content_of", "message_of", "placed"]
+__all__ = ["LONGEST_NAME", "MOST_BYTES", "Message", "content_of", "is_number", "message_of", "placed", "told"]
 
 MOST_BYTES = 65_536
 """Of one message: 64 people take about 8000."""
@@ -44,12 +43,9 @@ def content_of(data: bytes | str, where: str) -> dict[str, Any]:
     if len(data) > MOST_BYTES:
         raise SourceError(f"{where}: more than {MOST_BYTES} bytes; that is no message of boxes")
     try:
-        found = json.loads(data, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{where}: is not read as JSON ({shown(str(error))[:100]})") from error
-    if not isinstance(found, dict):
-        raise SourceError(f'{where}: is no JSON object; write {{"time": …, "people": […]}}')
-    return found
+        return json_object(data, strict=True)
+    except ValueError as error:
+        raise SourceError(f'{where}: {shown(str(error))}; write {{"time": …, "people": […]}}') from error
 
 
 def message_of(content: dict[str, Any], where: str) -> Message:
@@ -67,7 +63,7 @@ def message_of(content: dict[str, Any], where: str) -> Message:
         if time_s < 0:
             raise SourceError(f"{where}: time {time_s:g} is before the source begins")
     if frame is not None and not (_is_whole(frame) and 0 <= frame < FRAMES):
-        raise SourceError(f"{where}: frame {shown(str(frame))[:40]} is no picture's number")
+        raise SourceError(f"{where}: frame {told(frame)} is no picture's number")
     found = tuple(_detection(one, f"{where}: people[{place}]") for place, one in enumerate(people))
     named = [one.id for one in found if one.id is not None]
     if named and (len(named) < len(found) or len(set(named)) < len(found)):
@@ -111,10 +107,19 @@ def _identity(given: Any, where: str) -> Identity | None:
     raise SourceError(f"{where}.id: is to be a whole number, or a name of up to {LONGEST_NAME} letters")
 
 
+def is_number(given: Any) -> TypeGuard[float]:
+    """Whether it is one that can be meant: finite, and of a size that coordinates and times have."""
+    return isinstance(given, (int, float)) and not isinstance(given, bool) and abs(given) <= LARGEST
+
+
+def told(given: Any) -> str:
+    """What was given, in a few letters; of a list or object, of whatever depth, only that it is one."""
+    return f"a {type(given).__name__}" if isinstance(given, (dict, list)) else shown(str(given))[:40]
+
+
 def _number(given: Any, where: str) -> float:
-    fine = isinstance(given, (int, float)) and not isinstance(given, bool) and abs(given) <= LARGEST
-    if not fine or not math.isfinite(given):
-        raise SourceError(f"{where}: {shown(str(given))[:40]} is no number that is meant here")
+    if not is_number(given):
+        raise SourceError(f"{where}: {told(given)} is no number that is meant here")
     return float(given)
 
 
@@ -131,7 +136,3 @@ def _size(given: Any, where: str) -> tuple[float, float] | None:
 
 def _is_whole(given: Any) -> bool:
     return isinstance(given, int) and not isinstance(given, bool)
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")

@@ -3,7 +3,8 @@
     mqtt://user:password@host:1883/edge/people
     mqtts://host/frigate/events?camera=yard&size=1280x720
 
-The connection is the library's own thread's: it comes when it comes, and again when it is lost.
+By MQTT 5, in which who receives says how large a message may be. The connection is the library's own
+thread's: it comes when it comes, and again when it is lost.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ __all__ = ["BoxesByMqtt"]
 KEEPALIVE_S = 15
 RECONNECT_S = (1, 30)
 LONGEST_TOPIC = 1000
+MOST_PACKET = 2 * MOST_BYTES
+"""A message and its topic. The broker keeps what is larger: the library would first hold all of it."""
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 
 
@@ -52,7 +55,7 @@ class BoxesByMqtt:
         self._frigate = FrigateEvents(camera, self._size)
         self._heard_frigate = False
         self._lines = LiveLines(f"`people` {self.name}")
-        self._client = self._begun(client_of(broker), broker.host, broker.port, topic)
+        self._client = self._begun(client_of(broker, newest=True), broker.host, broker.port, topic)
 
     def until(self, frame: Frame) -> Sequence[Sighting]:
         """What has come since the frame before; of Frigate whoever is there."""
@@ -60,6 +63,11 @@ class BoxesByMqtt:
         if self._heard_frigate:
             found.append(self._placed(self._frigate.message(frame.captured_s), frame))
         return [one for one in found if one is not None]
+
+    @property
+    def left_out(self) -> int:
+        """Messages that were wrong, or too many."""
+        return self._lines.left_out
 
     def warnings(self) -> Sequence[str]:
         """Messages that were left out, one of each kind; that the broker refuses us."""
@@ -80,7 +88,7 @@ class BoxesByMqtt:
                 return None
             message = message_of(content, where)
         except SourceError as error:
-            self._lines.warn(f"{error}; the message is left out")
+            self._lines.refuse(error)
             return None
         return self._placed(message if message.size else replace(message, size=self._size), frame)
 
@@ -88,10 +96,13 @@ class BoxesByMqtt:
         try:
             return self._lines.placed(message, frame)
         except SourceError as error:
-            self._lines.warn(f"{error}; the message is left out")
+            self._lines.refuse(error)
             return None
 
     def _begun(self, client: Any, host: str, port: int, topic: str) -> Any:
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.properties import Properties
+
         def connected(client: Any, data: Any, flags: Any, code: Any, properties: Any) -> None:
             if code.is_failure:
                 self._lines.warn(f"`people` {self.name}: the broker refuses us ({code}); it is asked again")
@@ -99,6 +110,7 @@ class BoxesByMqtt:
                 client.subscribe(topic)
 
         def came(client: Any, data: Any, message: Any) -> None:
+            self._lines.heard(len(message.payload))
             self._lines.put(bytes(message.payload[: MOST_BYTES + 1]))
 
         def failed(client: Any, data: Any) -> None:
@@ -106,6 +118,8 @@ class BoxesByMqtt:
 
         client.on_connect, client.on_message, client.on_connect_fail = connected, came, failed
         client.reconnect_delay_set(*RECONNECT_S)
-        client.connect_async(host, port, KEEPALIVE_S)
+        asked = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        asked.MaximumPacketSize = MOST_PACKET
+        client.connect_async(host, port, KEEPALIVE_S, properties=asked)
         client.loop_start()
         return client

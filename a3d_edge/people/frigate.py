@@ -9,13 +9,12 @@ they were last told to be. Boxes are in pixels of the camera's detect stream.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
 from a3d_edge.engine.people import MOST_PEOPLE
 from a3d_edge.errors import SourceError
-from a3d_edge.people.feed_line import Message, message_of
+from a3d_edge.people.feed_line import LONGEST_NAME, Message, is_number, message_of, told
 from a3d_edge.shown import shown
 
 __all__ = ["FrigateEvents", "is_frigate"]
@@ -43,13 +42,15 @@ class FrigateEvents:
             raise SourceError(f"{where}: 'after' is no object; is it Frigate?")
         if after.get("label") != "person" or (self._camera and after.get("camera") != self._camera):
             return
-        who = str(after.get("id"))[:80]
+        who = after.get("id")
+        if not isinstance(who, str) or not who:
+            raise SourceError(f"{where}: its 'id' is {told(who)}, and no text; is it Frigate?")
+        who = who[:LONGEST_NAME]
         if content["type"] == "end" or after.get("false_positive"):
             self._there.pop(who, None)
             return
-        score = after.get("score")
-        if not isinstance(score, (int, float)) or not math.isfinite(score):
-            score = 1.0  # of an object that was just found it is not told
+        given = after.get("score")
+        score = given if is_number(given) else 1.0  # of an object that was just found it is not told
         one = {"id": who, "box": after.get("box"), "score": min(1.0, max(0.0, score))}
         self._there.pop(who, None)
         self._there[who] = (now_s, message_of({"people": [one]}, f"{where}: {shown(who)}"))

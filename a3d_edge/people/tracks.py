@@ -19,10 +19,14 @@ import numpy as np
 
 from a3d_edge.people.box import Box, Detection, Person, overlaps
 
-__all__ = ["Track", "TrackSettings", "Tracks", "step"]
+__all__ = ["MOST_TRACKS", "Track", "TrackSettings", "Tracks", "step"]
 
 SMOOTHING = 0.5
 """Of the velocity: how much the newest displacement counts."""
+
+
+MOST_TRACKS = 256
+"""That go on at once; those that were not seen the longest end first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ def step(
             times = 1 if tracks.begun else 2  # of the first moment all count at once
             going.append(Track(number, one.box, one.score, now_s, times=times))
             number += 1
-    return Tracks(tuple(sorted(going, key=lambda track: track.id)), number, begun=True)
+    kept = sorted(going, key=lambda track: (track.seen_s, track.id))[-MOST_TRACKS:]
+    return Tracks(tuple(sorted(kept, key=lambda track: track.id)), number, begun=True)
 
 
 def _newest(tracks: Tracks) -> float:

@@ -108,8 +108,10 @@ class PeopleWatch:
         return () if self._feed is None else self._feed.warnings()
 
     def account(self) -> dict[str, Any]:
-        """For the summary: sightings, and of a detector how long they took."""
+        """For the summary: sightings; of a live feed messages left out, of a detector how long it took."""
         found: dict[str, Any] = {"source": self.name, "sightings": self.sightings}
+        if (left_out := getattr(self._feed, "left_out", None)) is not None:
+            found["left_out"] = left_out
         if ordered := sorted(self._recent):
             at = {name: ordered[min(len(ordered) - 1, int(share * len(ordered)))] for name, share in SHARES}
             found["detector_ms"] = {name: 1e3 * taken_s for name, taken_s in at.items()}

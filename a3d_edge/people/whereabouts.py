@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from a3d_edge.people.box import Box, Identity, Person
 
-__all__ = ["HELD_S", "Whereabouts"]
+__all__ = ["HELD_S", "MOST_KEPT", "Whereabouts"]
 
 HELD_S = 0.5
 """How long a box is held beyond a sighting: half a second of walking is about half a person's width."""

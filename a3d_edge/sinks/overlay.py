@@ -15,7 +15,7 @@ from a3d_edge.libraries import installed_opencv
 from a3d_edge.shown import shown
 from a3d_edge.video.opencv import Image, cv2
 
-__all__ = ["Window", "draw_overlay", "draw_people"]
+__all__ = ["Window", "draw_overlay"]
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 CAP_HEIGHT = 21.0
@@ -37,13 +37,16 @@ def draw_overlay(
     latency_ms: float,
     extra: str = "",
     others: Sequence[tuple[str, float]] = (),
+    people: Sequence[PersonPrediction] = (),
 ) -> Image:
     """A copy of the picture (H, W, 3) BGR with label, score, configuration and latency at its foot.
 
-    ``label`` None: no prediction yet; ``others``: labels that are seen besides, with their scores. Text grows
-    with the picture and shrinks to fit its width.
+    ``label`` None: no prediction yet; ``others``: labels that are seen besides, with their scores;
+    ``people``: each with a box, who it is, and the labels that are seen, or the best. Text grows with the
+    picture and shrinks to fit its width.
     """
     out = image.copy()
+    _draw_people(out, people)
     told = [] if label is None else [(label, score), *others]
     headline = ", ".join(f"{name} {value:.0%}" for name, value in told) or "..."
     detail = "  ".join(part for part in (configuration, f"{latency_ms:.0f} ms", extra) if part)
@@ -59,13 +62,9 @@ def draw_overlay(
     return out
 
 
-def draw_people(image: Image, people: Sequence[PersonPrediction]) -> Image:
-    """A copy of the picture with each person's box, who it is, and the labels that are seen, or the best.
-
-    The box is where they were seen last: the window's middle, which the labels are of, is past.
-    """
-    out = image.copy()
-    capital = max(SMALLEST_CAPITAL, 0.6 * LINE_SHARE * min(image.shape[:2]))
+def _draw_people(out: Image, people: Sequence[PersonPrediction]) -> None:
+    """Boxes are where people were seen last: the window's middle, which the labels are of, is past."""
+    capital = max(SMALLEST_CAPITAL, 0.6 * LINE_SHARE * min(out.shape[:2]))
     for person in people:
         x1, y1, x2, y2 = (round(value) for value in person.newest_box or person.box)
         colour = GREEN if person.labels else GREY
@@ -83,7 +82,6 @@ def draw_people(image: Image, people: Sequence[PersonPrediction]) -> Image:
             _draw_line(
                 out, text, (x1 + 3, foot), capital / CAP_HEIGHT, colour, min(x2, out.shape[1]) - x1 - 4
             )
-    return out
 
 
 def _draw_bar(out: Image, top: int, score: float, thickness: int) -> None:

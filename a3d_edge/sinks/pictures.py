@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from a3d_edge.errors import ResourceError
 from a3d_edge.events import Events, Prediction, SinkLostError, Stoppable, Summary
-from a3d_edge.sinks.overlay import Window, draw_overlay, draw_people
+from a3d_edge.sinks.overlay import Window, draw_overlay
 from a3d_edge.sinks.video_writer import VideoSink
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.opencv import Image
@@ -31,12 +31,12 @@ class PictureEvents(Events):
             self._target.missed += 1
             return
         shown = latest.shown if latest else ()
-        people = latest.people if latest else None
         picture = draw_overlay(
-            draw_people(frame.image, people) if people else frame.image,
+            frame.image,
             label=shown[0][0] if shown else None,
             score=shown[0][1] if shown else 0.0,
             others=shown[1:],
+            people=(latest.people or ()) if latest else (),
             configuration=str(latest.configuration) if latest else "",
             latency_ms=latest.latency_ms if latest else 0.0,
             extra=f"acting: {frame.truth}" if frame.truth else "",

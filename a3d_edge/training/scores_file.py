@@ -23,6 +23,7 @@ import numpy as np
 
 from a3d_edge.errors import ResourceError, UsageError
 from a3d_edge.files import write_atomically
+from a3d_edge.json_text import json_object
 from a3d_edge.training.evaluation import ClipScores
 
 __all__ = ["ScoresFile"]
@@ -167,10 +168,9 @@ def _cut_torn_line(file: FileIO) -> None:
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(line)
+        return json_object(line)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _short(text: str) -> str:

@@ -35,12 +35,13 @@ def placed_boxes(
     moved = (given - np.array([roi.left, roi.top] * 2)) * scale + np.array([there.left, there.top] * 2)
     low = np.array([there.left, there.top] * 2)
     cut = moved.clip(low, low + np.array([there.width, there.height] * 2))
-    sides = np.minimum(cut[:, 2] - cut[:, 0], cut[:, 3] - cut[:, 1])
-    seen = (sides > 0) & (sides >= np.minimum(1.0, _sides(moved)))
+    sides, given_on = _sides(cut), cut.astype(np.float32)  # what is 1e-9 wide has no width there
+    seen = (_sides(given_on) > 0) & (sides >= np.minimum(1.0, _sides(moved)))
     kept = np.flatnonzero(np.isfinite(given).all(axis=1) & seen)
-    return PlacedBoxes(cut[kept].astype(np.float32), kept)
+    return PlacedBoxes(given_on[kept], kept)
 
 
-def _sides(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _sides(boxes: NDArray[Any]) -> NDArray[Any]:
     """The shorter side of each."""
-    return np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    found: NDArray[Any] = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    return found

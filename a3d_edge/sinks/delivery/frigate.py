@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from a3d_edge.errors import ResourceError
 from a3d_edge.files import write_atomically
+from a3d_edge.json_text import json_object
 from a3d_edge.sinks.delivery.http import Endpoint
 from a3d_edge.sinks.delivery.sender import RefusedError, Sender
 
@@ -103,10 +104,9 @@ def _put(path: Path, content: dict[str, str]) -> None:
 
 def _known(file: Path) -> dict[str, str]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        return {k: str(v) for k, v in json_object(file.read_bytes()).items()}
     except (OSError, ValueError, RecursionError):
         return {}
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
 def _seconds(text: str) -> float:

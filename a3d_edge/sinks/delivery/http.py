@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from a3d_edge.errors import UsageError
+from a3d_edge.json_text import json_object
 from a3d_edge.sinks.delivery.sender import AwayError, RefusedError
 
 __all__ = ["Endpoint"]
@@ -68,10 +69,9 @@ class Endpoint:
         if not 200 <= status < 300:
             raise RefusedError(f"it answers {status}")
         try:
-            found = json.loads(content)
-        except (ValueError, RecursionError):
+            return json_object(content)
+        except ValueError:
             return {}
-        return found if isinstance(found, dict) else {}
 
 
 def _split(url: str, where: str) -> SplitResult:

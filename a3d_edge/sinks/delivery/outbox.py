@@ -8,7 +8,6 @@ lock                  held by the process that uses the folder
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import threading
@@ -19,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from a3d_edge.disk import why
 from a3d_edge.errors import ResourceError
 from a3d_edge.files import write_atomically
-from a3d_edge.json_text import json_text
-from a3d_edge.sinks.delivery.room import lacking
+from a3d_edge.json_text import json_object, json_text
 
 __all__ = ["Message", "Outbox"]
 
@@ -108,7 +107,7 @@ class Outbox:
         except ResourceError as error:
             if not self._said:
                 self._said = True
-                self._say(f"{lacking(self.folder, len(text), error)}; alerts wait in memory only")
+                self._say(f"{self.folder}: {why(error, self.folder, len(text))}; alerts wait in memory only")
 
     def _make_room(self) -> None:
         place = next((i for i, m in enumerate(self._waiting) if m.alert["state"] == "updated"), 0)
@@ -139,11 +138,10 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         if not path.is_file() or path.stat().st_size > BEST_BEFORE_BYTES:
             return None
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = json_object(path.read_bytes())
+    except (OSError, ValueError):
         return None
-    ours = isinstance(found, dict) and all(isinstance(found.get(key), str) for key in TEXTS)
-    return found if ours else None
+    return found if all(isinstance(found.get(key), str) for key in TEXTS) else None
 
 
 def _locked(folder: Path) -> tuple[Path, IO[str]]:

@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 
 from a3d_edge.alerts import Alert
-from a3d_edge.disk import free_bytes
+from a3d_edge.disk import free_bytes, why
 from a3d_edge.errors import A3DEdgeError, ResourceError
 from a3d_edge.files import write_atomically
 from a3d_edge.sinks.delivery.retention import keep_within, remove_remnants
 from a3d_edge.sinks.delivery.ring import Picture, Ring
-from a3d_edge.sinks.delivery.room import lacking
 from a3d_edge.sinks.video_writer import VideoSink
 from a3d_edge.video.frame import Frame
 from a3d_edge.video.opencv import Image, cv2
@@ -217,7 +216,7 @@ class Recorder:
             write_atomically(path, lambda temporary: _put(temporary, picture.data))
             self.counts["snapshots"] += 1
         except ResourceError as error:
-            self._failed(f"snapshots of alerts: {lacking(self._settings.folder, len(picture.data), error)}")
+            self._lacks("snapshots", len(picture.data), error)
 
     def _room(self) -> bool:
         free = free_bytes(self._settings.folder)
@@ -226,8 +225,12 @@ class Recorder:
             free = free_bytes(self._settings.folder)
         if free is None or free >= RESERVE_BYTES:
             return True
-        self._failed(f"clips of alerts: {lacking(self._settings.folder, RESERVE_BYTES)}")
+        self._lacks("clips", RESERVE_BYTES)
         return False
+
+    def _lacks(self, what: str, needed: int, error: Exception | None = None) -> None:
+        folder = self._settings.folder
+        self._failed(f"{what} of alerts: {folder}: {why(error, folder, needed)}")
 
     def _keep(self) -> None:
         settings = self._settings

@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from a3d_edge.cli import limited
-from a3d_edge.cli.limited import Limits, LostError, run_limited, serve
+from a3d_edge import limited
 from a3d_edge.errors import BundleError, ResourceError
+from a3d_edge.limited import Limits, LostError, run_limited, serve
 
 LIMITS = Limits(memory=1 << 30, cpu_s=30, silence_s=60.0)
 
@@ -48,7 +48,7 @@ def _work(task: Mapping[str, Any]) -> Iterator[Any]:
 def said(monkeypatch: pytest.MonkeyPatch, what: str, limits: Limits = LIMITS) -> Iterator[Any]:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    return run_limited("test_cli_limited", "main", {"what": what}, limits)
+    return run_limited("test_limited", "main", {"what": what}, limits)
 
 
 def test_steps_are_told_and_chatter_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

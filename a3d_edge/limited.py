@@ -22,12 +22,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 from a3d_edge import errors
 from a3d_edge.child import command
 from a3d_edge.errors import A3DEdgeError, ResourceError
 from a3d_edge.json_text import json_text
 
-__all__ = ["Limits", "LostError", "run_limited", "serve"]
+__all__ = ["Limits", "LostError", "lower", "run_limited", "serve"]
 
 LINE_BYTES = 1_000_000
 
@@ -92,6 +94,12 @@ def serve(work: Callable[[Mapping[str, Any]], Iterator[Any]]) -> None:
         said = {"error": [ResourceError.__name__, "out of memory"]}
     print(json_text(said), file=out, flush=True)
     os._exit(0)  # not waiting for a thread that waits for the parent
+
+
+def lower(memory: int, cpu_s: int) -> None:
+    """In the child: from here on no more than so many bytes, and seconds of processor time, are added."""
+    has: int = getattr(psutil.Process().memory_info(), "data", 0)  # Linux alone tells it
+    _limit(has + memory, int(time.process_time()) + cpu_s)
 
 
 def _start(words: list[str]) -> subprocess.Popen[bytes]:
