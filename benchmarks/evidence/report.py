@@ -1,6 +1,9 @@
 """Makes docs/results/evidence.md and its figure of the logs alone, and says what is missing.
 
-python benchmarks/evidence/report.py [--logs DIR] [--out FILE]
+    python benchmarks/evidence/report.py [--name evidence_long]
+
+NAME: of the logs' folder and of the page, both in docs/results, and of what a person says of it, beside this
+file.
 """
 
 from __future__ import annotations
@@ -27,13 +30,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--logs", type=Path, default=RESULTS / "evidence")
-    parser.add_argument("--out", type=Path, default=RESULTS / "evidence.md")
-    parser.add_argument(
-        "--notes", type=Path, default=Path(__file__).with_name("notes.md"), help="comes first"
-    )
+    parser.add_argument("--name", default="evidence")
+    parser.add_argument("--logs", type=Path, help="another folder")
+    parser.add_argument("--out", type=Path, help="another page")
+    parser.add_argument("--notes", type=Path, help="other words; they come first")
     parser.add_argument("--steps", type=Path, default=RESULTS / "evidence_steps.json")
     given = parser.parse_args()
+    given.logs = given.logs or RESULTS / given.name
+    given.out = given.out or RESULTS / f"{given.name}.md"
+    given.notes = given.notes or Path(__file__).with_name(f"{given.name}.md")
     logs = read_logs(given.logs)
     if not logs:
         print(f"report: {given.logs} holds no log; run.py makes them", file=sys.stderr)
@@ -41,7 +46,7 @@ def main() -> int:
     try:
         found = Findings(logs, json.loads(given.steps.read_text()) if given.steps.exists() else {})
         notes = given.notes.read_text(encoding="utf-8").rstrip("\n") if given.notes.exists() else ""
-        text = "\n".join(page(found, given.out.with_suffix(".png").name, notes)) + "\n"
+        text = "\n".join(page(found, given.logs.name, given.out.with_suffix(".png").name, notes)) + "\n"
     except ValueError as error:
         print(f"report: {given.logs}: {error}", file=sys.stderr)
         return 2
@@ -53,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def page(found: Findings, figure: str, notes: str) -> Iterator[str]:
+def page(found: Findings, folder: str, figure: str, notes: str) -> Iterator[str]:
     """The whole of it; ``notes``: what a person says of it."""
     machines = sorted({log.content["machine"] for log in found.logs.values()})
     whole = {log.content["commit"] for log in found.logs.values()}
@@ -62,7 +67,8 @@ def page(found: Findings, figure: str, notes: str) -> Iterator[str]:
     hours = sum(log.content["cpu_s"] for log in found.logs.values()) / 3600
     yield "# The paper's claims, shown"
     yield ""
-    yield "`python benchmarks/evidence/report.py`, of the logs in `evidence/`; `run.py` makes them."
+    yield f"`python benchmarks/evidence/report.py --name {folder}`, of the logs in `{folder}/`, which"
+    yield "`run.py` makes."
     yield f"Machines: {', '.join(machines)}; commits {', '.join(commits)}."
     yield (
         f"Drawn set: {found.scale.train} training, {found.scale.validate} validation and {found.scale.test} "
