@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fixtures_bundle import shared_bundle, write_video
 
-RUN = "run --source demo --budget w0.50-s55-t2 --max-predictions 2"
+RUN = "run --source demo --budget w0.80-s55-t2 --max-predictions 2"
 PREDICTIONS = 2
 
 

@@ -84,12 +84,16 @@ SMALL = (
     SlowDescription(name="slow_small", blocks=ONE, base_width=8, size=96),
     SlowDescription(name="slow_r50", blocks=ONE, base_width=8, size=32, frames=4, stride=2),
     SlowFastDescription(name="slowfast_r50_4x16", blocks=ONE, base_width=8, beta_inv=1, alpha=8),
+    SlowFastDescription(
+        name="slowfast_r50_8x8", blocks=ONE, base_width=8, beta_inv=1, alpha=4, fusion_kernel=7
+    ),
 )
 """What is built under those names."""
 
 PAPERS = {
     "SLOW_8x8_R50.pyth": Plan(ONE, 8, 3),
     "SLOWFAST_4x16_R50.pyth": Plan(ONE, 8, 3, alpha=8, beta_inv=1),
+    "SLOWFAST_32x2_R50_DETECTION.pyth": Plan(ONE, 8, 3, alpha=4, beta_inv=1, fusion_kernel=7),
 }
 """Files as PySlowFast writes them, of the small networks."""
 

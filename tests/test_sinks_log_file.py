@@ -63,7 +63,7 @@ def test_a_full_disk_loses_lines_and_nothing_else(small_disk: Path) -> None:
         except SinkLostError as error:
             told.append(str(error))
     assert len(told) == 1
-    assert "cannot be written (No space left on device: needs 0.00 MB, 0.00 MB free)" in told[0]
+    assert "cannot be written (No space left on device: needs 310 bytes, 0 bytes free)" in told[0]
     lost = events.file.lost
     assert 0 < lost < 100
     (small_disk / "filler").unlink()

@@ -118,7 +118,7 @@ def test_a_disk_without_room_says_how_much_is_needed(
     assert (sink.frames, sink.missed) == (30, 2)
     monkeypatch.setattr("a3d_edge.sinks.video_writer.free_bytes", lambda path: 0)
     full = VideoSink(tmp_path / name, 30.0)
-    with pytest.raises(ResourceError, match=r"has 0\.00 MB left\); make room"):
+    with pytest.raises(ResourceError, match=r"has 0 bytes left\); make room"):
         full.write(noise())
     full.close()
     assert len(frames_in(tmp_path / name)) == 30

@@ -13,7 +13,7 @@ from a3d_edge.training.recipe import RECIPES, Recipe
 __all__ = ["one_class_each", "require_single"]
 
 INSTEAD = (
-    "fit knows one class a clip: run 'a3d-edge train' with --task multilabel or boxes, then 'table build' "
+    "fit knows one class a clip: run 'a3d-edge train' with `task` multilabel or boxes, then 'table build' "
     "and 'export'"
 )
 

@@ -283,7 +283,7 @@ class FrameCache:
         if not first.is_file():
             raise SourceError(f"{clip.where}: no such picture {first}")
         times = np.arange(len(pictures.names)) / pictures.rate
-        return DecodedClip(_Files(pictures, self._kept), times)
+        return DecodedClip(_Files(pictures, self._shrunk), times)  # in colour: packed ones come back so too
 
     def _whole(self, clip: Clip) -> DecodedClip:
         key = self._key(clip)
@@ -297,8 +297,11 @@ class FrameCache:
             self._warn_if_large(clip, found.pictures.bytes)
         return DecodedClip(found.pictures, found.times, takes_of(found.takes))
 
+    def _shrunk(self, image: Image) -> Image:
+        return _shrink(image, self.short_side)
+
     def _kept(self, image: Image) -> Image:
-        small = _shrink(image, self.short_side)
+        small = self._shrunk(image)
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8) if self._grey else small
 
     @property
