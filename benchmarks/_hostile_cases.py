@@ -26,7 +26,7 @@ ESCAPES = (
     "\x9b31m",
     "\x1b]52;c;b3du\x07",
 )
-SMALL = "w0.50-s55-t2"  # of the built-in bundle `interactions`
+SMALL = "w0.50-s96-t8"  # of the built-in bundle `interactions`
 FRAME, CLIP = "w0.50.frame.onnx", "w0.50.clip.onnx"
 BAD_BUNDLE, BAD_USE, BAD_SOURCE = (4,), (2,), (3,)
 
