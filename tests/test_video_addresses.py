@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as some
 
 from a3d_edge.errors import SourceError, UsageError
@@ -47,10 +47,13 @@ def test_no_slip_of_the_pen_prints_a_password(word: str) -> None:
         assert CANARY not in scrubbed(quoted)
 
 
+@example("@#")
+@example("@0#")
 @given(some.text(min_size=1))
 def test_a_password_of_any_letters_reaches_the_server(password: str) -> None:
     """What FFmpeg would take for the end of the host is encoded, and decodes to the same."""
     assume(not re.match("[0-9]{1,5}[/?]", password))  # reads as a port and a path: to be written %2F
+    assume(not re.search("@[^@#]*[/?]", password))  # as a host and a path: to be written %40
     try:
         password.encode()
     except UnicodeError:

@@ -112,14 +112,13 @@ def checked_url(word: str) -> str:
 def _encoded(rest: str) -> str:
     """Behind the scheme: a ``/``, ``?`` or ``#`` in user or password would end the host for FFmpeg."""
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
-    if "@" in authority:
-        user, _, host = authority.rpartition("@")
-        return f"{_quoted(user)}@{host}{rest[len(authority) :]}"
-    fragment = rest[len(authority) :].startswith("#")  # which no source has: it is a password's
-    if "@" not in rest or (_is_host(authority) and not fragment):
-        return rest
-    user, _, behind = rest.rpartition("@")
-    return f"{_quoted(user)}@{behind}"
+    behind = rest[len(authority) :]
+    user, at, host = authority.rpartition("@")
+    fragment = behind.startswith("#")  # which no source has: it is a password's
+    if "@" in behind and (fragment or not _is_host(host)):
+        user, _, behind = rest.rpartition("@")
+        return f"{_quoted(user)}@{behind}"
+    return f"{_quoted(user)}@{host}{behind}" if at else rest
 
 
 def _is_host(authority: str) -> bool:
