@@ -88,10 +88,11 @@ def step(rule: AlertRule, now: Watching, reading: Reading) -> tuple[Watching, Ch
     """The next state, and what is to be told. Readings come in the order of their time.
 
     Averages are of score less threshold, so that a change of configuration, which has a threshold of its own,
-    is no step up or down. A score that is no number counts as 0.
+    is no step up or down. A score that is no number counts as 0, and one outside [0, 1] as the nearer end.
     """
-    if not math.isfinite(reading.score):
-        reading = replace(reading, score=0.0)
+    score = min(max(reading.score, 0.0), 1.0) if math.isfinite(reading.score) else 0.0
+    if score != reading.score:
+        reading = replace(reading, score=score)
     recent = (*now.recent, (reading.score, reading.threshold))[-rule.average :]
     now = replace(now, recent=recent)
     if now.spell is None:
