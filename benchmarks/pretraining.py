@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/pretraining.py --pretrained DIR --work DIR [--seeds 0,1,2]
 
 PRETRAINED holds what `evidence/run.py` trained on the drawn testbed: `testbed-a3d-sN.pth`, and
-`testbed-alone-w1.00-…-sN.pth` at the full configuration, as many steps of the same recipe each. From either,
-and from nothing, a network learns to tell who of a crowd does what: many labels a clip, and people in boxes.
+`testbed-alone-w1.00-s32-t8-sN.pth` at the full configuration, as many steps of the same recipe each. From
+either, and from nothing, a network learns to tell who of a crowd does what: many labels a clip, and people in boxes.
 The full network alone is fine-tuned and measured, as in the paper. Resumable; writes
 docs/results/pretraining.md.
 """
@@ -39,6 +39,7 @@ from a3d_edge.training.people_evaluation import people_scores
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "pretraining.md"
 WAYS = ("a3d", "plain", "nothing")
 TASKS = ("multilabel", "boxes")
+PRETRAINED = {"a3d": "testbed-a3d-s{}.pth", "plain": "testbed-alone-w1.00-s32-t8-s{}.pth"}
 TRAINED, MEASURED, FIRST_MEASURED = 480, 240, 10_000_000
 SIZE, EPOCHS, ASPECT = 64, 8, 1.5
 RESAMPLES = 1000
@@ -97,18 +98,11 @@ def kept_at(work: Path, task: str, way: str, seed: int) -> Path:
 
 def begun_with(way: str, seed: int, pretrained: Path, work: Path) -> Path:
     """The pre-trained network, told to look at pictures of the crowd's shape."""
-    pattern = "testbed-a3d-s{}.pth" if way == "a3d" else "testbed-alone-w1.00-*-t8-s{}.pth"
-    found = max(pretrained.glob(pattern.format(seed)), key=lambda path: size_of(path.name))
-    checkpoint = load(found)
+    checkpoint = load(pretrained / PRETRAINED[way].format(seed))
     checkpoint.preprocessing = replace(checkpoint.preprocessing, aspect=ASPECT)
     out = work / f"begin-{way}-s{seed}.pth"
     save(checkpoint, out)
     return out
-
-
-def size_of(name: str) -> int:
-    """Of a network alone, that of its input; of A3D 0."""
-    return next((int(word[1:]) for word in name.split("-") if word[0] == "s" and word[1:].isdigit()), 0)
 
 
 def measured(
