@@ -283,6 +283,7 @@ class Making:
             old.unlink()
         for file in made.iterdir():
             shutil.copyfile(file, self.package / file.name)
+        ours("table", "plot", str(self.package), "--out", str(RESULTS / f"{self.name}_bundle.png"))
 
     def strangers(self, lists: list[Path]) -> None:
         """How often the bundle that ships sees an action where there is none."""
@@ -316,11 +317,7 @@ class Making:
         lines = ["| budget | scenes named right | predictions right |", "|---|---|---|"]
         for budget in ("auto", *ends):
             words = ["run", "--source", "demo", "--bundle", self.name, "--budget", budget, "--json"]
-            program = str(Path(sys.executable).parent / "a3d-edge")
-            done = subprocess.run(
-                [program, *words, "--seconds", str(seconds)], check=True, capture_output=True, text=True
-            )
-            truth = json.loads(done.stdout.splitlines()[-1])["truth"]
+            truth = json.loads(ours(*words, "--seconds", str(seconds)).splitlines()[-1])["truth"]
             scenes, single = (
                 f"{truth[a]} of {truth[b]}" for a, b in (("scenes_agreed", "scenes"), ("agreed", "of"))
             )
@@ -329,6 +326,12 @@ class Making:
         head = f"`{command}`, from the first scene on, with each `--budget`."
         self.result("demo.md").write_text("\n".join([head, "", *lines]) + "\n")
         print("\n".join(lines))
+
+
+def ours(*words: str) -> str:
+    """What a command of a3d-edge says on stdout."""
+    program = str(Path(sys.executable).parent / "a3d-edge")
+    return subprocess.run([program, *words], check=True, capture_output=True, text=True).stdout
 
 
 def rows_of(place: Path) -> list[dict[str, str]]:
