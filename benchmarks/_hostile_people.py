@@ -497,11 +497,23 @@ def lines() -> dict[str, bytes | Callable[[], Iterator[bytes]]]:
 
 
 @contextmanager
+def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """``work`` goes on for as long as the block lasts; then it is told that it has ended."""
+    ended = threading.Event()
+    thread = threading.Thread(target=work, args=(ended,))
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
 def writing(path: Path, chunks: Callable[[], Iterator[bytes]]) -> Iterator[None]:
     """Somebody writes into a pipe, for as long as the block lasts."""
-    ended = threading.Event()
 
-    def write() -> None:
+    def write(ended: threading.Event) -> None:
         handle = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         for data in chunks():
             rest = memoryview(data)
@@ -515,13 +527,8 @@ def writing(path: Path, chunks: Callable[[], Iterator[bytes]]) -> Iterator[None]
         ended.wait()
         os.close(handle)
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
+    with meanwhile(write):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _piped(folder: Path, bundle: Path) -> Iterator[Case]:
@@ -577,29 +584,25 @@ def publishing(port: int, folder: Path, payloads: Callable[[], Iterator[bytes]])
     from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion
 
-    ended = threading.Event()
+    client = Client(CallbackAPIVersion.VERSION2)
 
-    def send(client: Any) -> None:
+    def send(ended: threading.Event) -> None:
         for data in payloads():
             client.publish("people", data).wait_for_publish(5)
             if ended.wait(0.002):
                 return
 
     with broker(port, folder):
-        client = Client(CallbackAPIVersion.VERSION2)
         for _ in range(100):
             with suppress(OSError):
                 client.connect("127.0.0.1", port)
                 break
             time.sleep(0.05)
         client.loop_start()
-        thread = threading.Thread(target=send, args=(client,))
-        thread.start()
         try:
-            yield
+            with meanwhile(send):
+                yield
         finally:
-            ended.set()
-            thread.join()
             client.disconnect()
             client.loop_stop()
 
