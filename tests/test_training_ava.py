@@ -85,6 +85,8 @@ def test_the_key_frame_is_in_the_middle_of_its_window(ava: Path, tmp_path: Path)
     view = key_view(clip, decoded, Sampling(8, 8), Preprocessing())
     assert view.frames[:, 0].tolist() == [60 + 8 * i for i in range(-4, 4)]
     assert decoded.frames[60].tolist() == np.full((8, 12, 3), 60).tolist()
+    grey = FrameCache(tmp_path / "grey", grey=True).get(clip)  # of three channels, as packed ones
+    assert grey.frames[60].tolist() == decoded.frames[60].tolist()
     held = key_view(last, cache.get(last), Sampling(8, 8), Preprocessing())
     assert held.frames[:, 0].tolist() == [88, 96, 104, 112, 120, 128, 136, 144]
     late = key_view(last, cache.get(last), Sampling(16, 8), Preprocessing())
