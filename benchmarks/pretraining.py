@@ -4,8 +4,8 @@
 
 PRETRAINED holds what `evidence/run.py` trained on the drawn testbed: `testbed-a3d-sN.pth`, and
 `testbed-alone-w1.00-s32-t8-sN.pth` at the full configuration, as many steps of the same recipe each. From
-either, and from nothing, a network learns to tell who of a crowd does what: many labels a clip, and people in boxes.
-The full network alone is fine-tuned and measured, as in the paper. Resumable; writes
+either, and from nothing, a network learns to tell who of a crowd does what: many labels a clip, and people
+in boxes. The full network alone is fine-tuned and measured, as in the paper. Resumable; writes
 docs/results/pretraining.md.
 """
 
