@@ -191,8 +191,9 @@ class AdaptiveWindows:
             yield self._predict(window)
 
     def look_ahead(self) -> None:
-        """Nothing is ready: if a window was run since this was asked last, the next may be prepared for."""
-        if self._decision is None:
+        """Nothing is ready: the next window may be prepared for, if one was run since this was asked last, or
+        if none was for so long that the device may have changed (a scene cut, a camera that is away)."""
+        if self._decision is None or self._is_stale():
             self._pace.after_prediction(self)
 
     def end(self) -> Iterator[Prediction]:
@@ -218,10 +219,13 @@ class AdaptiveWindows:
         """The next ready window, under the configuration that is to run it."""
         if self._stream.next_ready() is None:
             return None
-        if self._decision is None or self._pace.now() - self._decided_at > self._pace.decision_s:
+        if self._decision is None or self._is_stale():
             self.decide()
         self._pace.before_window(self)
         return None if self._stop.is_set() else self._stream.next_ready()
+
+    def _is_stale(self) -> bool:
+        return self._pace.now() - self._decided_at > self._pace.decision_s
 
     def decide(self) -> None:
         """Ask the controller which configuration is wanted."""

@@ -70,7 +70,7 @@ class LivePace:
         return stream.is_ready_after(window)
 
     def after_prediction(self, windows: Paced) -> None:
-        """A window was run, and none is ready."""
+        """A window was run, or none for long, and none is ready."""
         windows.decide()
         if windows.switch(wait=False):
             windows.encode_ahead()

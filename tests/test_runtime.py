@@ -718,6 +718,26 @@ def test_a_live_decision_is_made_while_nothing_waits_for_it(bundle: Bundle) -> N
     assert decided == [0, 1, 2, 3]
 
 
+def test_decisions_go_on_while_no_window_comes(bundle: Bundle) -> None:
+    """A scene that is cut, or a camera that is away, completes no window; a device may change meanwhile."""
+    source = Bursts(7, 1)  # of which the second never comes
+    script = Script(Configuration.parse(PINNED))
+    decide, seconds, decided, told = script.decide, count(0.0, 0.25), list[int](), Recorder()
+
+    def watched() -> Decision:
+        decided.append(len(told.predictions))
+        if len(decided) == 6:
+            runtime.stop()
+        return decide()
+
+    script.decide = watched  # type: ignore[method-assign]
+    clock = lambda: next(seconds)  # noqa: E731
+    runtime = Runtime(bundle, source, controller=script, events=[told], threads=1, clock=clock)
+    runtime.run()
+    assert decided[-4:] == [1, 1, 1, 1]
+    assert len(told.predictions) == 1
+
+
 class Flood(ListSource):
     """A live source that gives two frames while one is looked at, so that there is always one more."""
 
