@@ -37,7 +37,7 @@ class LivePace:
     """
 
     backlog = LIVE_CAPACITY  # where frames come faster than they are looked at, there is always one more
-    decision_s = 1.0  # sensors are not read more often either
+    decision_s = 0.75  # sensors are not read more often either
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

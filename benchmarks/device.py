@@ -28,7 +28,7 @@ from _options import parser_of
 from a3d_edge.device.machine import describe_machine
 
 SETTINGS = "[control]\ncpu = []\nmemory = []\nmemory_pressure = []\n"
-PERIOD_S = 1.0
+PERIOD_S = 0.75
 """Between two readings of the sensors."""
 PHASE_S = 0.37
 """So much later in each round: scenes of the demo begin and end, and readings come, at the same moments."""

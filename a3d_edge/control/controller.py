@@ -47,7 +47,7 @@ class BudgetController:
         clock: Callable[[], float] = time.monotonic,
         settings: Settings | None = None,
         latencies: Mapping[Configuration, float] | None = None,
-        sensing_interval_s: float = 1.0,
+        sensing_interval_s: float = 0.75,
         on_decision: Callable[[Decision], object] | None = None,
         seed: int | None = None,
     ) -> None:
