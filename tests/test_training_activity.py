@@ -40,6 +40,16 @@ def test_activity_is_where_something_moves(clip: DecodedClip) -> None:
     assert after > 0.98 * moved[-1]
 
 
+@pytest.mark.parametrize("block", [1, 7, 200])
+def test_a_clip_is_looked_at_in_blocks(
+    clip: DecodedClip, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long, it takes the memory of one; what is found is the same to the bit."""
+    whole = activity(clip)
+    monkeypatch.setattr("a3d_edge.training.activity.BLOCK", block)
+    assert np.array_equal(activity(clip), whole)
+
+
 def starts_of(moved: NDArray[np.float64], stretch: Stretch, span_s: float) -> NDArray[np.float64]:
     return np.array([busy_start(moved, stretch, span_s, np.random.default_rng(n)) for n in range(60)])
 

@@ -427,7 +427,12 @@ def test_a_run_that_goes_on_keeps_its_scheme(
 ) -> None:
     """Recorded in the checkpoint and compared; one from before there was a choice has the paper's."""
     out = tmp_path / "out.pth"
-    for changed in ({"random_widths": 3}, {"distillation": False}, {"multi_resolution": True}):
+    for changed in (
+        {"random_widths": 3},
+        {"distillation": False},
+        {"multi_resolution": True},
+        {"mixup": 0.2},
+    ):
         settings = replace(SETTINGS, **changed)
         with pytest.raises(KeyboardInterrupt):
             train(fresh(), batches, settings, out, report=InterruptAt(2))

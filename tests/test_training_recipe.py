@@ -76,6 +76,7 @@ def test_without_options_a_run_goes_on_as_it_began(tiny_checkpoint: Checkpoint) 
         ("random_widths", 3, "--random-widths 1", "--random-widths 3"),
         ("distillation", False, "without --no-distillation", "with --no-distillation"),
         ("multi_resolution", True, "without --multi-resolution", "with --multi-resolution"),
+        ("mixup", 0.2, "--mixup 0.0", "--mixup 0.2"),
         ("alone", "w0.50-s64-t4", "without --alone", "--alone w0.50-s64-t4"),
     ],
 )

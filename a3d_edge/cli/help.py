@@ -28,7 +28,7 @@ GROUPS = {
     "--configuration --all --precision --width --size --frames --boxes",
     "Budget": "--budget --config --profile --hop --switch-every --compare",
     "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
-    "--dropout --mutual --alone --multi-resolution --no-distillation --random-widths --students-from "
+    "--dropout --mutual --alone --multi-resolution --no-distillation --random-widths --students-from --mixup "
     "--patience --seed --resume --tensorboard",
     "Calibration and proof": "--calibration --calibration-clips --no-calibration "
     "--parity-clips --range-clips",

@@ -118,6 +118,9 @@ def train(
     students_from: float | None = typer.Option(
         None, "--students-from", help="Share of the run before narrower networks join.", min=0, max=0.99
     ),
+    mixup: float | None = typer.Option(
+        None, "--mixup", help="Mix clips of a batch, by shares drawn of Beta(α, α); 0: do not.", min=0
+    ),
     precision: str | None = typer.Option(
         None, "--precision", help="fp32, bf16 or auto (bf16 where this device is quicker in it)."
     ),

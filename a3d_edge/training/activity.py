@@ -20,6 +20,8 @@ NOISE = 3.0  # grey levels that cameras and compression change by themselves
 SHARPNESS = 2.0  # a window with half the motion of the best is drawn a quarter as often
 REST = 1e-3  # what a window of nothing keeps
 STEP_S = 0.1
+BLOCK = 512
+"""Pictures in memory at a time, however long a clip is: an hour's would be a gigabyte, small as they are."""
 
 
 def activity(clip: DecodedClip) -> NDArray[np.float64]:
@@ -28,11 +30,21 @@ def activity(clip: DecodedClip) -> NDArray[np.float64]:
     Compared with the picture a tenth of a second before, less what changes everywhere (light, a camera that
     shakes) and less noise.
     """
-    small = np.stack([_small(clip.frames[place]) for place in range(len(clip.times))])
-    change = np.abs(small - small[clip.at(np.maximum(0.0, clip.times - BACK_S))])
+    before = clip.at(np.maximum(0.0, clip.times - BACK_S))
+    blocks = [
+        _moving(clip, np.arange(first, first + len(some)), some)
+        for first, some in ((first, before[first : first + BLOCK]) for first in range(0, len(before), BLOCK))
+    ]
+    return np.cumsum(np.concatenate(blocks) * np.diff(clip.times, prepend=clip.times[0]))
+
+
+def _moving(clip: DecodedClip, now: NDArray[np.intp], before: NDArray[np.intp]) -> NDArray[np.float32]:
+    """How much moves in each picture of some, compared with each of others, ``(N,)`` in grey levels."""
+    places, where = np.unique(np.concatenate([now, before]), return_inverse=True)
+    small = np.stack([_small(clip.frames[int(place)]) for place in places])[where]
+    change = np.abs(small[: len(now)] - small[len(now) :])
     change -= np.median(change, axis=(1, 2), keepdims=True)
-    moving = np.maximum(change - NOISE, 0.0).mean(axis=(1, 2))
-    return np.cumsum(moving * np.diff(clip.times, prepend=clip.times[0]))
+    return np.asarray(np.maximum(change - NOISE, 0.0).mean(axis=(1, 2)))
 
 
 def _small(image: NDArray[np.uint8]) -> NDArray[np.float32]:

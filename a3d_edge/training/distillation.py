@@ -68,7 +68,7 @@ def _binary_divergence(output: Tensor, teacher: Tensor) -> Tensor:
 CATEGORICAL = Criterion(
     lambda output, labels, smoothing: F.cross_entropy(output, labels, label_smoothing=smoothing),
     _divergence,
-    lambda output, labels: output.argmax(dim=1) == labels,
+    lambda output, labels: output.argmax(dim=1) == (labels if labels.dim() == 1 else labels.argmax(dim=1)),
 )
 BINARY = Criterion(_binary_entropy, _binary_divergence, lambda output, labels: (output > 0) == (labels > 0.5))
 

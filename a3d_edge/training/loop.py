@@ -20,6 +20,7 @@ from a3d_edge.models.network import Clips, to_device
 from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.distillation import StepLosses, backward, seed_step
+from a3d_edge.training.mixup import mixed
 from a3d_edge.training.reports import Note, StepReport, unheard
 from a3d_edge.training.settings import Settings, drawn
 from a3d_edge.training.together import agreed, averaged
@@ -132,9 +133,13 @@ def _gradients(
     first, students = drawn(settings, within, batches.size, frames, step, steps)
     seed_step(settings.seed + OTHERS * batches.rank, step)
     optimizer.zero_grad(set_to_none=True)
+    clips, labels = to_device(clips, device), labels.to(device)
+    if settings.mixup:
+        seed = f"{settings.seed}:{step}"
+        clips, labels = mixed(clips, labels, len(checkpoint.classes), settings.mixup, seed)
     with _statistics_kept_on_error(model):
         return backward(
-            model, to_device(clips, device), labels.to(device), students, settings.smoothing,
+            model, clips, labels, students, settings.smoothing,
             settings.precision, first=first, distillation=settings.distillation,
         )  # fmt: skip
 

@@ -34,7 +34,7 @@ __all__ = [
 
 SETTINGS = (
     "epochs", "lr", "warmup", "weight_decay", "optimizer", "smoothing", "seed", "mutual", "precision",
-    "students_from", "random_widths", "distillation", "multi_resolution", "alone", "tenth_at",
+    "students_from", "random_widths", "distillation", "multi_resolution", "alone", "tenth_at", "mixup",
 )  # fmt: skip
 KEPT = (
     "fold", "batch", "balanced", "rendered", "rendered_share", "dropout", "awake", "draw", "mirror", "window",
@@ -50,7 +50,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 BEFORE: dict[str, Any] = {
     "precision": "fp32", "students_from": 0.0, "dropout": None, "awake": False, "draw": "anywhere",
     "mirror": "on", "window": None, "val": 0.0, "patience": 0, "size": None, "random_widths": 1,
-    "distillation": True, "multi_resolution": False, "alone": None, "tenth_at": (),
+    "distillation": True, "multi_resolution": False, "alone": None, "tenth_at": (), "mixup": 0.0,
 }  # fmt: skip
 """What runs did before these could be chosen."""
 
@@ -70,9 +70,9 @@ class Recipe:
     (`a3d_edge.training.start`). ``lr`` rises over ``warmup`` of the run. ``mutual``: train narrower networks
     too, from the share ``students_from`` of the run on. ``tenth_at``: shares of the run at which the rate is
     divided by 10 (none: half a cosine). ``random_widths``, ``distillation``,
-    ``multi_resolution``, ``alone``: as in `Settings`, to compare with that. ``precision``: ``auto`` (what is
-    quicker here), ``fp32`` or ``bf16``. ``patience``: so many validations without a better one end the run
-    (0: never).
+    ``multi_resolution``, ``alone``: as in `Settings`, to compare with that. ``mixup``: as there.
+    ``precision``: ``auto`` (what is quicker here), ``fp32`` or ``bf16``. ``patience``: so many validations
+    without a better one end the run (0: never).
     """
 
     arch: str = "slow_small"
@@ -110,6 +110,7 @@ class Recipe:
     precision: str = "auto"
     patience: int = 0
     tenth_at: tuple[float, ...] = ()
+    mixup: float = 0.0
 
     def settings(self, device: str = "cpu") -> Settings:
         """What the training loop is told. Raises `UsageError` for a value that cannot be meant."""
@@ -133,6 +134,8 @@ class Recipe:
             raise UsageError(f"`view` {self.view}: people in boxes are looked for in the `whole` picture")
         if not 0 <= self.val < 1:
             raise UsageError(f"`val` {self.val}: name a share below 1, lists of clips, or 0 for none")
+        if self.task == BOXES and self.mixup:
+            raise UsageError("`mixup`: boxes of two clips are not those of their mixture; leave it at 0")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise UsageError(f"`dropout` {self.dropout} is outside [0, 1)")
         if self.size is not None and self.size < SMALLEST_SIDE:

@@ -14,6 +14,10 @@ from a3d_edge.training.distillation import Precision, subnetworks
 __all__ = ["Settings", "drawn"]
 
 
+LATE = ("tenth_at", "mixup")
+"""What older versions lack."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a run is; stored in its checkpoints, and compared on resume.
@@ -27,6 +31,8 @@ class Settings:
     compare with mutual training: ``distillation`` off (students learn from the labels); ``alone``: a
     configuration, which alone is trained, from the labels; ``multi_resolution``: the full width alone, at a
     random size and number of frames of the range (the paper's Table 7).
+    ``mixup``: the α of the share by which clips of a batch are mixed (`a3d_edge.training.mixup`; 0: they are
+    not).
     """
 
     epochs: int = 196
@@ -44,6 +50,7 @@ class Settings:
     multi_resolution: bool = False
     alone: str | None = None
     tenth_at: tuple[float, ...] = ()
+    mixup: float = 0.0
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -60,6 +67,8 @@ class Settings:
             raise UsageError(f"`tenth_at` {self.tenth_at}: name shares of the run between 0 and 1, ascending")
         if self.random_widths < 0:
             raise UsageError(f"`random_widths` {self.random_widths} is below 0")
+        if self.mixup < 0:
+            raise UsageError(f"`mixup` {self.mixup} is below 0")
         if self.alone is not None:
             Configuration.parse(self.alone)
             if self.multi_resolution:
@@ -67,7 +76,7 @@ class Settings:
 
     def told(self) -> dict[str, Any]:
         """By field, as a checkpoint keeps them: what older versions lack only where it is used."""
-        return {name: value for name, value in asdict(self).items() if name != "tenth_at" or value}
+        return {name: value for name, value in asdict(self).items() if name not in LATE or value}
 
     @property
     def teaches(self) -> bool:
