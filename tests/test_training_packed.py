@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from a3d_edge.errors import ResourceError
 from a3d_edge.training.clips import Clip
 from a3d_edge.training.decode import FrameCache, decode
+from a3d_edge.training.frame_store import FrameStore
 from a3d_edge.training.packed import PackedPictures, Packer
 from a3d_edge.training.windows import plain_window
 from a3d_edge.video.preprocess import Preprocessing
@@ -30,7 +31,7 @@ def packed(images: list[NDArray[np.uint8]]) -> PackedPictures:
     packer = Packer()
     parts = [packer.pack(image) for image in images]
     ends = np.cumsum([len(part) for part in parts])
-    values = np.frombuffer(b"".join(parts), np.uint8)
+    values = b"".join(parts)
     shapes = np.array([image.shape[:2] for image in images])
     return PackedPictures(values, np.concatenate([[0], ends[:-1]]), ends, shapes)
 
@@ -75,10 +76,27 @@ def test_threads_may_share_them() -> None:
             np.testing.assert_array_equal(image, images[place])
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="tells what of a file is in memory")
+def test_what_was_read_does_not_stay_in_memory(tmp_path: Path) -> None:
+    """A film of an hour is gigabytes: they are the disk's cache, not this process's."""
+    images = pictures([(200, 200)] * 40)
+    found = FrameStore(tmp_path).write("0" * 24, ((image, 0.1 * n, 0) for n, image in enumerate(images)))
+    for place, image in enumerate(images):
+        np.testing.assert_array_equal(found.pictures[place], image)
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    (size, resident), = [
+        [int(next(line for line in lines if line.startswith(word)).split()[1]) for word in ("Size", "Rss")]
+        for line in lines
+        if line.endswith(f"{'0' * 24}.pictures")
+    ]  # fmt: skip
+    assert size > 4000  # kB
+    assert resident < 300
+
+
 def test_a_damaged_picture_is_told() -> None:
     """With what to do."""
     found = packed(pictures([(20, 30)]))
-    broken = PackedPictures(np.zeros(50, np.uint8), np.array([0]), np.array([50]), np.array([[20, 30]]))
+    broken = PackedPictures(bytes(50), np.array([0]), np.array([50]), np.array([[20, 30]]))
     assert found[0].shape == (20, 30, 3)
     with pytest.raises(ResourceError, match=r"is damaged .* run 'a3d-edge cache clear', then go on"):
         broken[0]

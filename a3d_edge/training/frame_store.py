@@ -20,6 +20,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -210,7 +211,8 @@ def _mapped(index: Path, pictures: Path) -> StoredFrames | None:
         rows = np.load(index)
         if rows.dtype != INDEX or pictures.stat().st_size != rows["end"][-1]:
             return None
-        values = np.memmap(pictures, np.uint8, "r")
+        with pictures.open("rb") as file:
+            values = mmap(file.fileno(), 0, access=ACCESS_READ)
     except (OSError, ValueError, IndexError, EOFError, AttributeError, zipfile.BadZipFile):
         return None
     times, takes, shapes, ends = (np.ascontiguousarray(rows[name]) for name in rows.dtype.names)

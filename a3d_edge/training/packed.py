@@ -7,6 +7,7 @@ grey: a third of the bytes, and of the time.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from fractions import Fraction
 from threading import local
@@ -24,6 +25,7 @@ __all__ = ["PackedPictures", "Packer"]
 
 Image = NDArray[np.uint8]
 Shape = tuple[int, int]
+Values = bytes | mmap.mmap
 
 CODEC, PLANES, GREY = "magicyuv", "gbrp", "gray"
 GREEN_BLUE_RED = (1, 0, 2)  # the planes' order, by the channels of BGR
@@ -59,11 +61,12 @@ class PackedPictures:
 
     They are BGR, of three equal channels where they were packed in grey.
 
-    ``values``: what `Packer` made, one after the other; ``ends``: where each ends; ``shapes``: their sizes.
+    ``values``: what `Packer` made, one after the other: bytes, or a mapped file, of which nothing that was
+    read stays in this process's memory; ``ends``: where each ends; ``shapes``: their sizes.
     """
 
     def __init__(
-        self, values: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], shapes: Any
+        self, values: Values, starts: NDArray[np.int64], ends: NDArray[np.int64], shapes: Any
     ) -> None:
         self._values, self._starts, self._ends, self._shapes = values, starts, ends, shapes
 
@@ -93,7 +96,7 @@ class PackedPictures:
         if isinstance(place, slice):
             return PackedPictures(self._values, self._starts[place], self._ends[place], self._shapes[place])
         height, width = shape = tuple(map(int, self._shapes[place]))
-        packet = av.Packet(self._values[self._starts[place] : self._ends[place]].tobytes())
+        packet = av.Packet(_taken(self._values, int(self._starts[place]), int(self._ends[place])))
         try:
             (frame,) = _decoder((height, width)).decode(packet)
             planes = [_rows(plane, height)[:, :width] for plane in frame.planes]
@@ -104,6 +107,19 @@ class PackedPictures:
                 f"a decoded picture on the disk is damaged ({error}); run 'a3d-edge cache clear', then go on"
             ) from error
 
+
+def _taken(values: Values, start: int, end: int) -> bytes:
+    """A part. Of a mapped file the pages are given back to the disk's cache: else a process that looks at a
+    film of an hour again and again would seem to need all of it, gigabytes."""
+    taken = values[start:end]
+    if isinstance(values, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # there is none on Windows
+        first = start // AROUND * AROUND
+        values.madvise(mmap.MADV_DONTNEED, first, end - first + AROUND)
+    return taken
+
+
+AROUND = 1 << 16
+"""Linux maps so many bytes about a page that is asked for, at the most."""
 
 _of_this_thread = local()
 """Its decoders, by the pictures' shape, for all clips: to open one takes as long as some pictures."""
