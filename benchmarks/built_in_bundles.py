@@ -71,10 +71,11 @@ PLANS = {
     "gestures": Plan(
         ("attention", "back", "come", "continue", "greeting", "left", "no", "right", "shrug", "slowdown",
          "stop", "turnback", "yes", "none"),
-        {"view": "moving", "aspect": 1.0, "window": 3.0, "val": 0.0},
-        {"rendered": 120, "mutual": False, "epochs": 14},
-        {"rendered": 60, "rendered_share": 0.25, "epochs": 22, "lr": 1e-3, "students_from": 0.1},
+        {"view": "moving", "aspect": 1.0, "window": 3.0, "val": 0.0, "range_name": "0.06"},
+        {"rendered": 360, "students_from": 0.5, "epochs": 18},
+        {"rendered": 60, "rendered_share": 0.25, "epochs": 22, "lr": 1e-3, "students_from": 0.0},
         {"1 and 4 m": ("_1m_", "_4m_"), "1 m": ("_1m_",), "4 m": ("_4m_",), "6 m": ("_6m_",)},
+        least=(0.6, 0.7),
     ),
     "interactions": Plan(
         ("handshake", "hug", "kick", "point", "punch", "push", "none"),
@@ -283,7 +284,7 @@ class Making:
             old.unlink()
         for file in made.iterdir():
             shutil.copyfile(file, self.package / file.name)
-        ours("table", "plot", str(self.package), "--out", str(RESULTS / f"{self.name}_bundle.png"))
+        ours("table", "plot", self.name, "--overwrite", "--out", str(RESULTS / f"{self.name}_bundle.png"))
 
     def strangers(self, lists: list[Path]) -> None:
         """How often the bundle that ships sees an action where there is none."""

@@ -2,7 +2,7 @@
 
     python benchmarks/control_live.py cost                  # decide p99, CPU share of sensing
     python benchmarks/control_live.py idle --seconds 300    # switches after the first minute
-    python benchmarks/control_live.py neighbour             # 30 s alone, 30 s beside a busy core, 60 s after
+    python benchmarks/control_live.py neighbour             # one core: 30 s alone, 30 s shared, 60 s after
     python benchmarks/control_live.py quota                 # half a core (cgroup v1, needs root), 60 s
 
 Each prints one JSON line. The machine should be at rest: the share of its cores that is taken is told too.
@@ -130,7 +130,9 @@ def burn() -> None:
 
 
 def neighbour(options: argparse.Namespace) -> dict[str, Any]:
-    before, process = others(), run(options, 120.0)
+    before = others()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # with a core to spare nothing need change
+    process = run(options, 120.0)
     busy = multiprocessing.Process(target=burn, daemon=True)
     lines: list[tuple[float, dict[str, Any]]] = []
     begun, marks = None, {"load": None, "release": None}

@@ -56,8 +56,9 @@ def main() -> None:
     lines = [
         "# What memory training takes",
         "",
-        f"`python benchmarks/training_memory.py`; {here['name']}, Python {here['python']}, torch {version('torch')}.",
-        "`slow_small` by the small recipe, batches of 2, clips of 320×240 at 30 fps; peak of the whole process.",
+        f"`python benchmarks/training_memory.py`; {here['name']}, Python {here['python']}, "
+        f"torch {version('torch')}. `slow_small` by the small recipe, batches of 2, clips of 320×240 at "
+        "30 fps; peak of the whole process.",
         "",
         "| each clip | resident | of it mapped files |",
         "|---|---|---|",

@@ -34,7 +34,7 @@ class Least:
     scenes: int
 
 
-LEAST = {"interactions": Least(0.8, 0.7, 2, 9), "gestures": Least(0.5, 0.35, 10, 12)}
+LEAST = {"interactions": Least(0.8, 0.7, 2, 9), "gestures": Least(0.6, 0.55, 10, 12)}
 
 
 @pytest.fixture(scope="module", params=sorted(built_in()))
