@@ -1,6 +1,6 @@
 """What memory training takes, of short clips and of long ones.
 
-    python benchmarks/training_memory.py [--minutes 0.05 --minutes 10] [--out docs/results/training_memory.md]
+    python benchmarks/training_memory.py [--minutes 0.05 --minutes 3] [--out docs/results/training_memory.md]
 
 Two films of each length, 320×240 at 30 fps, a square that moves before noise; each length is trained on in a
 process of its own by the small recipe (20 steps of 2 clips), and a process that trains on nothing tells what
@@ -65,7 +65,7 @@ def main() -> None:
         told("no training, the libraries alone"),
     ]
     print(lines[-1], flush=True)
-    for minutes in options.minutes or [0.05, 10.0]:
+    for minutes in options.minutes or [0.05, 3.0]:
         with tempfile.TemporaryDirectory() as name:
             make_clips(Path(name), minutes)
             lines.append(told(f"{60 * minutes:g} s", name))
