@@ -90,6 +90,7 @@ def listened(process: subprocess.Popen[str]) -> list[tuple[float, dict[str, Any]
         now = time.monotonic()
         begun = now if begun is None else begun
         found.append((now - begun, json.loads(line)))
+    process.wait()  # only then is its group empty
     return found
 
 
