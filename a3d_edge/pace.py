@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from math import inf
 from typing import Protocol
 
+from a3d_edge.control.controller import SENSING_INTERVAL_S
 from a3d_edge.engine.stream import ReadyWindow, WindowStream
 from a3d_edge.events import Prediction
 from a3d_edge.video.frame import Frame
@@ -37,7 +38,7 @@ class LivePace:
     """
 
     backlog = LIVE_CAPACITY  # where frames come faster than they are looked at, there is always one more
-    decision_s = 0.75  # sensors are not read more often either
+    decision_s = SENSING_INTERVAL_S  # more often there is nothing new to decide by
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

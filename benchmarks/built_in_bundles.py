@@ -53,8 +53,8 @@ NOTHING = ("random", "static")  # of the gestures: none
 class Plan:
     """A bundle's classes, how it is shown its clips, how it is trained, and by what its accuracy is told.
 
-    First the whole network alone on drawn figures alone, steps that all folds share; then mutual training,
-    three quarters of it on people. The rest is the small recipe. ``parts``: of the clips, by a word of their
+    First on drawn figures alone (``drawn``), steps that all folds share; then mutual training, three quarters
+    of it on people (``real``). The rest is the small recipe. ``parts``: of the clips, by a word of their
     path; ``least``: the shares of the first part's clips and of those of nothing that a row must name, in
     both precisions, to ship.
     """

@@ -25,11 +25,10 @@ from statistics import median
 
 from _options import parser_of
 
+from a3d_edge.control.controller import SENSING_INTERVAL_S
 from a3d_edge.device.machine import describe_machine
 
 SETTINGS = "[control]\ncpu = []\nmemory = []\nmemory_pressure = []\n"
-PERIOD_S = 0.75
-"""Between two readings of the sensors."""
 PHASE_S = 0.37
 """So much later in each round: scenes of the demo begin and end, and readings come, at the same moments."""
 
@@ -66,7 +65,7 @@ def main() -> None:
         "",
         f"`python benchmarks/device.py --mock FOLDER/mock_device.py --rounds {options.rounds}`; "
         f"{describe_machine()['name']}, load {os.getloadavg()[0]:.1f}, psutil {version('psutil')}.",
-        f"Sensors are read every {PERIOD_S:g} s; seconds after the change, median and worst.",
+        f"Sensors are read every {SENSING_INTERVAL_S:g} s; seconds after the change, median and worst.",
         "",
         "| change | limits the run | the configuration is another | from, to | back, after the change back |",
         "|---|---|---|---|---|",

@@ -17,7 +17,10 @@ from a3d_edge.device.signals import DeviceSensors, Signals
 from a3d_edge.errors import UsageError
 from a3d_edge.table import ConfigurationBudgetTable
 
-__all__ = ["BudgetController"]
+__all__ = ["SENSING_INTERVAL_S", "BudgetController"]
+
+SENSING_INTERVAL_S = 0.75
+"""Between two readings of the sensors, at the least, if nothing else is said."""
 
 
 class BudgetController:
@@ -47,7 +50,7 @@ class BudgetController:
         clock: Callable[[], float] = time.monotonic,
         settings: Settings | None = None,
         latencies: Mapping[Configuration, float] | None = None,
-        sensing_interval_s: float = 0.75,
+        sensing_interval_s: float = SENSING_INTERVAL_S,
         on_decision: Callable[[Decision], object] | None = None,
         seed: int | None = None,
     ) -> None:
