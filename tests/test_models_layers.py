@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from a3d_edge.models.convolutions import by_pictures
 from a3d_edge.models.layers import (
     ConvNorm,
     Moments,
@@ -355,3 +356,55 @@ def test_bfloat16_gradients_are_right_where_the_kernel_is_longer_than_the_clip()
             assert conv.weight.grad is not None
             found.append(conv.weight.grad.clone())
         assert (found[0] - found[1]).abs().max() < 0.05 * found[0].abs().max()
+
+
+@pytest.mark.parametrize("step", [1, 4])
+@pytest.mark.parametrize("kernel", [(1, 1, 1), (1, 3, 3), (3, 1, 1), (5, 3, 3), (1, 7, 7)], ids=str)
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2)])
+def test_a_convolutionby_pictures_is_the_one_over_clips(
+    kernel: tuple[int, int, int], stride: int, dilation: int, step: int
+) -> None:
+    """Where bfloat16 takes two-dimensional kernels, they compute what the three-dimensional one does."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 6, 8, 11, 13, dtype=torch.float64, generator=generator)
+    weight = torch.randn(5, 6, *kernel, dtype=torch.float64, generator=generator)
+    bias = torch.randn(5, dtype=torch.float64, generator=generator)
+    strides, apart = (step, stride, stride), dilation
+    padding = (kernel[0] // 2, kernel[1] // 2 * apart, kernel[2] // 2 * apart)
+    whole = torch.nn.functional.conv3d(x, weight, bias, strides, padding, (1, apart, apart))
+    torch.testing.assert_close(by_pictures(x, weight, bias, strides, padding, apart), whole)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "kernel", "stride", "frames", "side", "options"),
+    [
+        (3, 24, (1, 5, 5), 2, 4, 160, {}),  # ended the process on AMX
+        (64, 54, (1, 3, 3), 1, 2, 48, {}),  # was off by a third
+        (54, 64, (1, 1, 1), 1, 6, 55, {}),  # by a tenth
+        (3, 8, (5, 7, 7), 2, 8, 96, {}),
+        (24, 24, (3, 3, 3), 1, 4, 40, {"depthwise": True}),
+    ],
+)
+def test_bfloat16_gradients_of_large_pictures_are_those_of_float32(
+    inputs: int,
+    outputs: int,
+    kernel: tuple[int, int, int],
+    stride: int,
+    frames: int,
+    side: int,
+    options: dict[str, bool],
+) -> None:
+    """Outputs and the weights' gradients in bfloat16 are float32's within its rounding, on any processor."""
+    torch.manual_seed(0)
+    conv = SlimConv(inputs, outputs, kernel, stride, **options)
+    x = torch.randn(2, inputs, frames, side, side).contiguous(memory_format=torch.channels_last_3d)
+    found = []
+    for low in (False, True):
+        conv.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            y = conv(x, Run()).float()
+        y.backward(torch.sin(torch.arange(y.numel(), dtype=torch.float32)).view(y.shape))
+        assert conv.weight.grad is not None
+        found.append((y.detach(), conv.weight.grad.clone()))
+    for exact, rounded in zip(*found, strict=True):
+        assert (exact - rounded).norm() < 0.02 * exact.norm()

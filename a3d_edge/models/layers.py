@@ -20,6 +20,16 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from a3d_edge.models.convolutions import (
+    by_pictures,
+    depthwise_over_time,
+    in_bfloat16_on_cpu,
+    in_float32,
+    padded_in_time,
+    time_as_channels,
+    time_as_rows,
+)
+
 __all__ = [
     "ConvNorm",
     "PlainConv",
@@ -106,15 +116,20 @@ class SlimConv(nn.Module):
         padding = (kh // 2 * apart, kw // 2 * apart)
         if x.dim() == 5:
             stride = (self.temporal_stride, self.stride, self.stride)
-            x, before = _padded_in_time(x, kt)
-            return F.conv3d(x, weight, bias, stride, (before, *padding), (1, apart, apart), groups)
+            x, before = padded_in_time(x, kt)
+            rest = (stride, (before, *padding), (1, apart, apart), groups)
+            if not in_bfloat16_on_cpu(x):
+                return F.conv3d(x, weight, bias, *rest)
+            if self.depthwise:
+                return in_float32(x, weight, bias, *rest)
+            return by_pictures(x, weight, bias, stride, (before, *padding), apart)
         if kt == 1 and self.temporal_stride == 1:
             return F.conv2d(x, weight[:, :, 0], bias, self.stride, padding, apart, groups)
         if self.depthwise:
-            return _depthwise_over_time(x, weight, bias, self.stride, padding, self.temporal_stride)
+            return depthwise_over_time(x, weight, bias, self.stride, padding, self.temporal_stride)
         if (kh, kw, self.stride) == (1, 1, 1):
-            return _time_as_rows(x, weight, bias, self.temporal_stride)
-        return _time_as_channels(x, weight, bias, self.stride, padding, self.temporal_stride)
+            return time_as_rows(x, weight, bias, self.temporal_stride)
+        return time_as_channels(x, weight, bias, self.stride, padding, self.temporal_stride)
 
     def _weight(self, outputs: int, inputs: int) -> Tensor:
         weight = _first(self.weight, outputs)
@@ -123,68 +138,6 @@ class SlimConv(nn.Module):
         if not self.tail:
             return weight[:, :inputs]
         return torch.cat([weight[:, : inputs - self.tail], weight[:, -self.tail :]], dim=1)
-
-
-def _padded_in_time(x: Tensor, kt: int) -> tuple[Tensor, int]:
-    """Clips for a convolution over kt frames, and the frames of zeros that it is still to add at either end.
-
-    Where a kernel is longer than the clip, oneDNN's bfloat16 gradient of its weights is at times whatever was
-    in the memory before (measured: every second one of a 3×1×1 kernel on 2 frames; torch 2.13). With the
-    zeros in the clip itself it is right.
-    """
-    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or kt <= x.shape[2]:
-        return x, kt // 2
-    return F.pad(x, (0, 0, 0, 0, kt // 2, kt // 2)), 0
-
-
-def _time_as_rows(x: Tensor, weight: Tensor, bias: Tensor | None, step: int) -> Tensor:
-    """A kt×1×1 convolution over ``(T, C, H, W)`` as a kt×1 one over ``(H, C, T, W)``: time where rows were.
-
-    In channel-last memory either exchange of T and H moves whole rows of W·C numbers.
-    """
-    rows = x.permute(2, 1, 0, 3)
-    found = F.conv2d(rows, weight[..., 0], bias, (step, 1), (weight.shape[2] // 2, 0))
-    return found.permute(2, 1, 0, 3)
-
-
-def _time_as_channels(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: tuple[int, int], step: int
-) -> Tensor:
-    """A kt×kh×kw convolution over ``(T, C, H, W)`` as one kh×kw convolution over neighbouring frames."""
-    outputs, inputs, kt = weight.shape[:3]
-    neighbours = torch.cat([_shifted(x, k - kt // 2, step) for k in range(kt)], dim=1)
-    flat = weight.permute(0, 2, 1, 3, 4).reshape(outputs, kt * inputs, *weight.shape[3:])
-    return F.conv2d(neighbours, flat, bias, stride, padding)
-
-
-def _depthwise_over_time(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: tuple[int, int], step: int
-) -> Tensor:
-    """A depth-wise kt×kh×kw convolution over ``(T, C, H, W)``: one depth-wise kh×kw convolution per time tap,
-    each frame by itself, the taps' results shifted in time and added. Exact, for every tap is linear."""
-    channels, _, kt = weight.shape[:3]
-    taps = [F.conv2d(x, weight[:, :, k], None, stride, padding, groups=channels) for k in range(kt)]
-    middle = _shifted(taps[kt // 2], 0, step)
-    total = middle if bias is None else middle + bias[:, None, None]
-    for k in (k for k in range(kt) if k != kt // 2):
-        total = total + _shifted(taps[k], k - kt // 2, step)
-    return total
-
-
-def _shifted(x: Tensor, by: int, step: int = 1) -> Tensor:
-    """Frames ``by``, ``by + step``, … of ``(T, C, H, W)``, zeros outside: T / step of them.
-
-    A step is larger than ``by``, and divides T.
-    """
-    if by == 0:
-        return x if step == 1 else x[::step]
-    zeros = [torch.zeros_like(x[:1])] * abs(by)
-    if step > 1:
-        return x[by::step] if by > 0 else torch.cat([zeros[0], x[step + by : by : step]])
-    if abs(by) == 1:
-        return torch.cat([x[1:], *zeros] if by > 0 else [*zeros, x[:-1]])
-    # Also right where there are fewer frames than the shift.
-    return torch.cat([x, *zeros])[by:] if by > 0 else torch.cat([*zeros, x])[:by]
 
 
 class SlimBatchNorm(nn.Module):

@@ -1,7 +1,8 @@
 """Which floats a step runs in: bfloat16 where the processor or GPU multiplies it faster than float32.
 
-Measured on a Zen 4 (AVX-512-BF16, no AMX): 0.55 of the time of a float32 step. Where there are no such
-instructions bfloat16 is emulated, and slower: then `auto` is float32.
+Measured: 0.55 of the time of a float32 step on a Zen 4 (AVX-512-BF16), with AMX as
+docs/results/training_precision.md says. Where there are no such instructions bfloat16 is emulated, and
+slower: then `auto` is float32.
 """
 
 from __future__ import annotations
