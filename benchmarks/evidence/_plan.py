@@ -13,7 +13,7 @@ Letters say what a run is for (docs/results/evidence.md):
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from a3d_edge.configuration import Configuration
@@ -28,7 +28,8 @@ OTHER_FAMILY = "r2plus1d_small"
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large all of it is. ``folds``: of the real sets; ``real``: their names."""
+    """How large all of it is. ``folds``: of the real sets; ``real``: their names, ``real_size``: the input's
+    side there, where people are small."""
 
     train: int = 1200
     validate: int = 240
@@ -37,6 +38,7 @@ class Scale:
     seeds: tuple[int, ...] = (0, 1, 2)
     size: int = 32
     real: tuple[str, ...] = ("body_gestures", "ut_interaction", "surv_fight", "tennis_strokes")
+    real_size: int = 64
     folds: int = 4
     real_epochs: int | None = None  # as many as the small recipe takes
     batch: int = 16
@@ -237,11 +239,12 @@ def _slowfast(scale: Scale) -> Iterator[Run]:
 
 def _real(scale: Scale) -> Iterator[Run]:
     """With the product's own recipe for small sets, input and all."""
-    six = _names(SIX, scale)
+    larger = replace(scale, size=scale.real_size)
+    six = _names(SIX, larger)
     for name in scale.real:
         for fold in range(scale.folds):
             source = Source(name, fold)
-            told = _small(scale)
+            told = {**_small(larger), "precision": "bf16"}
             yield Run(f"{name}-a3d-f{fold}", "ad", source, told, six, (scale.calibration,))
             for one in six:
                 alone = {**told, "alone": one}

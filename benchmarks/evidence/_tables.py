@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from _findings import Findings, Side
 from _gain import LARGEST_MS, gains, table_of
 from _paired import Interval
-from _plan import COMPARED, CORNERS, FULL, LARGER, LINES, NARROW, SIX, SLOWFAST, SMALLEST, WITHOUT_FRAMES
+from _plan import COMPARED, CORNERS, FULL, LARGER, LINES, NARROW, SIX, SLOWFAST, SMALLEST, WITHOUT_FRAMES, at
 
 from a3d_edge.models.registry import describe
 
@@ -72,7 +72,7 @@ def _front_table(found: Findings) -> Lines:
 def _real_table(found: Findings) -> Lines:
     yield "Real sets, every fold tested by networks that never saw its people; people are drawn whole:"
     yield ""
-    names = [found.named(one) for one in SIX]
+    names = [at(one, found.scale.real_size, 8) for one in SIX]
     yield from _head("set", *names, "mean")
     for name in found.scale.real:
         pairs = [(f"{name}-a3d", f"{name}-alone-{c}", c) for c in names]
