@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.training.decode import DecodedClip, Stretch
+from a3d_edge.video.grey import grey_of
 
 __all__ = ["activity", "busy_start"]
 
@@ -48,8 +49,7 @@ def _moving(clip: DecodedClip, now: NDArray[np.intp], before: NDArray[np.intp]) 
 
 
 def _small(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    grey = cv2.cvtColor(np.asarray(image), cv2.COLOR_BGR2GRAY)
-    return np.asarray(cv2.resize(grey, GRID, interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.resize(grey_of(image), GRID, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def busy_start(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from a3d_edge.training.activity import busy_start
 from a3d_edge.training.decode import DecodedClip, Image, Stretch
 from a3d_edge.training.windows import Window, long_enough, region_of
+from a3d_edge.video.grey import grey_of
 from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, Roi, shown_roi
 from a3d_edge.video.region import Region
 from a3d_edge.video.sampler import Sampling, window_instants
@@ -257,7 +258,7 @@ class _Look:
 
     def grey(self, image: Image) -> NDArray[np.float32]:
         """Warped grey in [0, 1], ``(S, S)``."""
-        return self._warped(cv2.cvtColor(np.asarray(image), cv2.COLOR_BGR2GRAY)) * np.float32(1 / 255)
+        return self._warped(grey_of(image)) * np.float32(1 / 255)
 
     def motion(self, greys: list[NDArray[np.float32]], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
         """As `a3d_edge.video.preprocess.picture_of`, under this look."""

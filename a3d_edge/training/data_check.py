@@ -30,6 +30,7 @@ from a3d_edge.training.decode import PARTS_SIDE, DecodedClip, FrameCache, open_c
 from a3d_edge.training.proposals import PROPOSAL_SCORE
 from a3d_edge.training.reports import Report, step, unseen
 from a3d_edge.training.windows import frame_rate
+from a3d_edge.video.grey import grey_of
 
 __all__ = ["WINDOW_S", "DataReport", "check", "check_clips"]
 
@@ -207,7 +208,7 @@ def _motion(decoded: DecodedClip) -> float:
     not.
     """
     places = np.unique(np.linspace(0, len(decoded.times) - 1, LOOKED_AT).astype(int))
-    greys = [cv2.cvtColor(decoded.frames[int(place)], cv2.COLOR_BGR2GRAY) for place in places]
+    greys = [grey_of(decoded.frames[int(place)]) for place in places]
     height, width = (max(1, side // CELL) for side in greys[0].shape)
     cells = [cv2.resize(np.float32(grey), (width, height), interpolation=cv2.INTER_AREA) for grey in greys]
     return float(np.ptp(np.stack(cells), axis=0).max())

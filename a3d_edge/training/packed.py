@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.errors import ResourceError
+from a3d_edge.video.grey import as_bgr
 
 __all__ = ["PackedPictures", "Packer"]
 
@@ -100,7 +101,9 @@ class PackedPictures:
         try:
             (frame,) = _decoder((height, width)).decode(packet)
             planes = [_rows(plane, height)[:, :width] for plane in frame.planes]
-            green, blue, red = planes * 3 if len(planes) == 1 else planes
+            if len(planes) == 1:
+                return as_bgr(planes[0].copy())
+            green, blue, red = planes
             return np.asarray(cv2.merge([blue, green, red]), np.uint8).reshape(*shape, 3)
         except (av.error.FFmpegError, ValueError) as error:
             raise ResourceError(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3d_edge.errors import BundleError, UsageError
+from a3d_edge.video.grey import grey_of
 from a3d_edge.video.opencv import cv2
 from a3d_edge.video.region import Region
 
@@ -194,7 +195,7 @@ def fit(
     roi = shown_roi(height, width, spec.aspect, region, place)
     part: Any = image[roi.top : roi.top + roi.height, roi.left : roi.left + roi.width]
     if spec.input != "rgb":
-        part = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY)
+        part = grey_of(part)
     box = place_of(roi, size)
     return Fitted(_resized(part, box.width, box.height, colour=spec.input == "rgb"), box)
 

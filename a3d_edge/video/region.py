@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from a3d_edge.video.grey import is_grey
 from a3d_edge.video.opencv import cv2
 
 __all__ = ["Region", "moving_region", "thumbnail"]
@@ -56,8 +57,9 @@ def thumbnail(image: NDArray[np.uint8]) -> Thumbnail:
     height, width = image.shape[:2]
     scale = LONG_SIDE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small: Any = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    grey: Thumbnail = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    flat = image[..., 0] if is_grey(image) else image
+    small: Any = cv2.resize(flat, size, interpolation=cv2.INTER_AREA)
+    grey: Thumbnail = small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
     return grey
 
 
