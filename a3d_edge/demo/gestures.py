@@ -85,8 +85,6 @@ def stop(rng: Rng) -> Act:
         else ((0.3, -0.35, -0.1), (0.5, 0.2, 0.3))
     )
     at, tilt = _near(rng, low, high), float(rng.uniform(-0.3, 0.2))
-    if rng.uniform() < 0.3:  # the hand lies across
-        tilt = float(rng.uniform(-1.1, -0.4))
 
     def hands(clock: Array, again: Rng, up: float) -> Sequence[Held]:
         return [
@@ -111,7 +109,7 @@ def back(rng: Rng) -> Act:
     near = _near(rng, (0.25, -0.45, -0.25), (0.4, -0.05, 0.0))
     high = _near(rng, (0.0, 0.02, -0.05), (0.0, 0.15 if len(sides) == 2 else 0.45, 0.1))
     bent = float(rng.uniform(0.0, 0.5))
-    lifted = float(rng.uniform(0.0, 1.0)) if not pushes or rng.uniform() < 0.4 else 0.0
+    lifted = float(rng.uniform(0.0, 0.9)) if not pushes else 0.0
 
     def hands(clock: Array, again: Rng, up: float) -> Sequence[Held]:
         share = 0.5 - 0.5 * np.cos(beat(clock, again, period, up))
@@ -133,7 +131,7 @@ def come(rng: Rng) -> Act:
     """Come to me: a hand, or both, with the palm to its owner beckons towards the chest."""
     sides = _sides(rng, 0.25)
     period, size = float(rng.uniform(0.45, 1.2)), float(rng.uniform(0.6, 1.3))
-    out = _near(rng, (0.35, -0.42, -0.42), (0.75, 0.02, 0.3))
+    out = _near(rng, (0.35, -0.42, -0.42), (0.75, 0.02, 0.1))
     rise, draw = float(rng.uniform(0.1, 0.3)) * size, float(rng.uniform(0.12, 0.3)) * size
     flat = float(rng.uniform(0.0, 0.8))
 
@@ -178,8 +176,6 @@ def turn_back(rng: Rng) -> Act:
     middle = _near(rng, (0.25, -0.32, -0.4), (0.5, 0.24, 0.2))
     wide, deep = float(rng.uniform(0.06, 0.22)), float(rng.uniform(0.06, 0.18))
     tall, way = float(rng.uniform(0.02, 0.16)), float(rng.choice([1.0, -1.0]))
-    if rng.uniform() < 0.4:  # by the whole forearm
-        wide, tall = wide + float(rng.uniform(0.08, 0.25)), tall + float(rng.uniform(0.0, 0.15))
     turn, tilt = float(rng.uniform(0.3, 0.9)), float(rng.uniform(-2.0, 2.0))
     curl = POINTING if rng.uniform() < 0.7 else RELAXED
     lifted = float(rng.uniform(0.7, 1.0)) if level else 0.0
@@ -203,7 +199,7 @@ def turn_back(rng: Rng) -> Act:
 def no(rng: Rng) -> Act:
     """A raised forefinger, at times the whole hand, wags from side to side before the chest."""
     side, period = main_hand(rng), float(rng.uniform(0.38, 0.9))
-    at, wide = _near(rng, (0.35, -0.32, -0.38), (0.65, 0.12, 0.25)), float(rng.uniform(0.12, 0.56)) ** 2
+    at, wide = _near(rng, (0.35, -0.32, -0.38), (0.65, 0.08, 0.18)), float(rng.uniform(0.12, 0.5)) ** 2
     turn, curl = float(rng.uniform(0.3, 0.8)), POINTING if rng.uniform() < 0.7 else OPEN
 
     def hands(clock: Array, again: Rng, up: float) -> Sequence[Held]:
@@ -217,7 +213,7 @@ def no(rng: Rng) -> Act:
 
 def yes(rng: Rng) -> Act:
     """A fist with the thumb up is held before the chest or the shoulder."""
-    side, at = main_hand(rng), _near(rng, (0.35, -0.36, -0.4), (0.8, 0.15, 0.34))
+    side, at = main_hand(rng), _near(rng, (0.35, -0.36, -0.4), (0.8, 0.1, 0.22))
     inward = float(rng.uniform(0.0, 1.0))
     pump = float(rng.choice([0.0, 0.0, 0.0, rng.uniform(0.03, 0.08)]))
     period = float(rng.uniform(0.4, 0.8))
@@ -234,8 +230,8 @@ def yes(rng: Rng) -> Act:
 def slowdown(rng: Rng) -> Act:
     """A hand, or both, with the palm down presses down again and again."""
     sides, period = _sides(rng, 0.2), float(rng.uniform(0.4, 1.2))
-    low = _near(rng, (0.35, -0.62, -0.38), (0.65, -0.2, 0.35))
-    rise, flap = float(rng.uniform(0.08, 0.36)), float(rng.uniform(0.0, 1.0))
+    low = _near(rng, (0.4, -0.62, -0.38), (0.65, -0.25, 0.22))
+    rise, flap = float(rng.uniform(0.13, 0.36)), float(rng.uniform(0.0, 1.0))
     inward = float(rng.uniform(0.0, 0.8)) if low[2] < 0.1 else 0.0
 
     def hands(clock: Array, again: Rng, up: float) -> Sequence[Held]:

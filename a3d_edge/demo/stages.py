@@ -20,8 +20,6 @@ __all__ = ["LEAD_S", "Stage", "act_out", "crowd_out", "people_out", "schedule", 
 
 LEAD_S = 1.0
 """So much is acted before a scene's first picture."""
-HURRIED_S = 3.2
-"""Of a shorter scene the gesture is up to as many times as fast as it would take to fill so much."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,9 @@ def act_out(rng: np.random.Generator, label: str, duration_s: float) -> Stage:
 
 
 def signal_out(rng: np.random.Generator, label: str, duration_s: float) -> Stage:
-    """A gesture of one person, with fingers; in a short scene often a hurried one."""
+    """A gesture of one person, with fingers."""
     act = GESTURES[label](rng)
     pace, start = float(rng.uniform(0.85, 1.2)), duration_s * float(rng.uniform(0.06, 0.4))
-    pace *= float(rng.uniform(1.0, max(1.0, HURRIED_S / duration_s)))
     if rng.uniform() < 0.15:  # all of it, hands down again, where there is room
         start = min(start, max(0.0, duration_s - act.length / pace))
     times = np.arange(-LEAD_S, duration_s + 0.1, 1 / RATE)

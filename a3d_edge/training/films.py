@@ -30,17 +30,12 @@ class _Film:
 
 FILMS = {
     "interactions": _Film(((144, 144), (192, 144), (240, 144), (128, 160), (256, 144), (192, 108))),
-    "gestures": _Film(
-        ((320, 240), (320, 240), (426, 240), (240, 240), (384, 216), (216, 240)),
-        (10.0, 15.0, 20.0, 25.0, 30.0),
-        (1.2, 4.4),
-    ),
+    "gestures": _Film(((320, 240), (320, 240), (426, 240), (240, 240), (384, 216), (216, 240))),
     "testbed": _Film(((48, 48),), (15.0,), (2.4, 2.4)),
     "crowd": _Film(((96, 64),), (15.0,), (2.4, 2.4)),
     "people": _Film(((120, 80),), (15.0,), (2.4, 2.4)),
 }
-"""A hand 6 m away takes more pixels than a push, and some people's gestures are over in a second; of the
-testbed thousands are drawn, for small networks."""
+"""A hand 6 m away takes more pixels than a push; of the testbed thousands are drawn, for small networks."""
 
 
 def film_of(clip: Clip) -> Iterator[Frame]:
