@@ -73,14 +73,12 @@ def _real_table(found: Findings) -> Lines:
     yield "Real sets, every fold tested by networks that never saw its people; people are drawn whole:"
     yield ""
     names = [at(one, found.scale.real_size, 8) for one in SIX]
-    yield from _head("set", *names, "mean")
+    yield from _head("set", *names, "mean of these")
     for name in found.scale.real:
         pairs = [(f"{name}-a3d", f"{name}-alone-{c}", c) for c in names]
-        yield _row(
-            name,
-            *(_points(found.of_folds(name, [pair])) for pair in pairs),
-            _points(found.of_folds(name, pairs)),
-        )
+        each = [found.of_folds(name, [pair]) for pair in pairs]
+        there = [pair for pair, points in zip(pairs, each, strict=True) if points is not None]
+        yield _row(name, *map(_points, each), _points(found.of_folds(name, there) if there else None))
 
 
 def front(found: Findings, kind: str) -> list[str]:
