@@ -28,12 +28,19 @@ class Side:
 
 
 def scale_of(logs: Mapping[str, Log]) -> Scale:
-    """The scale that logs were made at. Raises ValueError where they are of several, or there are none."""
-    found = {repr(sorted(log.content["scale"].items())): log.content["scale"] for log in logs.values()}
+    """The scale that logs were made at; what an older one does not tell was as it is by default.
+
+    Raises ValueError where they are of several, or there are none.
+    """
+    found = {_scale(log.content["scale"]) for log in logs.values()}
     if len(found) != 1:
         raise ValueError(f"the logs are of {len(found)} scales; keep those of one in a folder")
-    [there] = found.values()
-    return Scale(**{name: tuple(v) if isinstance(v, list) else v for name, v in there.items()})
+    [there] = found
+    return there
+
+
+def _scale(told: Mapping[str, Any]) -> Scale:
+    return Scale(**{name: tuple(v) if isinstance(v, list) else v for name, v in told.items()})
 
 
 @dataclass(frozen=True)
