@@ -16,22 +16,9 @@ __all__ = [
     "depthwise_over_time",
     "in_bfloat16_on_cpu",
     "in_float32",
-    "padded_in_time",
     "time_as_channels",
     "time_as_rows",
 ]
-
-
-def padded_in_time(x: Tensor, kt: int) -> tuple[Tensor, int]:
-    """Clips for a convolution over kt frames, and the frames of zeros that it is still to add at either end.
-
-    Where a kernel is longer than the clip, oneDNN's bfloat16 gradient of its weights is at times whatever was
-    in the memory before (measured: every second one of a 3×1×1 kernel on 2 frames; torch 2.13). With the
-    zeros in the clip itself it is right.
-    """
-    if kt <= x.shape[2] or not in_bfloat16_on_cpu(x):
-        return x, kt // 2
-    return F.pad(x, (0, 0, 0, 0, kt // 2, kt // 2)), 0
 
 
 def in_bfloat16_on_cpu(x: Tensor) -> bool:
@@ -58,9 +45,9 @@ def by_pictures(
 
     ``stride`` and ``padding`` are of time, rows and columns, ``apart`` the dilation in space.
 
-    oneDNN's three-dimensional bfloat16 gradient of weights is wrong, NaN, or the end of the process on AMX
-    where pictures are large (measured: every second shape of a stem, 5 of 79 of other layers; torch 2.13),
-    its two-dimensional one is right.
+    oneDNN's three-dimensional bfloat16 gradients are wrong, NaN, or the end of the process on AMX where
+    pictures are large, and without AMX where a kernel is longer than the clip (torch 2.13); its
+    two-dimensional ones are right.
     """
     kt, kh, kw = weight.shape[2:]
     if (kh, kw, *stride[1:]) == (1, 1, 1, 1):  # pixels in a row, time in the other direction

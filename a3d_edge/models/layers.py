@@ -25,7 +25,6 @@ from a3d_edge.models.convolutions import (
     depthwise_over_time,
     in_bfloat16_on_cpu,
     in_float32,
-    padded_in_time,
     time_as_channels,
     time_as_rows,
 )
@@ -116,13 +115,13 @@ class SlimConv(nn.Module):
         padding = (kh // 2 * apart, kw // 2 * apart)
         if x.dim() == 5:
             stride = (self.temporal_stride, self.stride, self.stride)
-            x, before = padded_in_time(x, kt)
-            rest = (stride, (before, *padding), (1, apart, apart), groups)
+            around = (kt // 2, *padding)
+            rest = (stride, around, (1, apart, apart), groups)
             if not in_bfloat16_on_cpu(x):
                 return F.conv3d(x, weight, bias, *rest)
             if self.depthwise:
                 return in_float32(x, weight, bias, *rest)
-            return by_pictures(x, weight, bias, stride, (before, *padding), apart)
+            return by_pictures(x, weight, bias, stride, around, apart)
         if kt == 1 and self.temporal_stride == 1:
             return F.conv2d(x, weight[:, :, 0], bias, self.stride, padding, apart, groups)
         if self.depthwise:
