@@ -11,7 +11,9 @@ pictures out (`a3d_edge.training.blank`).
 
 from __future__ import annotations
 
+import platform
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 
 import cv2
@@ -40,7 +42,8 @@ def main() -> None:
         f"# What black ends tell: `{options.list.parent.name}`",
         "",
         f"`python benchmarks/black_ends.py {options.list.parent.name}/{options.list.name}`; "
-        f"{len(clips)} clips, {len(set(folds))} folds.",
+        f"{len(clips)} clips, {len(set(folds))} folds; "
+        f"Python {platform.python_version()}, scikit-learn {version('scikit-learn')}.",
         "",
         "| class | clips | end in black | with a mark in it |",
         "|---|---|---|---|",
