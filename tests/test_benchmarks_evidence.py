@@ -145,6 +145,20 @@ def test_differences_are_paired_over_clips_and_seeds(module: Any, tmp_path: Path
     assert found.of_folds("body", [("body-a3d", "body-none", c)]) is None
 
 
+def test_seeds_of_a_real_set_count_where_all_folds_are_there(module: Any, tmp_path: Path) -> None:
+    """The same clips once more; a seed of which a fold is missing is none."""
+    findings, logs = module("_findings"), module("_logs")
+    pair = ("body-a3d", "body-alone", "w1.00-s32-t8")
+    for run, share in (("body-a3d", 1.0), ("body-alone", 0.0)):
+        for fold in (0, 1):
+            logged(module, tmp_path, f"{run}-f{fold}", {pair[2]: np.full(10, share)})
+        logged(module, tmp_path, f"{run}-f1-s2", {pair[2]: np.full(10, 1.0)})
+        logged(module, tmp_path, f"{run}-f0-s2", {pair[2]: np.full(10, 1.0)})
+        logged(module, tmp_path, f"{run}-f0-s1", {pair[2]: np.full(10, 1.0)})
+    found = findings.Findings(logs.read_logs(tmp_path)).of_folds("body", [pair])
+    assert (found.mean, found.seeds, found.clips) == (pytest.approx(0.5), 2, 20)
+
+
 def test_the_page_comes_of_logs_alone_and_says_what_is_missing(
     module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,6 +73,7 @@ def test_without_options_a_run_goes_on_as_it_began(tiny_checkpoint: Checkpoint) 
         ("precision", "bf16", "--precision fp32", "--precision bf16"),
         ("patience", 2, "--patience 0", "--patience 2"),
         ("size", 64, "without --size", "--size 64"),
+        ("frames", 16, "without --frames", "--frames 16"),
         ("random_widths", 3, "--random-widths 1", "--random-widths 3"),
         ("distillation", False, "without --no-distillation", "with --no-distillation"),
         ("multi_resolution", True, "without --multi-resolution", "with --multi-resolution"),

@@ -216,3 +216,15 @@ def test_a_network_that_is_begun_with_brings_its_size(run: Any, tmp_path: Path) 
     first = (tmp_path / "net.pth").rename(tmp_path / "first.pth")
     assert run(init=first, changes={"epochs": 0}, overwrite=True).description.size == 64
     assert run(init=first, changes={"epochs": 0, "size": 48}, overwrite=True).description.size == 48
+
+
+def test_more_pictures_of_the_same_seconds(run: Any, tmp_path: Path) -> None:
+    """`frames` alone keeps what a window spans; what is begun with brings both."""
+    usual = run(changes={"epochs": 0}).description.sampling
+    finer = run(changes={"epochs": 0, "frames": 2 * usual.frames}, overwrite=True).description.sampling
+    assert finer.frames == 2 * usual.frames
+    assert finer.frames * finer.stride == usual.frames * usual.stride
+    first = (tmp_path / "net.pth").rename(tmp_path / "first.pth")
+    assert run(init=first, changes={"epochs": 0}, overwrite=True).description.sampling == finer
+    with pytest.raises(UsageError, match="`frames` 0 is outside 1 to 256"):
+        run(changes={"frames": 0}, overwrite=True)

@@ -52,6 +52,9 @@ def train(
     size: int | None = typer.Option(
         None, "--size", help="Side of the input in pixels (default: as the architecture has it)."
     ),
+    frames: int | None = typer.Option(
+        None, "--frames", help="Pictures of a window (default: as the architecture has it)."
+    ),
     window: str | None = typer.Option(
         None, "--window", help="What a window spans, such as 4s (default: as the architecture has it)."
     ),

@@ -58,7 +58,7 @@ def describe(name: str, classes: int | None = None) -> NetworkDescription:
     return ARCHITECTURES[name].model_copy(update={} if classes is None else {"classes": classes})
 
 
-LAYERS = ("exact", "first_shortcut_norm", "fusion_kernel", "fusion_norm", "stride")
+LAYERS = ("exact", "first_shortcut_norm", "fusion_kernel", "fusion_norm", "frames", "stride")
 """Fields in which networks of one architecture may differ, being older, of another library or window."""
 
 

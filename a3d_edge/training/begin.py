@@ -81,11 +81,17 @@ def _changed(description: NetworkDescription, recipe: Recipe) -> NetworkDescript
     changes: dict[str, object] = {"task": recipe.task}
     if recipe.dropout is not None:
         changes["dropout"] = recipe.dropout
-    if recipe.window is not None:
-        changes["stride"] = stride_of(recipe.window, description.sampling)
     if recipe.size is not None:
         changes["size"] = recipe.size
-    return description.model_copy(update=changes)
+    if recipe.frames is not None:
+        changes["frames"] = recipe.frames
+    changed, was = description.model_copy(update=changes), description.sampling
+    window = recipe.window
+    if window is None and changed.frames != description.frames:  # more of the same seconds
+        window = was.frames * was.stride / was.rate
+    if window is None:
+        return changed
+    return changed.model_copy(update={"stride": stride_of(window, changed.sampling)})
 
 
 def _initialise(checkpoint: Checkpoint, path: str, other: Checkpoint, note: Note) -> None:

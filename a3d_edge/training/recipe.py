@@ -38,7 +38,7 @@ SETTINGS = (
 )  # fmt: skip
 KEPT = (
     "fold", "batch", "balanced", "rendered", "rendered_share", "dropout", "awake", "draw", "mirror", "window",
-    "val", "patience", "size", "alone",
+    "val", "patience", "size", "frames", "alone",
 )  # fmt: skip
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
 
@@ -49,8 +49,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 BEFORE: dict[str, Any] = {
     "precision": "fp32", "students_from": 0.0, "dropout": None, "awake": False, "draw": "anywhere",
-    "mirror": "on", "window": None, "val": 0.0, "patience": 0, "size": None, "random_widths": 1,
-    "distillation": True, "multi_resolution": False, "alone": None, "tenth_at": (), "mixup": 0.0,
+    "mirror": "on", "window": None, "val": 0.0, "patience": 0, "size": None, "frames": None,
+    "random_widths": 1, "distillation": True, "multi_resolution": False, "alone": None, "tenth_at": (),
+    "mixup": 0.0,
 }  # fmt: skip
 """What runs did before these could be chosen."""
 
@@ -62,8 +63,8 @@ class Recipe:
     ``task``: one class of a clip, or many labels (`a3d_edge.task`). ``classes``: in order (default: the
     labels, sorted). ``fold`` of the clips is left out; ``val`` of the
     others, by group, is validated on (0: none). ``view``: the ``whole`` picture is shown, or the part that is
-    ``moving``. ``window``: seconds that one spans, ``size``: the input side of γs = 1 in pixels (default: as
-    the architecture has them). ``rendered``: so
+    ``moving``. ``window``: seconds that one spans, ``size``: the input side of γs = 1 in pixels, ``frames``:
+    pictures of a window at γt = 1 (default: as the architecture has them). ``rendered``: so
     many drawn clips of every class that can be drawn, in ``rendered_share`` of the draws. ``draw``: windows
     from ``anywhere`` in a clip, or where there is ``motion``. ``mirror``: ``auto`` (where no class names a
     side), ``on`` or ``off``. ``dropout``: None is the architecture's. ``awake``: blocks begin awake
@@ -84,6 +85,7 @@ class Recipe:
     view: str = "whole"
     window: float | None = None
     size: int | None = None
+    frames: int | None = None
     fold: int | None = None
     val: float = 0.2
     batch: int = 16
@@ -140,6 +142,8 @@ class Recipe:
             raise UsageError(f"`dropout` {self.dropout} is outside [0, 1)")
         if self.size is not None and self.size < SMALLEST_SIDE:
             raise UsageError(f"`size` {self.size} is below {SMALLEST_SIDE} pixels")
+        if self.frames is not None and not 1 <= self.frames <= MOST_FRAMES:
+            raise UsageError(f"`frames` {self.frames} is outside 1 to {MOST_FRAMES}")
         if self.patience < 0:
             raise UsageError(f"`patience` {self.patience} is below 0")
 
@@ -177,6 +181,7 @@ FINE_TUNING = ("ava", "charades")
 OF_BOXES = {"kinetics": "ava", "small": "people"}
 
 SMALLEST_SIDE = 32  # of an input: what the networks' strides leave one position of
+MOST_FRAMES = 256  # of a window, which a step and a device hold in memory
 SMALL_NETWORK = 3e6  # parameters; slow_small has 0.5 million, slow_r50 32
 SMALL_SET = 10_000  # clips
 SMALL_STEPS = 700

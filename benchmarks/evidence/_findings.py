@@ -11,7 +11,7 @@ import numpy as np
 from _costs import gflops
 from _logs import Log
 from _paired import Interval, Values, mean_of
-from _plan import Scale, at
+from _plan import REAL_SEEDS, Scale, at, of_fold
 from numpy.typing import NDArray
 
 from a3d_edge.configuration import Configuration
@@ -86,24 +86,35 @@ class Findings:
     def of_folds(self, name: str, pairs: Sequence[tuple[str, str, str]]) -> Interval | None:
         """The same of a real set: (run of ours, run of theirs, configuration) without ``-f0``, on average.
 
-        The folds that are there in all runs, one after the other; people are drawn whole.
+        The folds that are there in all runs, one after the other, of the seeds that have as many as the
+        first; people are drawn whole.
         """
-        values, groups, before = [], [], 0
-        for fold in range(self.scale.folds):
-            runs = [(self._fold(a, fold), self._fold(b, fold), c) for a, b, c in pairs]
-            if not all(a and b and a.has(c) and b.has(c) for a, b, c in runs):
-                continue
-            values.append(np.mean([a.correct(c) - b.correct(c) for a, b, c in runs if a and b], axis=0))
-            own = runs[0][0].groups if runs[0][0] else None
-            own = np.arange(len(values[-1])) if own is None else own
+        whole = self._folds(pairs, REAL_SEEDS[0])
+        seeds = [each for seed in REAL_SEEDS if set(each := self._folds(pairs, seed)) == set(whole)]
+        if not whole:
+            return None
+        values = [np.concatenate([differences for differences, _ in each.values()]) for each in seeds]
+        groups, before = [], 0
+        for differences, own in whole.values():
+            own = np.arange(len(differences)) if own is None else own
             groups.append(own + before)
             before += int(own.max()) + 1
-        if not values:
-            return None
-        return mean_of(np.concatenate(values)[None], np.concatenate(groups))
+        return mean_of(np.stack(values), np.concatenate(groups))
 
-    def _fold(self, run: str, fold: int) -> Log | None:
-        return self.logs.get(f"{run}-f{fold}")
+    def _folds(
+        self, pairs: Sequence[tuple[str, str, str]], seed: int
+    ) -> dict[int, tuple[NDArray[np.float64], NDArray[np.intp] | None]]:
+        """By fold that is there in all runs: the mean difference of every clip, and whose it is."""
+        found = {}
+        for fold in range(self.scale.folds):
+            runs = [(self._fold(a, fold, seed), self._fold(b, fold, seed), c) for a, b, c in pairs]
+            if all(a and b and a.has(c) and b.has(c) for a, b, c in runs):
+                each = [a.correct(c) - b.correct(c) for a, b, c in runs if a and b]
+                found[fold] = np.mean(each, axis=0), runs[0][0].groups if runs[0][0] else None
+        return found
+
+    def _fold(self, run: str, fold: int, seed: int) -> Log | None:
+        return self.logs.get(of_fold(run, fold, seed))
 
     def _seeds(self, sides: Sequence[Side], test: str) -> list[int]:
         """Those of which all sides are there."""

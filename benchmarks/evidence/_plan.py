@@ -14,13 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.models.ranges import find_range
 from a3d_edge.models.registry import ARCHITECTURES, describe
 
-__all__ = ["LETTERS", "SCALES", "Run", "Scale", "Source", "at", "chosen", "pending", "plan", "range_of"]
+__all__ = [
+    "LETTERS", "REAL_SEEDS", "SCALES", "Run", "Scale", "Source", "at", "chosen", "of_fold", "pending", "plan",
+    "range_of",
+]  # fmt: skip
 
 LETTERS = "0abcdefghi"
 OTHER_FAMILY = "r2plus1d_small"
@@ -95,6 +99,9 @@ class Run:
         """The network's."""
         return str(self.changes["arch"])
 
+
+REAL_SEEDS = (0, 1, 2)
+"""Of the real sets; a few hundred clips are named a little otherwise by the next training."""
 
 FULL = (1.0, 224, 8)
 SIX = (FULL, (1.0, 192, 8), (1.0, 192, 6), (1.0, 224, 4), (0.8, 192, 4), (0.5, 160, 4))
@@ -238,17 +245,21 @@ def _slowfast(scale: Scale) -> Iterator[Run]:
 
 
 def _real(scale: Scale) -> Iterator[Run]:
-    """With the product's own recipe for small sets, input and all."""
+    """With the product's own recipe for small sets, input and all; the first seed of every set first."""
     larger = replace(scale, size=scale.real_size)
     six = _names(SIX, larger)
-    for name in scale.real:
-        for fold in range(scale.folds):
-            source = Source(name, fold)
-            told = {**_small(larger), "precision": "bf16"}
-            yield Run(f"{name}-a3d-f{fold}", "ad", source, told, six, (scale.calibration,))
-            for one in six:
-                alone = {**told, "alone": one}
-                yield Run(f"{name}-alone-{one}-f{fold}", "ad", source, alone, (one,), (scale.calibration,))
+    for seed, name, fold in product(REAL_SEEDS, scale.real, range(scale.folds)):
+        source = Source(name, fold)
+        told = {**_small(larger), "precision": "bf16", "seed": seed}
+        yield Run(of_fold(f"{name}-a3d", fold, seed), "ad", source, told, six, (scale.calibration,))
+        for one in six:
+            run, alone = of_fold(f"{name}-alone-{one}", fold, seed), {**told, "alone": one}
+            yield Run(run, "ad", source, alone, (one,), (scale.calibration,))
+
+
+def of_fold(run: str, fold: int, seed: int) -> str:
+    """The name of a run of a real set; logs of the first seed are older than the others' names."""
+    return f"{run}-f{fold}" if seed == REAL_SEEDS[0] else f"{run}-f{fold}-s{seed}"
 
 
 def _small(scale: Scale) -> dict[str, Any]:
