@@ -5,8 +5,7 @@
 
 Whole steps on random clips: all networks' forward and backward passes, and the update; of the full network
 alone and of mutual training with its sub-networks. Both precisions step in turns, from the same weights.
-One line a network: medians in ms, and the ratio. What it does to accuracy, training tells: `own_data.py`
-with and without `--precision fp32`.
+One line a network: medians in ms, and the ratio. What it does to accuracy: `evidence/precision.py`.
 """
 
 from __future__ import annotations
