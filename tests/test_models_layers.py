@@ -336,15 +336,24 @@ def test_moments_are_those_of_all_batches_together(offset: float) -> None:
     assert (mean.dtype, variance.dtype) == (torch.float32, torch.float32)
 
 
-def test_bfloat16_gradients_are_right_where_the_kernel_is_longer_than_the_clip() -> None:
-    """A 3×1×1 convolution on two frames: its weights' gradient is that of float32, time after time.
+@pytest.mark.parametrize(
+    ("kernel", "stride", "frames", "side"),
+    [((3, 1, 1), 1, 2, 8), ((1, 3, 3), 2, 4, 1), ((3, 3, 3), 2, 4, 1)],
+    ids=str,
+)
+def test_bfloat16_gradients_are_right_where_the_kernel_is_longer_than_the_clip(
+    kernel: tuple[int, int, int], stride: int, frames: int, side: int
+) -> None:
+    """Or wider than its pictures, as in res5 of 16²: its weights' gradient is float32's, time after time.
 
-    A three-dimensional one of oneDNN gives leftovers of the memory in every second case.
+    A three-dimensional one of oneDNN gives leftovers of the memory in every second case of the first, and a
+    two-dimensional one of columns two apart always in the others.
     """
     generator = torch.Generator().manual_seed(0)
-    conv = SlimConv(64, 32, (3, 1, 1))
+    conv = SlimConv(64, 32, kernel, stride)
     for _ in range(12):
-        x = torch.randn(4, 64, 2, 8, 8, generator=generator).contiguous(memory_format=torch.channels_last_3d)
+        x = torch.randn(4, 64, frames, side, side, generator=generator)
+        x = x.contiguous(memory_format=torch.channels_last_3d)
         found = []
         for low in (False, True):
             junk = [torch.full((1 << 15,), 1e30) for _ in range(8)]  # what freed memory then holds
