@@ -18,6 +18,7 @@ from a3d_edge.models.slowfast import SlowFastDescription
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.clips import list_clips
 from a3d_edge.training.decode import FrameCache
+from a3d_edge.training.distillation import Precision
 from a3d_edge.training.loop import Settings, StepReport, learning_rate, train
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
@@ -326,18 +327,19 @@ def test_without_mutual_training_there_are_no_students(
     assert [report.losses.distillation for report in reports] == [0.0] * 3
 
 
+@pytest.mark.parametrize(("precision", "also"), [("fp32", ""), ("bf16", ", or train in `precision` fp32")])
 def test_a_loss_that_is_not_finite_stops_the_run(
-    fresh: Callable[[], Checkpoint], batches: Batches, tmp_path: Path
+    fresh: Callable[[], Checkpoint], batches: Batches, tmp_path: Path, precision: Precision, also: str
 ) -> None:
-    """The message names the step and the flag; the checkpoint saved before is kept."""
+    """The message names the step and the flags; the checkpoint saved before is kept."""
     out, checkpoint = tmp_path / "out.pth", fresh()
     save(fresh(), out)
     before = out.read_bytes()
     with torch.no_grad():
         checkpoint.model.head.weight.fill_(math.inf)
     with pytest.raises(A3DEdgeError) as caught:
-        train(checkpoint, batches, SETTINGS, out)
-    assert str(caught.value) == "the loss of step 0 is not finite; lower `lr` (now 0.02)"
+        train(checkpoint, batches, replace(SETTINGS, precision=precision), out)
+    assert str(caught.value) == f"the loss of step 0 is not finite; lower `lr` (now 0.02){also}"
     assert out.read_bytes() == before
 
 

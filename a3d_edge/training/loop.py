@@ -165,7 +165,8 @@ def _waited_for(stream: Iterator[Item]) -> Iterator[tuple[float, Item]]:
 
 def _not_finite(step: int, settings: Settings, checkpoint: Checkpoint, out: Path) -> str:
     kept = f"; {out} keeps step {checkpoint.resume['step']}" if checkpoint.resume else ""
-    return f"the loss of step {step} is not finite; lower `lr` (now {settings.lr}){kept}"
+    instead = ", or train in `precision` fp32" if settings.precision != "fp32" else ""
+    return f"the loss of step {step} is not finite; lower `lr` (now {settings.lr}){instead}{kept}"
 
 
 @contextmanager
