@@ -45,7 +45,7 @@ def nothing(text: str) -> None:
 def test_it_has_the_layers_of_the_network_it_begins_with(
     arch: str, layers: dict[str, object], tmp_path: Path
 ) -> None:
-    """Its head, size and window are the architecture's: those of another library are how it was tested."""
+    """Its head and size are the architecture's: those of another library are how it was tested."""
     theirs = describe(arch, 3).model_copy(update={**layers, "head": "softmax_windows", "size": 64})
     old = Checkpoint(theirs.build(), ("a", "b", "c"))
     save(old, tmp_path / "old.pth")

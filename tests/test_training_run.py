@@ -226,5 +226,5 @@ def test_more_pictures_of_the_same_seconds(run: Any, tmp_path: Path) -> None:
     assert finer.frames * finer.stride == usual.frames * usual.stride
     first = (tmp_path / "net.pth").rename(tmp_path / "first.pth")
     assert run(init=first, changes={"epochs": 0}, overwrite=True).description.sampling == finer
-    with pytest.raises(UsageError, match="`frames` 0 is outside 1 to 256"):
+    with pytest.raises(UsageError, match="`frames` 0 is outside 1 to 512"):
         run(changes={"frames": 0}, overwrite=True)

@@ -40,10 +40,6 @@ def fit(
         int | None, typer.Option("--epochs", help="Epochs (default: the recipe's).", min=1)
     ] = None,
     window: Annotated[str | None, typer.Option("--window", help="What one window spans, such as 4s.")] = None,
-    frames: Annotated[
-        int | None, typer.Option("--frames", help="Pictures of a window: more where what is done is quick.")
-    ] = None,
-    size: Annotated[int | None, typer.Option("--size", help="Side of the input in pixels.")] = None,
     view: Annotated[
         str | None, typer.Option("--view", help="Show the whole picture, or the part that is moving.")
     ] = None,
@@ -64,10 +60,7 @@ def fit(
     from a3d_edge.fitting.steps import fit as fit_clips
 
     seconds = None if window is None else window_seconds(window)
-    named = {
-        "arch": arch, "epochs": epochs, "seed": seed, "window": seconds, "view": view, "frames": frames,
-        "size": size,
-    }  # fmt: skip
+    named = {"arch": arch, "epochs": epochs, "seed": seed, "window": seconds, "view": view}
     changes = {name: value for name, value in named.items() if value is not None}
     with progress() as report:
         done = fit_clips(

@@ -85,10 +85,9 @@ def _changed(description: NetworkDescription, recipe: Recipe) -> NetworkDescript
         changes["size"] = recipe.size
     if recipe.frames is not None:
         changes["frames"] = recipe.frames
-    changed, was = description.model_copy(update=changes), description.sampling
-    window = recipe.window
+    changed, window = description.model_copy(update=changes), recipe.window
     if window is None and changed.frames != description.frames:  # more of the same seconds
-        window = was.frames * was.stride / was.rate
+        window = description.sampling.span_s
     if window is None:
         return changed
     return changed.model_copy(update={"stride": stride_of(window, changed.sampling)})

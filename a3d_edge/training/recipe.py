@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from a3d_edge.errors import UsageError
 from a3d_edge.models.ranges import find_range
 from a3d_edge.task import BOXES, SINGLE, TASKS, Task
+from a3d_edge.video.sampler import MOST_FRAMES, Sampling
 
 if TYPE_CHECKING:
     from a3d_edge.models.checkpoint import Checkpoint
     from a3d_edge.models.network import NetworkDescription
     from a3d_edge.training.clips import Clip
     from a3d_edge.training.loop import Settings
-    from a3d_edge.video.sampler import Sampling
 
 __all__ = [
     "RECIPES",
@@ -181,7 +181,6 @@ FINE_TUNING = ("ava", "charades")
 OF_BOXES = {"kinetics": "ava", "small": "people"}
 
 SMALLEST_SIDE = 32  # of an input: what the networks' strides leave one position of
-MOST_FRAMES = 256  # of a window, which a step and a device hold in memory
 SMALL_NETWORK = 3e6  # parameters; slow_small has 0.5 million, slow_r50 32
 SMALL_SET = 10_000  # clips
 SMALL_STEPS = 700
@@ -228,7 +227,8 @@ def stride_of(window: float, sampling: Sampling) -> int:
     stride = round(window * sampling.rate / sampling.frames / sampling.alpha) * sampling.alpha
     if stride < 1:
         least = sampling.frames * sampling.alpha / sampling.rate
-        raise UsageError(f"`window` {window:g} s: {sampling.frames} frames need {least:.2g} s or more")
+        need = f"{sampling.frames} frames need {least:.2g} s or more"
+        raise UsageError(f"`window` {window:g} s: {need}; name a longer one, or fewer `frames`")
     return stride
 
 

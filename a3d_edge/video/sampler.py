@@ -22,6 +22,7 @@ from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
 
 __all__ = [
+    "MOST_FRAMES",
     "Calm",
     "Pathway",
     "Sample",

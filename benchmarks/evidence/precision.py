@@ -10,26 +10,26 @@ Writes docs/results/precision_accuracy.md. What is finished is kept in WORK.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import stdev
 
 import numpy as np
+from _logs import unpacked
 from _paired import Values, difference
-from _plan import COMPARED, TESTBED, at
-from testbed import clips_of, draw
+from _plan import COMPARED, SCALES, TESTBED, Run, Source, at
+from numpy.typing import NDArray
+from run import Curve, Place, clips_for, tested, trained_network
 
-from a3d_edge.configuration import Configuration
 from a3d_edge.device.machine import describe_machine, processor
-from a3d_edge.training import Measuring, evaluate, train
 from a3d_edge.training.precision import BF16_INSTRUCTIONS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "results" / "precision_accuracy.md"
-TRAIN, TEST, SIZE = 2000, 2000, 32
+SCALE = replace(SCALES["long"], validate=0, test=2000)
 PRECISIONS = ("fp32", "bf16")
-ENDS = {end: at(COMPARED[place], SIZE, 8) for end, place in (("largest", 0), ("smallest", -1))}
+ENDS = {end: at(COMPARED[place], SCALE.size, 8) for end, place in (("largest", 0), ("smallest", -1))}
 
 
 def main() -> None:
@@ -40,48 +40,37 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
+    place = Place(given.work, given.work, given.work, SCALE, workers=0)
     found = {
-        name: [right(given.work, name, seed, given.epochs) for seed in range(given.seeds)]
-        for name in PRECISIONS
+        name: [right(place, name, seed, given.epochs) for seed in range(given.seeds)] for name in PRECISIONS
     }
     lines = list(page(found, given.epochs))
     PAGE.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
 
-def right(work: Path, precision: str, seed: int, epochs: int) -> dict[str, list[int]]:
-    """By end of the range: 1 for each test clip that a training names."""
-    out = work / f"precision-{precision}-{epochs}-s{seed}.pth"
-    if (kept := out.with_suffix(".json")).exists():
-        return json.loads(kept.read_text())  # type: ignore[no-any-return]
-    clips, tested = clips_of("train", TRAIN), clips_of("test", TEST)
-    caches = work / "testbed" / "frames-train", work / "testbed" / "frames-test"
-    draw(clips, caches[0], 1)
-    draw(tested, caches[1], 1)
-    changes = {**TESTBED, "arch": "slow_small", "size": SIZE, "epochs": epochs, "seed": seed}
-    train(
-        clips, out, "small", changes={**changes, "precision": precision}, calibration_clips=0,
-        cache=caches[0], overwrite=True,
-    )  # fmt: skip
-    how = Measuring(calibration=clips, calibration_clips=256, views=1, protocol="runtime", cache=caches[1])
-    measured = evaluate(out, tested, how, configurations=[Configuration.parse(c) for c in ENDS.values()])
-    assert measured is not None  # no torchrun
-    scores = {str(c): one for c, one in measured.scores.items()}
-    each = {end: (scores[c].summed.argmax(axis=1) == scores[c].truth) for end, c in ENDS.items()}
-    kept.write_text(json.dumps({end: one.astype(int).tolist() for end, one in each.items()}))
-    return right(work, precision, seed, epochs)
+def right(place: Place, precision: str, seed: int, epochs: int) -> dict[str, NDArray[np.bool_]]:
+    """By end of the range: which test clips a training names."""
+    told = {"arch": "slow_small", "size": SCALE.size, "epochs": epochs, "seed": seed, "precision": precision}
+    name, changes = f"precision-{precision}-{epochs}-s{seed}", {**TESTBED, **told}
+    run = Run(name, "", Source("testbed"), changes, tuple(ENDS.values()), (SCALE.calibration,))
+    out, clips = place.work / f"{name}.pth", clips_for(run, place)
+    trained_network(run, place, clips, changes, out, Curve(out.with_suffix(".steps.jsonl")))
+    found = tested(run.configurations, clips.test, SCALE.calibration, clips, out)
+    return {end: unpacked(found[c]) > 0 for end, c in ENDS.items()}
 
 
-def page(found: dict[str, list[dict[str, list[int]]]], epochs: int) -> Iterator[str]:
+def page(found: dict[str, list[dict[str, NDArray[np.bool_]]]], epochs: int) -> Iterator[str]:
     here, there = describe_machine(), sorted(BF16_INSTRUCTIONS & set(processor().split()))
     seeds = len(found[PRECISIONS[0]])
     yield "# Accuracy of training in bfloat16"
     yield ""
     yield f"`python benchmarks/evidence/precision.py --work runs`; {here['name']}"
     yield f"({', '.join(there) or 'no bfloat16'}), Python {here['python']}, torch {version('torch')}."
-    yield f"`slow_small` at {SIZE}², mutual, {TRAIN} drawn clips, {epochs} epochs, {seeds} seeds; {TEST} test"
-    yield "clips of other seeds. Accuracy by seed; the difference is paired, with an interval of 95 %"
-    yield "(bootstrap over clips and seeds); the last column is the standard deviation of float32's seeds."
+    yield f"`slow_small` at {SCALE.size}², mutual, {SCALE.train} drawn clips, {epochs} epochs, {seeds}"
+    yield f"seeds; {SCALE.test} test clips of other seeds. Accuracy by seed; the difference is paired,"
+    yield "with an interval of 95 % (bootstrap over clips and seeds); the last column is the standard"
+    yield "deviation of float32's seeds."
     yield ""
     yield "| configuration | fp32 | bf16 | bf16 − fp32, points | spread of seeds, points |"
     yield "|---|---|---|---|---|"
