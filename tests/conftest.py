@@ -59,6 +59,7 @@ if not HAS_TORCH:  # what is left is the runtime's; bundles to run come from els
         "test_training_loop.py",
         "test_training_mixup.py",
         "test_training_multilabel.py",
+        "test_training_tuning.py",
         "test_cli_multilabel.py",
     ]
 

@@ -29,7 +29,7 @@ GROUPS = {
     "Budget": "--budget --config --profile --hop --switch-every --compare",
     "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
     "--dropout --mutual --alone --multi-resolution --no-distillation --random-widths --students-from --mixup "
-    "--patience --seed --resume --tensorboard",
+    "--tune --patience --seed --resume --tensorboard",
     "Calibration and proof": "--calibration --calibration-clips --no-calibration "
     "--parity-clips --range-clips",
     "Measuring": "--windows --paced --measure --keep-noisy --interval",

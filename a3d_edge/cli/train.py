@@ -124,6 +124,9 @@ def train(
     mixup: float | None = typer.Option(
         None, "--mixup", help="Mix clips of a batch, by shares drawn of Beta(α, α); 0: do not.", min=0
     ),
+    tune: int | None = typer.Option(
+        None, "--tune", help="Steps that tune each configuration's batch norms after the run (0).", min=0
+    ),
     precision: str | None = typer.Option(
         None, "--precision", help="fp32, bf16 or auto (bf16 where this device is quicker in it)."
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "origin": checkpoint.origin,
         "state": checkpoint.model.state_dict(),
         "statistics": statistics(checkpoint.model),
+        "tuned": tuned(checkpoint.model),
         "resume": checkpoint.resume,
     }
     write_atomically(path, lambda temporary: _write(payload, temporary))
@@ -194,6 +195,7 @@ def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
     preprocessing = Preprocessing(**values)
     find_range(payload["range"])
     set_statistics(model, payload["statistics"])
+    _set_tuned(model, payload.get("tuned", {}))  # older ones have none
     origin = {str(key): value for key, value in dict(payload["origin"]).items()}
     resume = _resume_state(payload["resume"])
     return Checkpoint(model, classes, preprocessing, payload["range"], origin, resume)
@@ -226,6 +228,15 @@ def statistics(model: SlimNetwork) -> dict[str, dict[str, list[Tensor]]]:
     return found
 
 
+def tuned(model: SlimNetwork) -> dict[str, dict[str, list[Tensor]]]:
+    """What is tuned: configuration → batch norm → [stretch, shift], see `SlimBatchNorm`."""
+    found: dict[str, dict[str, list[Tensor]]] = {}
+    for layer, norm in norms(model).items():
+        for configuration, pair in norm.tuned.items():
+            found.setdefault(configuration, {})[layer] = [each.detach() for each in pair]
+    return found
+
+
 def untrained_note(checkpoint: Checkpoint) -> str | None:
     """What is to be known of a checkpoint whose narrow widths were never trained (an imported one)."""
     if checkpoint.origin.get("mutually_trained") is not False:
@@ -245,15 +256,30 @@ def forget_statistics(model: SlimNetwork) -> None:
 
 def set_statistics(model: SlimNetwork, wanted: Mapping[str, Mapping[str, list[Tensor]]]) -> None:
     """Put calibrated statistics into the network. Raises ValueError when they are not of its batch norms."""
+    for name, configuration, norm, (mean, variance) in _of_norms(model, wanted, "statistics"):
+        if not (is_finite(mean) and is_finite(variance) and bool((variance >= 0).all())):
+            raise ValueError(f"{name}: not finite, or below 0")
+        norm.calibrated[configuration] = (mean, variance)
+
+
+def _set_tuned(model: SlimNetwork, wanted: Mapping[str, Mapping[str, list[Tensor]]]) -> None:
+    for name, configuration, norm, (stretch, shift) in _of_norms(model, wanted, "tuned"):
+        if not (is_finite(stretch) and is_finite(shift)):
+            raise ValueError(f"{name}: not finite")
+        norm.tuned[configuration] = (stretch, shift)
+
+
+def _of_norms(
+    model: SlimNetwork, wanted: Mapping[str, Mapping[str, list[Tensor]]], key: str
+) -> Iterator[tuple[str, str, SlimBatchNorm, tuple[Tensor, Tensor]]]:
+    """(its name in the file, configuration, batch norm, two tensors of as many channels as it has there)."""
     layers = norms(model)
     for configuration, by_layer in wanted.items():
         width = Configuration.parse(configuration).width
         if set(by_layer) != set(layers):
-            raise ValueError(f"statistics.{configuration}: not the batch norms of this network")
-        for layer, (mean, variance) in by_layer.items():
-            channels = layers[layer].channels_at(width)
-            if mean.shape != (channels,) or variance.shape != (channels,):
-                raise ValueError(f"statistics.{configuration}.{layer}: not of {channels} channels")
-            if not (is_finite(mean) and is_finite(variance) and bool((variance >= 0).all())):
-                raise ValueError(f"statistics.{configuration}.{layer}: not finite, or below 0")
-            layers[layer].calibrated[configuration] = (mean, variance)
+            raise ValueError(f"{key}.{configuration}: not the batch norms of this network")
+        for layer, (one, other) in by_layer.items():
+            name, channels = f"{key}.{configuration}.{layer}", layers[layer].channels_at(width)
+            if one.shape != (channels,) or other.shape != (channels,):
+                raise ValueError(f"{name}: not of {channels} channels")
+            yield name, configuration, layers[layer], (one, other)

@@ -145,6 +145,11 @@ class SlimBatchNorm(nn.Module):
     In training mode it normalises by its own batch, whatever the width. In eval mode it uses the statistics
     named by the run, or ``running_mean``/``running_var`` (full width, kept while training at full width).
     ``whole``: it follows a convolution that runs whole at any width.
+
+    ``tuned``: of a configuration, by how much its affine parameters differ from the shared ones, as a
+    logarithm that stretches what is normalised and a shift of it, each (channels,)
+    (`a3d_edge.training.tuning`). They apply where a batch's own statistics do; those that are kept have them
+    folded in, so that whatever runs the network needs to know of nothing but statistics.
     """
 
     running_mean: Tensor
@@ -160,6 +165,7 @@ class SlimBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.calibrated: dict[str, tuple[Tensor, Tensor]] = {}
+        self.tuned: dict[str, tuple[Tensor, Tensor]] = {}
         self.collected: dict[str | None, Moments] = {}
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
@@ -168,9 +174,11 @@ class SlimBatchNorm(nn.Module):
         if run.collect:
             before = self.collected.get(run.statistics) or Moments.none(channels)
             self.collected[run.statistics] = before.add(x)
+            weight, bias = self._tuned(run.statistics, weight, bias)
             return F.batch_norm(x, None, None, weight, bias, training=True, eps=self.eps)
         if self.training:
-            own = run.width == 1.0  # a random width may round to as many channels
+            own = run.width == 1.0 and run.statistics is None  # a random width may round to as many channels
+            weight, bias = self._tuned(run.statistics, weight, bias)
             if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
                 return self._normalised_together(x, weight, bias, own=own)
             mean, var = (self.running_mean, self.running_var) if own else (None, None)
@@ -197,6 +205,25 @@ class SlimBatchNorm(nn.Module):
                 self.running_var.lerp_(var * (count / max(1, count - 1)), self.momentum)
         scale = (weight * torch.rsqrt(var + self.eps)).view(shape)
         return (centred * scale + bias.view(shape)).to(x.dtype)
+
+    def _tuned(self, name: str | None, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        if name is None or name not in self.tuned:
+            return weight, bias
+        stretch, shift = (each.to(weight.device) for each in self.tuned[name])
+        return weight * stretch.exp(), bias + weight * shift
+
+    def calibrate(self, name: str, moments: Moments) -> None:
+        """Keep a configuration's statistics, and in them what was tuned of it.
+
+        With weight γ and bias β, γ·eᵃ·(x − μ)/σ + β + γ·b is γ·(x − μ′)/σ′ + β where σ′ = σ·e⁻ᵃ and
+        μ′ = μ − b·σ′.
+        """
+        mean, variance = moments.mean_and_variance()
+        if name in self.tuned:
+            stretch, shift = (each.detach().cpu() for each in self.tuned[name])
+            scale = torch.sqrt(variance + self.eps) * torch.exp(-stretch)
+            mean, variance = mean - shift * scale, (scale**2 - self.eps).clamp_min(0.0)
+        self.calibrated[name] = (mean, variance)
 
     def channels_at(self, width: float) -> int:
         """Channels at a width factor."""

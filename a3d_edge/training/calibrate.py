@@ -78,7 +78,7 @@ def calibrate_together(
             raise UsageError("no clip to calibrate on; name training clips with `calibration`")
         for norm in layers.values():
             for name, moments in norm.collected.items():
-                norm.calibrated[str(name)] = moments.mean_and_variance()
+                norm.calibrate(str(name), moments)
     finally:
         for norm in layers.values():
             norm.collected.clear()

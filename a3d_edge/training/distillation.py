@@ -17,7 +17,10 @@ from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.models.ranges import Range
 from a3d_edge.task import is_multilabel
 
-__all__ = ["BINARY", "CATEGORICAL", "Criterion", "Precision", "StepLosses", "backward", "subnetworks"]
+__all__ = [
+    "BINARY", "CATEGORICAL", "Criterion", "Precision", "StepLosses", "backward", "criterion_of", "logits_of",
+    "subnetworks",
+]  # fmt: skip
 
 Precision = Literal["fp32", "bf16"]
 
@@ -105,14 +108,13 @@ def backward(
     ``distillation`` the students learn from the labels too.
     """
     own = (clips, Run()) if first is None else (model.fit(clips, first), Run(first.width))
-    logits = _logits(model, *own, precision)
-    criterion = BINARY if is_multilabel(model.description.task) else CATEGORICAL
+    logits, criterion = logits_of(model, *own, precision), criterion_of(model)
     loss = criterion.from_labels(logits, labels, smoothing)
     loss.backward()  # type: ignore[no-untyped-call]
     teacher = logits.detach()
     distilled = 0.0
     for student in students:
-        output = _logits(model, model.fit(clips, student), Run(student.width), precision)
+        output = logits_of(model, model.fit(clips, student), Run(student.width), precision)
         if distillation:
             divergence = criterion.from_teacher(output, teacher)
         else:
@@ -122,7 +124,13 @@ def backward(
     return StepLosses(loss.item(), distilled, criterion.right(teacher, labels).float().mean().item())
 
 
-def _logits(model: SlimNetwork, clips: Clips, run: Run, precision: Precision) -> Tensor:
+def criterion_of(model: SlimNetwork) -> Criterion:
+    """What the networks of its task lose."""
+    return BINARY if is_multilabel(model.description.task) else CATEGORICAL
+
+
+def logits_of(model: SlimNetwork, clips: Clips, run: Run, precision: Precision) -> Tensor:
+    """Float32 logits ``(N, classes)``, computed in ``precision``."""
     with torch.autocast(next(model.parameters()).device.type, torch.bfloat16, enabled=precision == "bf16"):
         return model.run(clips, run).float()
 

@@ -38,7 +38,7 @@ SETTINGS = (
 )  # fmt: skip
 KEPT = (
     "fold", "batch", "balanced", "rendered", "rendered_share", "dropout", "awake", "draw", "mirror", "window",
-    "val", "patience", "size", "frames", "alone",
+    "val", "patience", "size", "frames", "alone", "tune",
 )  # fmt: skip
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
 
@@ -51,7 +51,7 @@ BEFORE: dict[str, Any] = {
     "precision": "fp32", "students_from": 0.0, "dropout": None, "awake": False, "draw": "anywhere",
     "mirror": "on", "window": None, "val": 0.0, "patience": 0, "size": None, "frames": None,
     "random_widths": 1, "distillation": True, "multi_resolution": False, "alone": None, "tenth_at": (),
-    "mixup": 0.0,
+    "mixup": 0.0, "tune": 0,
 }  # fmt: skip
 """What runs did before these could be chosen."""
 
@@ -73,7 +73,8 @@ class Recipe:
     divided by 10 (none: half a cosine). ``random_widths``, ``distillation``,
     ``multi_resolution``, ``alone``: as in `Settings`, to compare with that. ``mixup``: as there.
     ``precision``: ``auto`` (what is quicker here), ``fp32`` or ``bf16``. ``patience``: so many validations
-    without a better one end the run (0: never).
+    without a better one end the run (0: never). ``tune``: so many steps after the run tune the batch norms of
+    each candidate (`a3d_edge.training.tuning`; 0: none).
     """
 
     arch: str = "slow_small"
@@ -113,6 +114,7 @@ class Recipe:
     patience: int = 0
     tenth_at: tuple[float, ...] = ()
     mixup: float = 0.0
+    tune: int = 0
 
     def settings(self, device: str = "cpu") -> Settings:
         """What the training loop is told. Raises `UsageError` for a value that cannot be meant."""
@@ -146,6 +148,8 @@ class Recipe:
             raise UsageError(f"`frames` {self.frames} is outside 1 to {MOST_FRAMES}")
         if self.patience < 0:
             raise UsageError(f"`patience` {self.patience} is below 0")
+        if self.tune < 0:
+            raise UsageError(f"`tune` {self.tune} is below 0")
 
     def origin(self) -> dict[str, Any]:
         """What a checkpoint keeps so that `recorded` finds it."""
@@ -156,7 +160,7 @@ RECIPES = {
     "kinetics": Recipe(),
     "small": Recipe(
         input_kind="change", aspect=1.5, view="moving", batch=16, balanced=True, draw="motion", dropout=0.2,
-        awake=True, epochs=60, lr=2e-3, warmup=0.1, weight_decay=0.05, optimizer="adamw", smoothing=0.1,
+        awake=True, epochs=60, lr=4e-3, warmup=0.1, weight_decay=0.05, optimizer="adamw", smoothing=0.1,
         students_from=0.4,
     ),
     "ava": Recipe(

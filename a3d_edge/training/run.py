@@ -1,7 +1,7 @@
 """A whole training run: clips to a checkpoint, trained over a range of configurations and calibrated.
 
 clips ─ a fresh network, or the checkpoint that goes on ─ decoded ─ trained (`loop`), and looked at (`watch`)
-      ─ calibrated ─ out
+      ─ its configurations tuned, if that is asked for ─ calibrated ─ out
 """
 
 from __future__ import annotations
@@ -14,22 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from a3d_edge.bundles import as_path
-from a3d_edge.device.cores import available_threads
 from a3d_edge.errors import DataWarning, ResourceError, UsageError
-from a3d_edge.models.checkpoint import Checkpoint, load, save
+from a3d_edge.models.checkpoint import Checkpoint, load
 from a3d_edge.models.registry import describe
 from a3d_edge.outputs import claim, refuse_input, require_room
 from a3d_edge.training import loop
-from a3d_edge.training.augmentation import may_mirror
 from a3d_edge.training.average_precision import require_library
-from a3d_edge.training.batches import Batches
 from a3d_edge.training.begin import fresh, initial
-from a3d_edge.training.calibrate import calibrate
 from a3d_edge.training.clips import Clip, Data, clips_of, paths_of, spread
 from a3d_edge.training.decode import FrameCache, readable
-from a3d_edge.training.inputs import frame_cache, window_set
+from a3d_edge.training.finish import finish
+from a3d_edge.training.inputs import batches_for, frame_cache, window_set
 from a3d_edge.training.precision import precision_of
-from a3d_edge.training.prefetch import workers_for
 from a3d_edge.training.recipe import (
     FINE_TUNING,
     RECIPES,
@@ -104,7 +100,7 @@ def train(
         with joined(share, device), chosen_threads(checkpoint, settings.precision, device, steps, note):
             there, held = _read(checkpoint, sides, share, frames, report)
             if not finished:
-                batches = _batches(checkpoint, there, frames, given, workers, share)
+                batches = batches_for(checkpoint, there, frames, given, workers, share)
                 watch = _watch(checkpoint, there, held, batches.per_epoch, given, out, cache)
                 board = None if tensorboard is None else Path(tensorboard)
                 loop.train(
@@ -112,8 +108,8 @@ def train(
                     report=on_step or (lambda done: report("train", done.step, done.steps)),
                     watch=replace(watch, note=note, tensorboard=board),
                 )  # fmt: skip
-        if calibration_clips and share.first:
-            _calibrate(checkpoint, there, calibration_clips, cache, out, report, note)
+        if share.first:
+            finish(checkpoint, there, given, calibration_clips, cache, workers, device, out, report, note)
     return checkpoint
 
 
@@ -259,31 +255,6 @@ def _watch(
     return Watch(out, every, validator, recipe.patience, joined)
 
 
-def _calibrate(
-    checkpoint: Checkpoint, there: Sequence[Clip], clips: int, cache: str | Path | None, out: Path,
-    report: Report, note: Note,
-) -> None:  # fmt: skip
-    """The candidates of the range, of the last weights and of the best ones."""
-    real = [clip for clip in there if clip.path is not None]
-    windows = window_set(checkpoint, spread(real or there, clips), cache, 1)
-    some, every = checkpoint.candidates(), checkpoint.grid()
-    note(
-        f"calibrating {len(some)} of the range's {len(every)} configurations on {len(windows.clips)} "
-        "clips; where others are measured or exported, name `calibration` clips"
-    )
-    calibrate(checkpoint.model.cpu(), some, windows, step(report, "calibrate"))
-    save(checkpoint, out)
-    best = checkpoint.origin.get("validation", {}).get("best")
-    if best is None or not best_of(out).is_file():
-        return
-    if best["step"] == checkpoint.origin.get("steps"):
-        save(checkpoint, best_of(out))
-        return
-    other = load(best_of(out))
-    calibrate(other.model, some, windows, step(report, "calibrate the best"))
-    save(other, best_of(out))
-
-
 @contextmanager
 def _advice(checkpoint: Checkpoint, out: Path, again: str, note: Note) -> Iterator[None]:
     """After Ctrl-C, or for want of something, what was saved and how to go on."""
@@ -306,23 +277,3 @@ def _warn_of_classes_without_clips(classes: Sequence[str], labels: Iterable[str]
         word, have, it = ("classes", "have", "them") if len(bare) > 1 else ("class", "has", "it")
         text = f"the {word} {', '.join(bare)} {have} no training clip, so the network cannot learn {it}"
         warnings.warn(text, DataWarning, stacklevel=3)
-
-
-def _batches(
-    checkpoint: Checkpoint, clips: list[Clip], frames: FrameCache, recipe: Recipe, workers: int | None,
-    share: Share,
-) -> Batches:  # fmt: skip
-    description = checkpoint.description
-    sampling, spec = description.sampling, checkpoint.preprocessing
-    drawn = recipe.rendered_share if recipe.rendered else 0.0
-    mirror = recipe.mirror == "on" or (recipe.mirror == "auto" and may_mirror(checkpoint.classes))
-    alone, size = checkpoint.alone, description.size
-    if alone is not None and sampling.alpha == 1:  # as it is run; a Fast pathway keeps its own size
-        size = alone.size
-    batches = Batches(
-        clips, checkpoint.classes, frames, size, sampling, spec, recipe.batch, recipe.seed,
-        recipe.balanced, drawn, mirror=mirror, busy=recipe.draw == "motion", task=checkpoint.task,
-    )  # fmt: skip
-    if workers is None:
-        workers = workers_for(available_threads(), recipe.epochs * batches.per_epoch)
-    return replace(batches, workers=workers, rank=share.rank, processes=share.size)

@@ -33,7 +33,8 @@ OTHER_FAMILY = "r2plus1d_small"
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How large all of it is. ``folds``: of the real sets; ``real``: their names, ``real_size``: the input's
-    side there, where people are small. ``lr``: the peak rate of every run."""
+    side there, where people are small. ``lr``: the peak rate of every run.
+    ``tune``: the steps that tune a trained network's batch norms."""
 
     train: int = 1200
     validate: int = 240
@@ -49,6 +50,7 @@ class Scale:
     calibration: int = 128
     calibrations: tuple[int, ...] = (0, 16)
     lr: float = 2e-3
+    tune: int = 500
 
 
 SCALES = {
@@ -56,7 +58,18 @@ SCALES = {
     "long": Scale(2000, 480, 4000, 30, calibration=256, calibrations=(0, 16, 32, 64, 128)),
     "faster": Scale(2000, 480, 4000, 30, calibration=256, calibrations=(0, 16, 32, 64, 128), lr=4e-3),
     "tiny": Scale(
-        24, 12, 24, 1, (0, 1), size=32, real=(), folds=1, batch=8, calibration=12, calibrations=(0, 6)
+        24,
+        12,
+        24,
+        1,
+        (0, 1),
+        size=32,
+        real=(),
+        folds=1,
+        batch=8,
+        calibration=12,
+        calibrations=(0, 6),
+        tune=2,
     ),
 }
 """``full`` was made first, on a part of a core; ``long`` was to settle it; ``faster`` is that at twice the
@@ -79,7 +92,7 @@ class Run:
     ``changes`` of the small recipe. ``configurations`` are tested, calibrated on ``calibrations`` training
     clips each time (0: not at all), the first for all of them, the others for ``few``. ``init``: the run
     whose weights it begins with; ``time_of``: a run that took the time it may take, and one that took its
-    own steps.
+    own steps. ``tune``: so many steps after it tune the batch norms of each of its configurations.
     """
 
     name: str
@@ -91,6 +104,7 @@ class Run:
     few: tuple[str, ...] = ()
     init: str | None = None
     time_of: tuple[str, str] | None = None
+    tune: int = 0
     needs: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -180,7 +194,8 @@ def _names(every: Sequence[tuple[float, int, int]], scale: Scale, frames: int = 
 
 def _drawn(
     scale: Scale, name: str, letters: str, seed: int, every: Sequence[str], *, few: Sequence[str] = (),
-    calibrations: Sequence[int] = (), time_of: tuple[str, str] | None = None, **changes: Any,
+    calibrations: Sequence[int] = (), time_of: tuple[str, str] | None = None, init: str | None = None,
+    tune: int = 0, **changes: Any,
 ) -> Run:  # fmt: skip
     """A run on the testbed."""
     told = {
@@ -196,7 +211,9 @@ def _drawn(
         tuple(every),
         counts,
         tuple(few),
+        init=init,
         time_of=time_of,
+        tune=tune,
     )
 
 
@@ -211,6 +228,8 @@ def _testbed(scale: Scale) -> Iterator[Run]:
         ends = (seven[0], seven[-1])
         times = scale.calibrations if seed == scale.seeds[0] else ()
         yield _drawn(scale, "a3d", "abcdfgh", seed, every, few=ends, calibrations=times)
+        whose = f"testbed-a3d-s{seed}"
+        yield _drawn(scale, "a3d-tuned", "a", seed, seven, init=whose, tune=scale.tune, epochs=0)
         for one in reversed(seven[3:]):
             yield _drawn(scale, f"alone-{one}", "ad", seed, [one], alone=one)
         for one in _names(CORNERS, scale) if seed == scale.seeds[0] else ():

@@ -37,20 +37,27 @@ def dimensions(found: Findings) -> Lines:
 
 def against_alone(found: Findings) -> Lines:
     """a: A3D against networks trained alone."""
-    yield from _head("configuration", "GFLOPs", "A3D", "alone", "A3D − alone", "A3D − alone, as much time")
-    pairs = []
+    heads = ("A3D − alone", "A3D − alone, as much time", "A3D tuned − alone")
+    yield from _head("configuration", "GFLOPs", "A3D", "alone", *heads)
+    pairs, tuned = [], []
     for one in COMPARED:
         name = found.named(one)
         ours, alone, longer = Side(A3D, name), _alone(found, one), _longer(found, one)
         pairs.append((ours, alone))
+        tuned.append((Side(f"{A3D}-tuned", name), alone))
         yield _row(
             name, f"{found.gflops(name):.4f}", _share(found.accuracy(ours)), _share(found.accuracy(alone)),
-            _points(found.mean([(ours, alone)])), _points(found.mean([(ours, longer)])),
+            *(_points(found.mean([pair])) for pair in ((ours, alone), (ours, longer), tuned[-1])),
         )  # fmt: skip
     whole = found.gflops(found.named(FULL))
-    cheap = [pair for pair in pairs if found.gflops(pair[0].configuration) <= HALF * whole]
+    cheap, own = (
+        [pair for pair in of if found.gflops(pair[0].configuration) <= HALF * whole] for of in (pairs, tuned)
+    )
     yield ""
-    yield f"Mean of those at or below half of the compute: {_points(found.mean(cheap))} points."
+    yield (
+        f"Mean of those at or below half of the compute: {_points(found.mean(cheap))} points; tuned "
+        f"{_points(found.mean(own))}."
+    )
     yield ""
     yield from _front_table(found)
     if found.scale.real:

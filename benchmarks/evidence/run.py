@@ -16,7 +16,7 @@ import json
 import resource
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,11 @@ from testbed import draw
 from a3d_edge.configuration import Configuration
 from a3d_edge.device.machine import describe_machine
 from a3d_edge.errors import A3DEdgeError
-from a3d_edge.models.checkpoint import load
+from a3d_edge.models.checkpoint import load, save
 from a3d_edge.training import Clip, Measuring, clips_of, evaluate, train
-from a3d_edge.training.recipe import clips_digest
+from a3d_edge.training.finish import tune_at
+from a3d_edge.training.inputs import frame_cache
+from a3d_edge.training.recipe import Recipe, clips_digest, recorded
 from a3d_edge.training.reports import StepReport
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,6 +202,8 @@ def made(run: Run, place: Place) -> None:
     out, curve = place.work / f"{run.name}.pth", Curve(place.work / f"{run.name}.steps.jsonl")
     begun = cpu_s()
     trained_network(run, place, clips, changes, out, curve)
+    if run.tune:
+        tuned_network(run, clips, out)
     spent = cpu_s() - begun
     write_log(place.logs, run.name, content(run, place, clips, out, curve, spent))
 
@@ -216,6 +220,16 @@ def trained_network(
         init=None if resume else init, resume=resume, overwrite=not resume, calibration_clips=0,
         cache=clips.cache, workers=place.workers, on_step=curve,
     )  # fmt: skip
+
+
+def tuned_network(run: Run, clips: Clips, out: Path) -> None:
+    """Once it is trained; a run that goes on begins this anew."""
+    checkpoint = load(out)
+    fields = {name: value for name, value in recorded(checkpoint).items() if name in Recipe.__annotations__}
+    recipe = replace(Recipe(**fields), tune=run.tune)
+    some = [Configuration.parse(name) for name in run.configurations]
+    tune_at(some, checkpoint, list(clips.train), frame_cache(checkpoint, clips.cache), recipe)
+    save(checkpoint, out)
 
 
 def epochs_now(run: Run, clips: int, logs: Mapping[str, Log]) -> int:
