@@ -140,16 +140,18 @@ def test_a_run_tunes_its_candidates_and_goes_on_where_it_did_not(
     """The last weights and the best; a finished run that is asked to go on tunes nothing again."""
     recipe = Recipe(epochs=2, batch=4, lr=0.02, range_name="0.06", val=0.34, precision="fp32", tune=2)
     told: dict[str, tuple[int, int]] = {}
+    notes: list[str] = []
 
     def run(**options: Any) -> Checkpoint:
         told.clear()
         return train(
             [clip_list], tmp_path / "net.pth", recipe, calibration_clips=3, cache=frame_cache.folder,
-            report=lambda what, done, total: told.update({what: (done, total)}), **options,
+            note=notes.append, report=lambda what, done, total: told.update({what: (done, total)}), **options,
         )  # fmt: skip
 
     names = {str(one) for one in run().candidates()}
     assert told["tune"] == (2, 2)
+    assert "tuning the batch norms of 12 configurations in 2 steps" in notes
     for file in ("net.pth", "net.best.pth"):
         assert set(tuned(load(tmp_path / file).model)) == names
     run(resume=True)

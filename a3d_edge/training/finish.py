@@ -42,6 +42,7 @@ def _tune(
         some = [c for c in one.candidates() if any(str(c) not in tuned for tuned in known)]
         if not some:  # a finished run that goes on
             continue
+        note(f"tuning the batch norms of {len(some)} configurations in {recipe.tune} steps")
         with chosen_threads(one, recipe.settings(device).precision, device, recipe.tune, note):
             tune_at(some, one, there, frames, recipe, workers, device, report)
         for file in files:
