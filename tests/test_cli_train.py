@@ -283,7 +283,8 @@ def test_drawn_clips_alone_are_calibrated_on(
     """Where there are no others."""
     seen: list[int] = []
     monkeypatch.setattr(
-        "a3d_edge.training.run.calibrate", lambda model, grid, windows, *rest: seen.append(len(windows.clips))
+        "a3d_edge.training.finish.calibrate",
+        lambda model, grid, windows, *rest: seen.append(len(windows.clips)),
     )
     code, _, err = main_here(
         capfd, monkeypatch, "train", "--rendered", 2, "--classes", "hug,kick", "--epochs", 0, "--out",

@@ -160,7 +160,7 @@ RECIPES = {
     "kinetics": Recipe(),
     "small": Recipe(
         input_kind="change", aspect=1.5, view="moving", batch=16, balanced=True, draw="motion", dropout=0.2,
-        awake=True, epochs=60, lr=4e-3, warmup=0.1, weight_decay=0.05, optimizer="adamw", smoothing=0.1,
+        awake=True, epochs=60, lr=2e-3, warmup=0.1, weight_decay=0.05, optimizer="adamw", smoothing=0.1,
         students_from=0.4,
     ),
     "ava": Recipe(
