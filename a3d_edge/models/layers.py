@@ -177,7 +177,8 @@ class SlimBatchNorm(nn.Module):
             weight, bias = self._tuned(run.statistics, weight, bias)
             return F.batch_norm(x, None, None, weight, bias, training=True, eps=self.eps)
         if self.training:
-            own = run.width == 1.0 and run.statistics is None  # a random width may round to as many channels
+            # a random width may round to as many channels, and a named configuration is no full network
+            own = run.width == 1.0 and run.statistics is None
             weight, bias = self._tuned(run.statistics, weight, bias)
             if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
                 return self._normalised_together(x, weight, bias, own=own)

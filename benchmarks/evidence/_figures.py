@@ -38,6 +38,7 @@ def curve(found: Findings, file: Path) -> None:
         sides = [Side(A3D, found.named(one)) for one in LINES[dimension]]
         _line(axes, found, sides, f"A3D, {dimension} alone", colour, ":.")
     names = [found.named(one) for one in COMPARED]
+    _line(axes, found, [Side(f"{A3D}-tuned", name) for name in names], "A3D, tuned", "tab:purple", "^")
     sides = [Side(f"testbed-alone-{name}", name) for name in names]
     _line(axes, found, sides, "each trained alone", "tab:orange", "s")
     axes.set(xscale="log", xlabel="GFLOPs of a window", ylabel="accuracy on drawn test clips, %")

@@ -272,7 +272,7 @@ def _real(scale: Scale) -> Iterator[Run]:
     six = _names(SIX, larger)
     for seed, name, fold in product(REAL_SEEDS, scale.real, range(scale.folds)):
         source = Source(name, fold)
-        told = {**_small(larger), "precision": "bf16", "seed": seed}
+        told = {**_small(larger), "precision": "bf16", "lr": scale.lr, "seed": seed}
         yield Run(of_fold(f"{name}-a3d", fold, seed), "ad", source, told, six, (scale.calibration,))
         for one in six:
             run, alone = of_fold(f"{name}-alone-{one}", fold, seed), {**told, "alone": one}
@@ -286,17 +286,14 @@ def of_fold(run: str, fold: int, seed: int) -> str:
 
 def _small(scale: Scale) -> dict[str, Any]:
     epochs = {} if scale.real_epochs is None else {"epochs": scale.real_epochs}
-    return {
-        "arch": "slow_small", "size": scale.size, "val": 0.0, "precision": "fp32", "lr": scale.lr, "seed": 0,
-        **epochs,
-    }  # fmt: skip
+    return {"arch": "slow_small", "size": scale.size, "val": 0.0, "precision": "fp32", "seed": 0, **epochs}
 
 
 def _transfer(scale: Scale) -> Iterator[Run]:
-    """Fine-tuned plainly at the full configuration, from either pre-training, and from nothing."""
+    """Fine-tuned plainly at the full configuration, from either pre-training, and from nothing; at the rate
+    that the recipe has for each."""
     full = at(FULL, scale.size, 8)
     plain = {**_small(scale), "input_kind": "rgb", "aspect": 1.0, "mutual": False}
-    del plain["lr"]  # what a network begins with tells how far it may go
     begun = {"a3d": "testbed-a3d-s0", "plain": f"testbed-alone-{full}-s0", "nothing": None}
     for name in (one for one in scale.real if one != "tennis_strokes"):
         for fold in range(scale.folds):

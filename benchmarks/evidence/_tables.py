@@ -37,7 +37,7 @@ def dimensions(found: Findings) -> Lines:
 
 def against_alone(found: Findings) -> Lines:
     """a: A3D against networks trained alone."""
-    heads = ("A3D − alone", "A3D − alone, as much time", "A3D tuned − alone")
+    heads = ("A3D − alone", "A3D − alone, as much time", "A3D tuned − alone", "A3D tuned − A3D")
     yield from _head("configuration", "GFLOPs", "A3D", "alone", *heads)
     pairs, tuned = [], []
     for one in COMPARED:
@@ -47,7 +47,8 @@ def against_alone(found: Findings) -> Lines:
         tuned.append((Side(f"{A3D}-tuned", name), alone))
         yield _row(
             name, f"{found.gflops(name):.4f}", _share(found.accuracy(ours)), _share(found.accuracy(alone)),
-            *(_points(found.mean([pair])) for pair in ((ours, alone), (ours, longer), tuned[-1])),
+            *map(_points, (found.mean([pair]) for pair in ((ours, alone), (ours, longer), tuned[-1]))),
+            _points(found.mean([(tuned[-1][0], ours)])),
         )  # fmt: skip
     whole = found.gflops(found.named(FULL))
     cheap, own = (

@@ -225,8 +225,7 @@ def trained_network(
 def tuned_network(run: Run, clips: Clips, out: Path) -> None:
     """Once it is trained; a run that goes on begins this anew."""
     checkpoint = load(out)
-    fields = {name: value for name, value in recorded(checkpoint).items() if name in Recipe.__annotations__}
-    recipe = replace(Recipe(**fields), tune=run.tune)
+    recipe = replace(Recipe(), **{**recorded(checkpoint), "tune": run.tune})
     some = [Configuration.parse(name) for name in run.configurations]
     tune_at(some, checkpoint, list(clips.train), frame_cache(checkpoint, clips.cache), recipe)
     save(checkpoint, out)
