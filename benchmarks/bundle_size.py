@@ -18,8 +18,8 @@ from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.manifest import STATISTICS
 from a3d_edge.models.checkpoint import Checkpoint, norms
-from a3d_edge.models.layers import channels_at
 from a3d_edge.models.registry import describe
+from a3d_edge.models.widths import channels_at
 
 TABLE_9 = (
     (256, 8, 1.0), (224, 8, 1.0), (224, 6, 1.0), (224, 4, 1.0), (224, 4, 0.9), (224, 4, 0.8), (192, 4, 0.8),

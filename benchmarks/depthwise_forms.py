@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from a3d_edge.device.machine import describe_machine
-from a3d_edge.models.layers import Run, SlimConv
+from a3d_edge.models.layers import SlimConv
+from a3d_edge.models.widths import Run
 from a3d_edge.profiling.turns import in_turns, timed_ms
 
 ROOT = Path(__file__).resolve().parents[1]

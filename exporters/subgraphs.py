@@ -15,8 +15,8 @@ from torch import Tensor
 from a3d_edge.configuration import Configuration, format_width
 from a3d_edge.manifest import NormEntry, WidthEntry
 from a3d_edge.models.checkpoint import Checkpoint, norms
-from a3d_edge.models.layers import Run
 from a3d_edge.models.network import NetworkDescription
+from a3d_edge.models.widths import Run
 from a3d_edge.video.sampler import pathways
 
 __all__ = ["Form", "Stage", "lower_width", "stage_of", "write_width"]

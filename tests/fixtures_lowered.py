@@ -11,7 +11,7 @@ from a3d_edge.exporters.onnx_graph import float32, lower_stage
 from fixtures_bundle import lively, tiny_slow
 
 from a3d_edge.models.checkpoint import norms
-from a3d_edge.models.layers import Run
+from a3d_edge.models.widths import Run
 
 if TYPE_CHECKING:
     from a3d_edge.models.slow import Slow

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.models.layers import Run
+from a3d_edge.models.widths import Run
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from a3d_edge.configuration import pick_frames
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.models.checkpoint import norms
-from a3d_edge.models.layers import Run, md8
 from a3d_edge.models.network import NetworkDescription
 from a3d_edge.models.slow import Slow
 from a3d_edge.models.symbolic import pick_frames_like, resize_like, window_mean
+from a3d_edge.models.widths import Run, md8
 
 
 def stored_of(module: nn.Module) -> dict[str, ir.TensorProtocol]:

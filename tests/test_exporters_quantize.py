@@ -28,8 +28,8 @@ from fixtures_lowered import FRAME_STAGE, READ_THE_STEM, stored_of, tiny_frame_s
 from numpy.typing import NDArray  # noqa: E402
 
 from a3d_edge.models.checkpoint import norms  # noqa: E402
-from a3d_edge.models.layers import Run  # noqa: E402
 from a3d_edge.models.slow import Bottleneck  # noqa: E402
+from a3d_edge.models.widths import Run  # noqa: E402
 
 Arrays = dict[str, NDArray[Any]]
 

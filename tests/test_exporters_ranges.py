@@ -31,7 +31,7 @@ from numpy.typing import NDArray  # noqa: E402
 
 from a3d_edge.configuration import Configuration  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint  # noqa: E402
-from a3d_edge.models.layers import Run  # noqa: E402
+from a3d_edge.models.widths import Run  # noqa: E402
 
 # --- scale and zero point
 

@@ -18,7 +18,8 @@ from fixtures_bundle import calibrated_checkpoint, noise, tiny_slow  # noqa: E40
 from a3d_edge.configuration import Configuration  # noqa: E402
 from a3d_edge.errors import A3DEdgeError  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint, norms  # noqa: E402
-from a3d_edge.models.layers import ConvNorm, Run  # noqa: E402
+from a3d_edge.models.layers import ConvNorm  # noqa: E402
+from a3d_edge.models.widths import Run  # noqa: E402
 
 HERE, THERE = Configuration(0.5, 28, 1), Configuration(0.5, 32, 4)
 

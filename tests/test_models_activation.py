@@ -13,9 +13,9 @@ from fixtures_bundle import CONFIGURATIONS, calibrated_checkpoint
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.models.activation import class_activation
-from a3d_edge.models.layers import Run
 from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
+from a3d_edge.models.widths import Run
 from a3d_edge.models.x3d import X3DDescription
 
 if TYPE_CHECKING:

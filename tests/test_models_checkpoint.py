@@ -16,7 +16,7 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.errors import CheckpointError
 from a3d_edge.models import load_checkpoint
 from a3d_edge.models.checkpoint import Checkpoint, forget_statistics, load, norms, save, statistics
-from a3d_edge.models.layers import Run, md8
+from a3d_edge.models.widths import Run, md8
 from a3d_edge.video.preprocess import Preprocessing
 
 CONFIGURATION = Configuration(0.75, 24, 2)

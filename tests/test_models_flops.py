@@ -10,12 +10,14 @@ from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration
+from a3d_edge.models.batch_norm import SlimBatchNorm
 from a3d_edge.models.flops import count
-from a3d_edge.models.layers import Run, SlimBatchNorm, SlimConv, SlimLinear, md8
+from a3d_edge.models.layers import SlimConv, SlimLinear
 from a3d_edge.models.network import SlimNetwork
 from a3d_edge.models.registry import describe
 from a3d_edge.models.slow import Slow, SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
+from a3d_edge.models.widths import Run, md8
 from a3d_edge.models.x3d import X3DDescription
 
 

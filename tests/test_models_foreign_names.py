@@ -15,10 +15,10 @@ from torch import Tensor
 from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models import foreign
 from a3d_edge.models.foreign_names import library_of, their_names
-from a3d_edge.models.layers import Run
 from a3d_edge.models.registry import ARCHITECTURES, describe
 from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
+from a3d_edge.models.widths import Run
 from a3d_edge.models.x3d import X3DDescription
 
 TOLERANCE = 1e-4

@@ -8,18 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from a3d_edge.models.batch_norm import Moments, SlimBatchNorm
 from a3d_edge.models.convolutions import by_pictures
-from a3d_edge.models.layers import (
-    ConvNorm,
-    Moments,
-    Run,
-    SlimBatchNorm,
-    SlimConv,
-    SlimLinear,
-    max_pool_2d,
-    md8,
-)
+from a3d_edge.models.layers import ConvNorm, SlimConv, SlimLinear, max_pool_2d
 from a3d_edge.models.slow import Slow
+from a3d_edge.models.widths import Run, md8
 
 
 @pytest.mark.parametrize(
@@ -318,7 +311,7 @@ def test_collecting_normalises_by_the_batch_and_keeps_only_moments() -> None:
     assert torch.equal(norm.running_mean, before[0])
     assert torch.equal(norm.running_var, before[1])
     assert norm.calibrated == {}
-    assert norm.collected[None].count == 6 * 2 * 3 * 3
+    assert norm.collected[Run(collect=True)].count == 6 * 2 * 3 * 3
 
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])

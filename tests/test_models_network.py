@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from a3d_edge.errors import UsageError
-from a3d_edge.models.layers import Run, SlimLinear
+from a3d_edge.models.layers import SlimLinear
 from a3d_edge.models.network import class_logits, fit_pathway, pool
+from a3d_edge.models.widths import Run
 
 HEADS = ("global", "windows", "softmax_windows")
 

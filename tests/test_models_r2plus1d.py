@@ -9,9 +9,10 @@ from fixtures_bundle import lively, noise, tiny_r2plus1d
 from torch import Tensor
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.models.layers import Run, SlimConv, md8
+from a3d_edge.models.layers import SlimConv
 from a3d_edge.models.network import SlimNetwork
 from a3d_edge.models.r2plus1d import between
+from a3d_edge.models.widths import Run, md8
 from a3d_edge.training.distillation import backward
 
 

@@ -19,9 +19,10 @@ from a3d_edge.configuration import Configuration
 from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
 from a3d_edge.models.flops import count
-from a3d_edge.models.layers import ConvNorm, Run, SlimLinear
+from a3d_edge.models.layers import ConvNorm, SlimLinear
 from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork, frame_and_clip
 from a3d_edge.models.registry import ARCHITECTURES, FAMILIES, describe, read_description
+from a3d_edge.models.widths import Run
 from a3d_edge.training.calibrate import calibrate_one
 from a3d_edge.video.sampler import pathways
 

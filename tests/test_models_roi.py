@@ -150,7 +150,7 @@ def test_boxes_are_scaled_with_the_input(boxes_slow: SlowDescription, lively: Ca
 def test_res5_keeps_res4_s_positions(boxes_slow: SlowDescription) -> None:
     """Stride 1 and dilation 2 in space: a tap two positions away, and none between."""
     model = boxes_slow.build().eval()
-    from a3d_edge.models.layers import Run
+    from a3d_edge.models.widths import Run
 
     assert model.features(torch.zeros(1, 3, 4, 64, 64), Run())[0].shape[2:] == (4, 4, 4)
     convolution = model.res5.blocks[0].b.conv

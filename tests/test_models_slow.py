@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
-from a3d_edge.models.layers import Run
 from a3d_edge.models.registry import describe
 from a3d_edge.models.slow import Slow, SlowDescription
+from a3d_edge.models.widths import Run
 
 R50_R101 = ("slow_r50", "slow_r101")
 

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
+from a3d_edge.models.batch_norm import SlimBatchNorm
 from a3d_edge.models.checkpoint import norms
-from a3d_edge.models.layers import Run, SlimBatchNorm, SlimConv, md8
+from a3d_edge.models.layers import SlimConv
 from a3d_edge.models.registry import describe
 from a3d_edge.models.slowfast import SlowFast, SlowFastDescription
+from a3d_edge.models.widths import Run, md8
 from a3d_edge.training.distillation import backward
 
 STAGES = ("res2", "res3", "res4", "res5")

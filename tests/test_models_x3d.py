@@ -13,8 +13,9 @@ from torch import Tensor
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.models.flops import count
-from a3d_edge.models.layers import Run, SlimConv, md8
+from a3d_edge.models.layers import SlimConv
 from a3d_edge.models.registry import describe, read_description
+from a3d_edge.models.widths import Run, md8
 from a3d_edge.models.x3d import X3D, X3DDescription
 from a3d_edge.training.distillation import backward
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.models.checkpoint import norms
-from a3d_edge.models.layers import Run, md8
 from a3d_edge.models.network import NetworkDescription
 from a3d_edge.models.slow import Slow
+from a3d_edge.models.widths import Run, md8
 from a3d_edge.training.calibrate import calibrate, calibrate_one, calibrate_together
 from a3d_edge.training.clips import list_clips
 from a3d_edge.training.decode import FrameCache

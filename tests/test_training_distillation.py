@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.models.layers import Run
 from a3d_edge.models.network import Clips, SlimNetwork, fit_pathway
 from a3d_edge.models.ranges import RANGES
 from a3d_edge.models.slow import Slow, SlowDescription
 from a3d_edge.models.slowfast import SlowFast, SlowFastDescription
+from a3d_edge.models.widths import Run
 from a3d_edge.training.distillation import backward, seed_step, subnetworks
 from a3d_edge.training.settings import Settings, drawn
 
@@ -214,7 +214,7 @@ def test_without_distillation_students_learn_from_the_labels(
     """Each by its own cross entropy, smoothed as the full network's is."""
     ours, plain = network(), network()
     clips, labels = batch
-    losses = backward(ours, clips, labels, STUDENTS, 0.2, distillation=False)
+    losses = backward(ours, clips, labels, STUDENTS, 0.2, label_share=1.0)
     parts = []
     for own, width in [(clips, 1.0), *((smaller(clips, s), s.width) for s in STUDENTS)]:
         output = log_softmax(plain.run(own, Run(width)))

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
-from a3d_edge.models.layers import Run, SlimLinear
+from a3d_edge.models.layers import SlimLinear
 from a3d_edge.models.network import class_logits
 from a3d_edge.models.slow import Slow, SlowDescription
+from a3d_edge.models.widths import Run
 from a3d_edge.training.augmentation import drawn_indices
 from a3d_edge.training.batches import Batches
 from a3d_edge.training.clips import Clip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from a3d_edge.models.checkpoint import norms
-from a3d_edge.models.layers import Run
 from a3d_edge.models.slow import SlowDescription
+from a3d_edge.models.widths import Run
 from a3d_edge.training.start import awaken
 
 

@@ -18,10 +18,11 @@ from torch import Tensor  # noqa: E402
 
 from a3d_edge.configuration import Configuration  # noqa: E402
 from a3d_edge.errors import A3DEdgeError, CheckpointError, UsageError  # noqa: E402
+from a3d_edge.models.batch_norm import Moments, SlimBatchNorm  # noqa: E402
 from a3d_edge.models.checkpoint import Checkpoint, load, norms, save, tuned  # noqa: E402
-from a3d_edge.models.layers import Moments, Run, SlimBatchNorm  # noqa: E402
 from a3d_edge.models.network import NetworkDescription  # noqa: E402
 from a3d_edge.models.slow import Slow  # noqa: E402
+from a3d_edge.models.widths import Run  # noqa: E402
 from a3d_edge.training import Recipe, train  # noqa: E402
 from a3d_edge.training.calibrate import calibrate_one  # noqa: E402
 from a3d_edge.training.settings import Settings  # noqa: E402
@@ -50,7 +51,7 @@ def test_what_is_tuned_is_folded_into_the_statistics() -> None:
         norm.bias.copy_(torch.linspace(1.0, -1.0, 8))
     stretch, shift = torch.linspace(-0.6, 0.7, 8), torch.linspace(0.5, -0.9, 8)
     norm.tuned["a"] = (stretch, shift)
-    norm.calibrate("a", Moments.none(8).add(x))
+    norm.calibrate(Run(1.0, "a"), Moments.none(8).add(x))
     each = (1, 8, 1, 1, 1)
     mean, variance = x.mean((0, 2, 3, 4)).view(each), x.var((0, 2, 3, 4), correction=0).view(each)
     normal = (x - mean) / torch.sqrt(variance + norm.eps)

@@ -28,8 +28,8 @@ GROUPS = {
     "--configuration --all --precision --width --size --frames --boxes",
     "Budget": "--budget --config --profile --hop --switch-every --compare",
     "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
-    "--dropout --mutual --alone --multi-resolution --no-distillation --random-widths --students-from --mixup "
-    "--tune --patience --seed --resume --tensorboard",
+    "--dropout --mutual --alone --multi-resolution --no-distillation --label-share --switchable-norms "
+    "--random-widths --students-from --mixup --tune --patience --seed --resume --tensorboard",
     "Calibration and proof": "--calibration --calibration-clips --no-calibration "
     "--parity-clips --range-clips",
     "Measuring": "--windows --paced --measure --keep-noisy --interval",

@@ -118,6 +118,14 @@ def train(
     random_widths: int | None = typer.Option(
         None, "--random-widths", help="So many networks of random width a step (default 1).", min=0
     ),
+    label_share: float | None = typer.Option(
+        None, "--label-share", help="Share of what narrower networks learn that is by labels.", min=0, max=1
+    ),
+    switchable: bool | None = typer.Option(
+        None,
+        "--switchable-norms/--shared-norms",
+        help="Batch norms of each width, size and number of frames their own, or the same ones.",
+    ),
     students_from: float | None = typer.Option(
         None, "--students-from", help="Share of the run before narrower networks join.", min=0, max=0.99
     ),

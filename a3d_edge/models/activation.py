@@ -16,8 +16,8 @@ from torch import Tensor
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.models.boxed import BoxedClips
-from a3d_edge.models.layers import Run
 from a3d_edge.models.network import Clips, SlimNetwork
+from a3d_edge.models.widths import Run
 from a3d_edge.task import Task, is_multilabel
 
 __all__ = ["Activation", "class_activation"]

@@ -22,7 +22,8 @@ from a3d_edge.errors import A3DEdgeError, CheckpointError
 from a3d_edge.files import write_atomically
 from a3d_edge.labels import labels_of
 from a3d_edge.models.archive import MOST_BYTES, check_archive, check_contents, is_finite
-from a3d_edge.models.layers import SlimBatchNorm
+from a3d_edge.models.batch_norm import SlimBatchNorm
+from a3d_edge.models.levels import Levels
 from a3d_edge.models.network import NetworkDescription, SlimNetwork
 from a3d_edge.models.ranges import candidates, find_range
 from a3d_edge.models.recognise import what_is
@@ -105,6 +106,9 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "state": checkpoint.model.state_dict(),
         "statistics": statistics(checkpoint.model),
         "tuned": tuned(checkpoint.model),
+        "levels": None
+        if checkpoint.model.levels is None
+        else checkpoint.model.levels.model_dump(mode="json"),
         "resume": checkpoint.resume,
     }
     write_atomically(path, lambda temporary: _write(payload, temporary))
@@ -181,8 +185,10 @@ def _is_ours(error: Exception) -> bool:
 def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
     description, state = read_description(payload["description"]), payload["state"]
     require_small(description, sum(tensor.numel() for tensor in state.values()))
-    model = description.build().eval()
-    model.load_state_dict(state)
+    model = description.build()
+    if (levels := payload.get("levels")) is not None:  # older ones have none
+        model.switch_norms(_levels_of(levels, state))
+    model.eval().load_state_dict(state)
     if lost := [name for name, tensor in state.items() if not is_finite(tensor)]:
         raise ValueError(f"state.{lost[0]}: not finite, as of a training that diverged; take an earlier one")
     classes = labels_of(str(name) for name in payload["classes"])
@@ -199,6 +205,18 @@ def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
     origin = {str(key): value for key, value in dict(payload["origin"]).items()}
     resume = _resume_state(payload["resume"])
     return Checkpoint(model, classes, preprocessing, payload["range"], origin, resume)
+
+
+def _levels_of(found: Any, state: Mapping[str, Tensor]) -> Levels:
+    """Raises ValueError for what is none, and, before any memory is taken, where the state has no tensors
+    of them."""
+    try:
+        levels = Levels.model_validate(found)
+    except ValidationError as error:
+        raise ValueError(f"levels.{validation_message(error)}") from error
+    if missing := [name for name in levels.names if not any(f".switched.{name}." in key for key in state)]:
+        raise ValueError(f"levels: there is nothing of {missing[0]} in the state")
+    return levels
 
 
 def _resume_state(found: Any) -> dict[str, Any] | None:

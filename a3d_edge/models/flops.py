@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration
+from a3d_edge.models.batch_norm import SlimBatchNorm
 from a3d_edge.models.boxed import BoxedClips
-from a3d_edge.models.layers import Run, SlimBatchNorm, SlimConv, SlimLinear
+from a3d_edge.models.layers import SlimConv, SlimLinear
 from a3d_edge.models.network import Clips, NetworkDescription
+from a3d_edge.models.widths import Run
 from a3d_edge.video.sampler import Sampling, pathways
 
 __all__ = ["Cost", "count"]

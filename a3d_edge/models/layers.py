@@ -12,14 +12,13 @@ Width is an argument of the call, never a state of the module: nothing has to be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from a3d_edge.models.batch_norm import SlimBatchNorm
 from a3d_edge.models.convolutions import (
     by_pictures,
     depthwise_over_time,
@@ -28,42 +27,15 @@ from a3d_edge.models.convolutions import (
     time_as_channels,
     time_as_rows,
 )
+from a3d_edge.models.widths import Run, channels_at, first
 
 __all__ = [
     "ConvNorm",
     "PlainConv",
-    "Run",
-    "SlimBatchNorm",
     "SlimConv",
     "SlimLinear",
-    "channels_at",
     "max_pool_2d",
-    "md8",
 ]
-
-
-def md8(channels: float) -> int:
-    """Nearest multiple of 8, at least 8: the rounding under which the paper's tables come out exactly."""
-    return max(8, int(channels + 4) // 8 * 8)
-
-
-def channels_at(channels: int, width: float) -> int:
-    """Of a layer with so many channels, how many run at a width factor: all at 1.0, whatever their number
-    (X3D's are no multiples of 8), below it md8, and never more than there are."""
-    return channels if width == 1.0 else min(channels, md8(channels * width))
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How one forward pass runs: the width factor γw, and whose batch-norm statistics it uses.
-
-    ``statistics`` is a configuration's name, or None for the checkpoint's own; ``collect`` makes every
-    batch norm add its batch to what it has `SlimBatchNorm.collected` under that name (calibration).
-    """
-
-    width: float = 1.0
-    statistics: str | None = None
-    collect: bool = False
 
 
 class SlimConv(nn.Module):
@@ -109,7 +81,7 @@ class SlimConv(nn.Module):
         inputs = x.shape[1]
         outputs = inputs if self.depthwise else self.channels_at(run.width)
         weight = self._weight(outputs, inputs)
-        bias = None if self.bias is None else _first(self.bias, outputs)
+        bias = None if self.bias is None else first(self.bias, outputs)
         kt, kh, kw = self.kernel
         groups, apart = outputs if self.depthwise else 1, self.dilation
         padding = (kh // 2 * apart, kw // 2 * apart)
@@ -131,142 +103,12 @@ class SlimConv(nn.Module):
         return time_as_channels(x, weight, bias, self.stride, padding, self.temporal_stride)
 
     def _weight(self, outputs: int, inputs: int) -> Tensor:
-        weight = _first(self.weight, outputs)
+        weight = first(self.weight, outputs)
         if self.depthwise or inputs == weight.shape[1]:
             return weight
         if not self.tail:
             return weight[:, :inputs]
         return torch.cat([weight[:, : inputs - self.tail], weight[:, -self.tail :]], dim=1)
-
-
-class SlimBatchNorm(nn.Module):
-    """Batch norm with one set of affine parameters, sliced, and statistics per configuration.
-
-    In training mode it normalises by its own batch, whatever the width. In eval mode it uses the statistics
-    named by the run, or ``running_mean``/``running_var`` (full width, kept while training at full width).
-    ``whole``: it follows a convolution that runs whole at any width.
-
-    ``tuned``: of a configuration, by how much its affine parameters differ from the shared ones, as a
-    logarithm that stretches what is normalised and a shift of it, each (channels,)
-    (`a3d_edge.training.tuning`). They apply where a batch's own statistics do; those that are kept have them
-    folded in, so that whatever runs the network needs to know of nothing but statistics.
-    """
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(
-        self, channels: int, *, whole: bool = False, eps: float = 1e-5, momentum: float = 0.1
-    ) -> None:
-        super().__init__()
-        self.whole, self.eps, self.momentum = whole, eps, momentum
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-        self.calibrated: dict[str, tuple[Tensor, Tensor]] = {}
-        self.tuned: dict[str, tuple[Tensor, Tensor]] = {}
-        self.collected: dict[str | None, Moments] = {}
-
-    def forward(self, x: Tensor, run: Run) -> Tensor:
-        channels = x.shape[1]
-        weight, bias = _first(self.weight, channels), _first(self.bias, channels)
-        if run.collect:
-            before = self.collected.get(run.statistics) or Moments.none(channels)
-            self.collected[run.statistics] = before.add(x)
-            weight, bias = self._tuned(run.statistics, weight, bias)
-            return F.batch_norm(x, None, None, weight, bias, training=True, eps=self.eps)
-        if self.training:
-            # a random width may round to as many channels, and a named configuration is no full network
-            own = run.width == 1.0 and run.statistics is None
-            weight, bias = self._tuned(run.statistics, weight, bias)
-            if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-                return self._normalised_together(x, weight, bias, own=own)
-            mean, var = (self.running_mean, self.running_var) if own else (None, None)
-            return F.batch_norm(
-                x, mean, var, weight, bias, training=True, momentum=self.momentum, eps=self.eps
-            )
-        mean, var = self.statistics(run.statistics, channels)
-        return F.batch_norm(x, mean.to(x), var.to(x), weight, bias, training=False, eps=self.eps)
-
-    def _normalised_together(self, x: Tensor, weight: Tensor, bias: Tensor, *, own: bool) -> Tensor:
-        """By the batch of all processes that train together, so that they are as one; the gradient too."""
-        from torch.distributed.nn.functional import all_reduce  # not there where `dist` is not
-
-        dims = [d for d in range(x.dim()) if d != 1]
-        shape = [1, -1, *[1] * (x.dim() - 2)]
-        values = x.float()
-        count = x.numel() // x.shape[1] * dist.get_world_size()
-        mean: Tensor = all_reduce(values.sum(dims)) / count  # type: ignore[no-untyped-call]
-        centred = values - mean.view(shape)
-        var: Tensor = all_reduce((centred * centred).sum(dims)) / count  # type: ignore[no-untyped-call]
-        if own:
-            with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(var * (count / max(1, count - 1)), self.momentum)
-        scale = (weight * torch.rsqrt(var + self.eps)).view(shape)
-        return (centred * scale + bias.view(shape)).to(x.dtype)
-
-    def _tuned(self, name: str | None, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        if name is None or name not in self.tuned:
-            return weight, bias
-        stretch, shift = (each.to(weight.device) for each in self.tuned[name])
-        return weight * stretch.exp(), bias + weight * shift
-
-    def calibrate(self, name: str, moments: Moments) -> None:
-        """Keep a configuration's statistics, and in them what was tuned of it.
-
-        With weight γ and bias β, γ·eᵃ·(x − μ)/σ + β + γ·b is γ·(x − μ′)/σ′ + β where σ′ = σ·e⁻ᵃ and
-        μ′ = μ − b·σ′.
-        """
-        mean, variance = moments.mean_and_variance()
-        if name in self.tuned:
-            stretch, shift = (each.detach().cpu() for each in self.tuned[name])
-            scale = torch.sqrt(variance + self.eps) * torch.exp(-stretch)
-            mean, variance = mean - shift * scale, (scale**2 - self.eps).clamp_min(0.0)
-        self.calibrated[name] = (mean, variance)
-
-    def channels_at(self, width: float) -> int:
-        """Channels at a width factor."""
-        return len(self.weight) if self.whole else channels_at(len(self.weight), width)
-
-    def statistics(self, name: str | None, channels: int) -> tuple[Tensor, Tensor]:
-        """Mean and variance, each (channels,), of a calibrated configuration, else the checkpoint's own."""
-        if name is not None and name in self.calibrated:
-            return self.calibrated[name]
-        return _first(self.running_mean, channels), _first(self.running_var, channels)
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """Exact running sums of a batch norm's input, per channel, in double precision."""
-
-    count: int
-    total: Tensor
-    squares: Tensor
-
-    @classmethod
-    def none(cls, channels: int) -> Moments:
-        """Nothing seen yet."""
-        zero = torch.zeros(channels, dtype=torch.float64)
-        return cls(0, zero, zero)
-
-    def add(self, x: Tensor) -> Moments:
-        """With one more batch ``(N, C, …)``. The batch's mean is split off first: no cancellation."""
-        dims = [d for d in range(x.dim()) if d != 1]
-        count = x.numel() // x.shape[1]
-        variance, mean = torch.var_mean(x.detach(), dim=dims, correction=0)
-        mean64, variance64 = mean.double().cpu(), variance.double().cpu()
-        return Moments(
-            self.count + count,
-            self.total + count * mean64,
-            self.squares + count * (variance64 + mean64**2),
-        )
-
-    def mean_and_variance(self) -> tuple[Tensor, Tensor]:
-        """Mean and population variance over everything seen, float32."""
-        mean = self.total / self.count
-        return mean.float(), (self.squares / self.count - mean**2).clamp_min(0.0).float()
 
 
 class SlimLinear(nn.Module):
@@ -323,7 +165,3 @@ def max_pool_2d(x: Tensor) -> Tensor:
     if x.dim() == 5:
         return F.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
     return F.max_pool2d(x, 3, 2, 1)
-
-
-def _first(vector: Tensor, channels: int) -> Tensor:
-    return vector if vector.shape[0] == channels else vector[:channels]

@@ -25,10 +25,13 @@ from torch import Tensor, nn
 
 from a3d_edge.configuration import Configuration, pick_frames
 from a3d_edge.errors import UsageError
+from a3d_edge.models.batch_norm import SlimBatchNorm
 from a3d_edge.models.boxed import BoxedClips, Boxes, unboxed
-from a3d_edge.models.layers import Run, SlimLinear
+from a3d_edge.models.layers import SlimLinear
+from a3d_edge.models.levels import Levels
 from a3d_edge.models.roi import region_features
 from a3d_edge.models.symbolic import window_mean
+from a3d_edge.models.widths import Run
 from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel, written
 from a3d_edge.video.sampler import Sampling, pathways
 
@@ -164,6 +167,21 @@ class SlimNetwork(nn.Module):
     def __init__(self, description: NetworkDescription) -> None:
         super().__init__()
         self.description = description
+        self.levels: Levels | None = None
+
+    def switch_norms(self, levels: Levels) -> None:
+        """Give every batch norm affine parameters of its own at these levels, at first of no effect."""
+        self.levels = levels
+        for module in self.modules():
+            if isinstance(module, SlimBatchNorm):
+                module.switch_at(levels.names)
+
+    def run_at(
+        self, configuration: Configuration, *, statistics: str | None = None, collect: bool = False
+    ) -> Run:
+        """How a forward pass runs at a configuration, in training or to calibrate."""
+        levels = () if self.levels is None else self.levels.at(configuration)
+        return Run(configuration.width, statistics, collect, levels)
 
     def forward(self, x: Clips, configuration: Configuration | None = None) -> Tensor:
         """Logits ``(N, classes)`` of clips.

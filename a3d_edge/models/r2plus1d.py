@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from a3d_edge.models.layers import ConvNorm, Run, SlimLinear, max_pool_2d, md8
+from a3d_edge.models.layers import ConvNorm, SlimLinear, max_pool_2d
 from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork, frame_and_clip
+from a3d_edge.models.widths import Run, md8
 
 __all__ = ["R2Plus1D", "R2Plus1DDescription", "between"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
+from a3d_edge.models.levels import Levels
 
 if TYPE_CHECKING:
     from a3d_edge.models.network import NetworkDescription
@@ -53,6 +54,16 @@ class Range:
         Halves round up: γt = 0.63 of SlowFast's 4 frames is 3 (paper, Table 14).
         """
         return sorted({max(1, math.floor(t * frames / 8 + 0.5)) for t in self.frames})
+
+    def levels(self, size: int, frames: int) -> Levels:
+        """The values below full that batch norms can switch with, of a network of that size and window."""
+        return Levels(
+            full_size=size,
+            full_frames=frames,
+            widths=tuple(one for one in self.widths if one < 1),
+            sizes=tuple(one for one in self.scaled_sizes(size) if one < size),
+            frames=tuple(one for one in self.scaled_frames(frames) if one < frames),
+        )
 
     @property
     def smallest_width(self) -> float:

@@ -16,8 +16,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from a3d_edge.models.boxed import Boxes, unboxed
-from a3d_edge.models.layers import ConvNorm, Run, SlimLinear, max_pool_2d
+from a3d_edge.models.layers import ConvNorm, SlimLinear, max_pool_2d
 from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork, frame_and_clip
+from a3d_edge.models.widths import Run
 
 __all__ = ["Bottleneck", "Slow", "SlowDescription", "Stage"]
 

@@ -29,10 +29,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from a3d_edge.models.boxed import Boxes, unboxed
-from a3d_edge.models.layers import ConvNorm, PlainConv, Run, SlimLinear, max_pool_2d
+from a3d_edge.models.layers import ConvNorm, PlainConv, SlimLinear, max_pool_2d
 from a3d_edge.models.network import Clips, Graph, NetworkDescription, SlimNetwork
 from a3d_edge.models.slow import Kernels, Stage
 from a3d_edge.models.symbolic import pick_frames_like, resize_like
+from a3d_edge.models.widths import Run
 from a3d_edge.video.sampler import Sampling
 
 __all__ = ["SlowFast", "SlowFastDescription"]

@@ -24,7 +24,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from a3d_edge.models.boxed import Boxes
-from a3d_edge.models.layers import ConvNorm, PlainConv, Run, SlimConv, SlimLinear, md8
+from a3d_edge.models.layers import ConvNorm, PlainConv, SlimConv, SlimLinear
 from a3d_edge.models.network import (
     Clips,
     Graph,
@@ -34,6 +34,7 @@ from a3d_edge.models.network import (
     frame_and_clip,
     pool,
 )
+from a3d_edge.models.widths import Run, md8
 
 __all__ = ["X3D", "X3DDescription"]
 

@@ -16,6 +16,7 @@ from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load
 from a3d_edge.models.from_bundle import checkpoint_of
 from a3d_edge.models.network import NetworkDescription
+from a3d_edge.models.ranges import find_range
 from a3d_edge.models.registry import ARCHITECTURES, describe, layers_of
 from a3d_edge.training.augmentation import may_mirror
 from a3d_edge.training.recipe import Recipe, stride_of
@@ -24,6 +25,8 @@ from a3d_edge.training.start import awaken
 from a3d_edge.video.preprocess import OFFSETS, Preprocessing, View
 
 __all__ = ["fresh", "initial"]
+
+SWITCHED = ".switched."  # in the keys of what batch norms have for single levels
 
 
 def initial(init: str | Path) -> Checkpoint:
@@ -61,7 +64,11 @@ def fresh(
         same = (seen.input, seen.aspect, seen.view) == (kind, recipe.aspect, recipe.view)
         spec = seen if same else replace(spec, mean=seen.mean, std=seen.std)
     torch.manual_seed(recipe.seed)
-    checkpoint = Checkpoint(_changed(description, recipe).build(), names, spec, recipe.range_name)
+    model = _changed(description, recipe).build()
+    if recipe.switchable and recipe.settings().teaches:
+        size, frames = model.description.size, model.description.frames
+        model.switch_norms(find_range(recipe.range_name).levels(size, frames))
+    checkpoint = Checkpoint(model, names, spec, recipe.range_name)
     if other is not None:
         _initialise(checkpoint, str(init), other, note)
     if recipe.awake:
@@ -100,7 +107,8 @@ def _initialise(checkpoint: Checkpoint, path: str, other: Checkpoint, note: Note
     Raises `UsageError` when it is of another architecture, or was trained on other input.
     """
     counts = len(other.classes), len(checkpoint.classes)
-    theirs, ours = other.model.state_dict(), checkpoint.model.state_dict()
+    ours = checkpoint.model.state_dict()
+    theirs = _with_levels_of(ours, other.model.state_dict())
     differ = other.classes != checkpoint.classes or other.task != checkpoint.task
     fresh = {
         name for name in theirs.keys() & ours.keys() if differ and _per_class(name, theirs, ours, counts)
@@ -120,6 +128,13 @@ def _initialise(checkpoint: Checkpoint, path: str, other: Checkpoint, note: Note
         note(f"`init` {path}: is of the task {other.task}, this run {checkpoint.task}: the head starts fresh")
     elif differ:
         note(f"`init` {path}: has other classes ({', '.join(other.classes)}): the head starts fresh")
+
+
+def _with_levels_of(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Another network's state with what belongs to `Levels` as this one has it: theirs where they have the
+    same level, else fresh."""
+    kept = {name: tensor for name, tensor in theirs.items() if SWITCHED not in name or name in ours}
+    return {**{name: tensor for name, tensor in ours.items() if SWITCHED in name}, **kept}
 
 
 def _require_same_input(path: str, theirs: Preprocessing, ours: Preprocessing) -> None:

@@ -19,7 +19,6 @@ import torch
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import UsageError
 from a3d_edge.models.checkpoint import norms
-from a3d_edge.models.layers import Run
 from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.training.evaluation import WindowSet
 
@@ -72,13 +71,13 @@ def calibrate_together(
         with torch.no_grad():
             for clips in batches:
                 for configuration in configurations:
-                    run = Run(configuration.width, str(configuration), collect=True)
+                    run = model.run_at(configuration, statistics=str(configuration), collect=True)
                     model.run(model.fit(clips, configuration), run)
-        if any(str(c) not in norm.collected for norm in layers.values() for c in configurations):
+        if any(len(norm.collected) < len(set(configurations)) for norm in layers.values()):
             raise UsageError("no clip to calibrate on; name training clips with `calibration`")
         for norm in layers.values():
-            for name, moments in norm.collected.items():
-                norm.calibrate(str(name), moments)
+            for run, moments in norm.collected.items():
+                norm.calibrate(run, moments)
     finally:
         for norm in layers.values():
             norm.collected.clear()

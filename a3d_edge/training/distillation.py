@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from a3d_edge.configuration import Configuration
-from a3d_edge.models.layers import Run
 from a3d_edge.models.network import Clips, SlimNetwork
 from a3d_edge.models.ranges import Range
+from a3d_edge.models.widths import Run
 from a3d_edge.task import is_multilabel
 
 __all__ = [
@@ -92,20 +92,20 @@ def backward(
     precision: Precision = "fp32",
     *,
     first: Configuration | None = None,
-    distillation: bool = True,
+    label_share: float = 0.0,
 ) -> StepLosses:
     """Accumulate the gradients of one mutual step on clips at γs = γt = 1.
 
     Full network: cross entropy with the labels. Each student: KL divergence (batch mean, temperature 1,
     weight 1) of its output, on its own size and frames of the same clips, to the full network's detached
-    output. Each backward runs before the next forward, so only one graph is alive. ``bf16`` runs the networks
+    output; a ``label_share`` of its loss is its own cross entropy with the labels instead (the paper: 0).
+    Each backward runs before the next forward, so only one graph is alive. ``bf16`` runs the networks
     under autocast; weights, their gradients and the losses are float32.
 
     Of many labels (`a3d_edge.task`) ``labels`` are ``(N, classes)`` of 0 and 1; the losses are the binary
     cross entropy and, between sigmoids, the binary KL divergence, each a mean over clips and classes.
 
-    To compare: ``first`` runs in the full network's place, at its own width, size and frames; without
-    ``distillation`` the students learn from the labels too.
+    To compare: ``first`` runs in the full network's place, at its own width, size and frames.
     """
     own = (clips, Run()) if first is None else (model.fit(clips, first), Run(first.width))
     logits, criterion = logits_of(model, *own, precision), criterion_of(model)
@@ -114,14 +114,23 @@ def backward(
     teacher = logits.detach()
     distilled = 0.0
     for student in students:
-        output = logits_of(model, model.fit(clips, student), Run(student.width), precision)
-        if distillation:
-            divergence = criterion.from_teacher(output, teacher)
-        else:
-            divergence = criterion.from_labels(output, labels, smoothing)
-        divergence.backward()  # type: ignore[no-untyped-call]
-        distilled += divergence.item()
+        output = logits_of(model, model.fit(clips, student), model.run_at(student), precision)
+        taught = _taught(criterion, output, teacher, labels, smoothing, label_share)
+        taught.backward()  # type: ignore[no-untyped-call]
+        distilled += taught.item()
     return StepLosses(loss.item(), distilled, criterion.right(teacher, labels).float().mean().item())
+
+
+def _taught(
+    criterion: Criterion, output: Tensor, teacher: Tensor, labels: Tensor, smoothing: float, share: float
+) -> Tensor:
+    """What a student loses: by the teacher's outputs, and for a share by the labels."""
+    if share == 1:
+        return criterion.from_labels(output, labels, smoothing)
+    taught = criterion.from_teacher(output, teacher)
+    if share == 0:
+        return taught
+    return share * criterion.from_labels(output, labels, smoothing) + (1 - share) * taught
 
 
 def criterion_of(model: SlimNetwork) -> Criterion:

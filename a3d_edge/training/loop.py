@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
+from a3d_edge.models.batch_norm import SlimBatchNorm
 from a3d_edge.models.checkpoint import Checkpoint, save
-from a3d_edge.models.layers import SlimBatchNorm
 from a3d_edge.models.network import Clips, to_device
 from a3d_edge.models.ranges import find_range
 from a3d_edge.training.batches import Batches
@@ -140,7 +140,7 @@ def _gradients(
     with _statistics_kept_on_error(model):
         return backward(
             model, clips, labels, students, settings.smoothing,
-            settings.precision, first=first, distillation=settings.distillation,
+            settings.precision, first=first, label_share=settings.labels_of_students,
         )  # fmt: skip
 
 

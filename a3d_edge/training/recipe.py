@@ -35,10 +35,11 @@ __all__ = [
 SETTINGS = (
     "epochs", "lr", "warmup", "weight_decay", "optimizer", "smoothing", "seed", "mutual", "precision",
     "students_from", "random_widths", "distillation", "multi_resolution", "alone", "tenth_at", "mixup",
+    "label_share",
 )  # fmt: skip
 KEPT = (
     "fold", "batch", "balanced", "rendered", "rendered_share", "dropout", "awake", "draw", "mirror", "window",
-    "val", "patience", "size", "frames", "alone", "tune",
+    "val", "patience", "size", "frames", "alone", "tune", "switchable",
 )  # fmt: skip
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
 
@@ -51,7 +52,7 @@ BEFORE: dict[str, Any] = {
     "precision": "fp32", "students_from": 0.0, "dropout": None, "awake": False, "draw": "anywhere",
     "mirror": "on", "window": None, "val": 0.0, "patience": 0, "size": None, "frames": None,
     "random_widths": 1, "distillation": True, "multi_resolution": False, "alone": None, "tenth_at": (),
-    "mixup": 0.0, "tune": 0,
+    "mixup": 0.0, "tune": 0, "label_share": 0.0, "switchable": False,
 }  # fmt: skip
 """What runs did before these could be chosen."""
 
@@ -71,7 +72,9 @@ class Recipe:
     (`a3d_edge.training.start`). ``lr`` rises over ``warmup`` of the run. ``mutual``: train narrower networks
     too, from the share ``students_from`` of the run on. ``tenth_at``: shares of the run at which the rate is
     divided by 10 (none: half a cosine). ``random_widths``, ``distillation``,
-    ``multi_resolution``, ``alone``: as in `Settings`, to compare with that. ``mixup``: as there.
+    ``multi_resolution``, ``alone``: as in `Settings`, to compare with that. ``mixup``, ``label_share``: as
+    there. ``switchable``: batch norms have affine parameters of their own for each width, size and number of
+    frames below the full ones (`a3d_edge.models.levels`), where narrower networks are trained.
     ``precision``: ``auto`` (what is quicker here), ``fp32`` or ``bf16``. ``patience``: so many validations
     without a better one end the run (0: never). ``tune``: so many steps after the run tune the batch norms of
     each candidate (`a3d_edge.training.tuning`; 0: none).
@@ -114,6 +117,8 @@ class Recipe:
     patience: int = 0
     tenth_at: tuple[float, ...] = ()
     mixup: float = 0.0
+    label_share: float = 0.0
+    switchable: bool = False
     tune: int = 0
 
     def settings(self, device: str = "cpu") -> Settings:

@@ -14,7 +14,7 @@ from a3d_edge.training.distillation import Precision, subnetworks
 __all__ = ["Settings", "drawn"]
 
 
-LATE = ("tenth_at", "mixup")
+LATE = ("tenth_at", "mixup", "label_share")
 """What older versions lack."""
 
 
@@ -31,6 +31,7 @@ class Settings:
     compare with mutual training: ``distillation`` off (students learn from the labels); ``alone``: a
     configuration, which alone is trained, from the labels; ``multi_resolution``: the full width alone, at a
     random size and number of frames of the range (the paper's Table 7).
+    ``label_share``: the share of a student's loss that is by the labels, not by the teacher (the paper: 0).
     ``mixup``: the α of the share by which clips of a batch are mixed (`a3d_edge.training.mixup`; 0: they are
     not).
     """
@@ -51,6 +52,7 @@ class Settings:
     alone: str | None = None
     tenth_at: tuple[float, ...] = ()
     mixup: float = 0.0
+    label_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -69,6 +71,8 @@ class Settings:
             raise UsageError(f"`random_widths` {self.random_widths} is below 0")
         if self.mixup < 0:
             raise UsageError(f"`mixup` {self.mixup} is below 0")
+        if not 0 <= self.label_share <= 1:
+            raise UsageError(f"`label_share` {self.label_share} is outside [0, 1]")
         if self.alone is not None:
             Configuration.parse(self.alone)
             if self.multi_resolution:
@@ -77,6 +81,11 @@ class Settings:
     def told(self) -> dict[str, Any]:
         """By field, as a checkpoint keeps them: what older versions lack only where it is used."""
         return {name: value for name, value in asdict(self).items() if name not in LATE or value}
+
+    @property
+    def labels_of_students(self) -> float:
+        """The share of a student's loss that is by the labels: all of it where there is no distillation."""
+        return self.label_share if self.distillation else 1.0
 
     @property
     def teaches(self) -> bool:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from a3d_edge.configuration import Configuration
 from a3d_edge.errors import A3DEdgeError
 from a3d_edge.models.checkpoint import norms
-from a3d_edge.models.layers import Run
 from a3d_edge.models.network import Clips, SlimNetwork, to_device
+from a3d_edge.models.widths import Run
 from a3d_edge.training.distillation import criterion_of, logits_of, seed_step
 from a3d_edge.training.loop import learning_rate
 from a3d_edge.training.settings import Settings
@@ -87,7 +87,7 @@ def _backward(
     with torch.no_grad():
         teacher = logits_of(model, clips, Run(), settings.precision)
     for configuration in configurations:
-        run = Run(configuration.width, str(configuration))
+        run = model.run_at(configuration, statistics=str(configuration))
         output = logits_of(model, model.fit(clips, configuration), run, settings.precision)
         loss = criterion.from_labels(output, labels, settings.smoothing)
         loss = loss + criterion.from_teacher(output, teacher)

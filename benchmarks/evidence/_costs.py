@@ -165,7 +165,7 @@ def _timed_step(network: NetworkDescription, settings: Settings, range_name: str
         first, students = drawn(
             settings, find_range(range_name), network.size, network.frames, place, SAMPLED
         )
-        backward(model, clips, labels, students, first=first, distillation=settings.distillation)
+        backward(model, clips, labels, students, first=first, label_share=settings.labels_of_students)
     return (time.process_time() - begun) / SAMPLED
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from _findings import Findings, Side
 from _plan import COMPARED, LINES
-from _tables import A3D, front
+from _tables import A3D, front, ours
 
 from a3d_edge.files import write_atomically
 
@@ -26,19 +26,19 @@ def curve(found: Findings, file: Path) -> None:
     from matplotlib import pyplot
 
     picture, axes = pyplot.subplots(figsize=(6.4, 4.2), constrained_layout=True)
-    _line(
-        axes,
-        found,
-        [Side(A3D, name) for name in front(found, A3D)],
-        "A3D, chosen on validation",
-        "black",
-        "-o",
-    )
+    kind = ours(found)
+    word = "A3D" if kind == A3D else "A3D, switched"
+    chosen = [Side(kind, name) for name in front(found, kind)]
+    _line(axes, found, chosen, f"{word}, chosen on validation", "black", "-o")
     for dimension, colour in COLOURS.items():
-        sides = [Side(A3D, found.named(one)) for one in LINES[dimension]]
-        _line(axes, found, sides, f"A3D, {dimension} alone", colour, ":.")
+        sides = [Side(kind, found.named(one)) for one in LINES[dimension]]
+        _line(axes, found, sides, f"{word}, {dimension} alone", colour, ":.")
     names = [found.named(one) for one in COMPARED]
-    _line(axes, found, [Side(f"{A3D}-tuned", name) for name in names], "A3D, tuned", "tab:purple", "^")
+    _line(
+        axes, found, [Side(f"{kind}-tuned", name) for name in names], f"{word} and tuned", "tab:purple", "^"
+    )
+    if kind != A3D:
+        _line(axes, found, [Side(A3D, name) for name in names], "A3D as in the paper", "tab:gray", "x")
     sides = [Side(f"testbed-alone-{name}", name) for name in names]
     _line(axes, found, sides, "each trained alone", "tab:orange", "s")
     axes.set(xscale="log", xlabel="GFLOPs of a window", ylabel="accuracy on drawn test clips, %")

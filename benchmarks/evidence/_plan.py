@@ -138,6 +138,9 @@ LARGER = {
     "224γs": LINES["size"], "256γs": tuple((1.0, s, 8) for s in (256, 182)),
 }  # fmt: skip
 """Fig. 5: larger test sizes than those that were trained at."""
+SWITCHED = {"label_share": 0.5, "switchable": True}
+"""What we add to mutual training: sub-networks learn from labels as much as from the full network,
+and batch norms switch with width, size and frames."""
 NARROW = (FULL, (1.0, 224, 5), (0.73, 224, 5), (0.63, 178, 5), (0.63, 142, 3))
 """Of the range 0.06; Fig. 7 and Table 6 compare at equal cost, and so by interpolation."""
 WITHOUT_FRAMES = (FULL, (0.8, 224, 8), (0.6, 224, 8), (0.6, 149, 8), (0.5, 112, 8))
@@ -230,6 +233,11 @@ def _testbed(scale: Scale) -> Iterator[Run]:
         yield _drawn(scale, "a3d", "abcdfgh", seed, every, few=ends, calibrations=times)
         whose = f"testbed-a3d-s{seed}"
         yield _drawn(scale, "a3d-tuned", "a", seed, seven, init=whose, tune=scale.tune, epochs=0)
+        yield _drawn(scale, "a3d-switched", "abfh", seed, every, few=ends, calibrations=times, **SWITCHED)
+        whose = f"testbed-a3d-switched-s{seed}"
+        yield _drawn(
+            scale, "a3d-switched-tuned", "a", seed, seven, init=whose, tune=scale.tune, epochs=0, **SWITCHED
+        )
         for one in reversed(seven[3:]):
             yield _drawn(scale, f"alone-{one}", "ad", seed, [one], alone=one)
         for one in _names(CORNERS, scale) if seed == scale.seeds[0] else ():
@@ -251,6 +259,8 @@ def _ablations(scale: Scale) -> Iterator[Run]:
         )
         yield _drawn(scale, "a3d-no-frames", "c", seed, still, range_name="0.06-no-frames")
         yield _drawn(scale, "no-distillation", "c", seed, six, distillation=False)
+        yield _drawn(scale, "label-share", "c", seed, six, label_share=SWITCHED["label_share"])
+        yield _drawn(scale, "switchable", "c", seed, six, switchable=True)
         yield _drawn(scale, "widths-0", "c", seed, six, random_widths=0)
         yield _drawn(scale, "widths-3", "c", seed, six, random_widths=3)
         yield _drawn(scale, "students-late", "c", seed, six, students_from=0.4)
@@ -274,6 +284,8 @@ def _real(scale: Scale) -> Iterator[Run]:
         source = Source(name, fold)
         told = {**_small(larger), "precision": "bf16", "lr": scale.lr, "seed": seed}
         yield Run(of_fold(f"{name}-a3d", fold, seed), "ad", source, told, six, (scale.calibration,))
+        switched = of_fold(f"{name}-a3d-switched", fold, seed)
+        yield Run(switched, "a", source, {**told, **SWITCHED}, six, (scale.calibration,))
         for one in six:
             run, alone = of_fold(f"{name}-alone-{one}", fold, seed), {**told, "alone": one}
             yield Run(run, "ad", source, alone, (one,), (scale.calibration,))

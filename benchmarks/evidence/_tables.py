@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from _findings import Findings, Side
 from _gain import LARGEST_MS, gains, table_of
@@ -11,13 +11,14 @@ from _plan import COMPARED, CORNERS, FULL, LARGER, LINES, NARROW, SIX, SLOWFAST,
 
 from a3d_edge.models.registry import describe
 
-__all__ = ["SECTIONS", "front"]
+__all__ = ["A3D", "SECTIONS", "SWITCHED", "front", "ours"]
 
-A3D = "testbed-a3d"
+A3D, SWITCHED = "testbed-a3d", "testbed-a3d-switched"
 ENOUGH = 0.05  # what cutting a dimension to its lowest must cost a network alone
 HALF = 0.5 * 1.001
 
 Lines = Iterator[str]
+Where = tuple[float, int, int]  # width, size and frames as the paper writes them
 
 
 def dimensions(found: Findings) -> Lines:
@@ -35,30 +36,20 @@ def dimensions(found: Findings) -> Lines:
         yield f"Each costs at least {100 * ENOUGH:.0f} points: **{'yes' if held else 'no'}**."
 
 
+def ours(found: Findings) -> str:
+    """The kind of network whose table is shown: A3D with what we add to it, where it was trained."""
+    there = any(f"{SWITCHED}-s{seed}" in found.logs for seed in found.scale.seeds)
+    return SWITCHED if there else A3D
+
+
 def against_alone(found: Findings) -> Lines:
     """a: A3D against networks trained alone."""
-    heads = ("A3D − alone", "A3D − alone, as much time", "A3D tuned − alone", "A3D tuned − A3D")
-    yield from _head("configuration", "GFLOPs", "A3D", "alone", *heads)
-    pairs, tuned = [], []
-    for one in COMPARED:
-        name = found.named(one)
-        ours, alone, longer = Side(A3D, name), _alone(found, one), _longer(found, one)
-        pairs.append((ours, alone))
-        tuned.append((Side(f"{A3D}-tuned", name), alone))
-        yield _row(
-            name, f"{found.gflops(name):.4f}", _share(found.accuracy(ours)), _share(found.accuracy(alone)),
-            *map(_points, (found.mean([pair]) for pair in ((ours, alone), (ours, longer), tuned[-1]))),
-            _points(found.mean([(tuned[-1][0], ours)])),
-        )  # fmt: skip
-    whole = found.gflops(found.named(FULL))
-    cheap, own = (
-        [pair for pair in of if found.gflops(pair[0].configuration) <= HALF * whole] for of in (pairs, tuned)
-    )
-    yield ""
-    yield (
-        f"Mean of those at or below half of the compute: {_points(found.mean(cheap))} points; tuned "
-        f"{_points(found.mean(own))}."
-    )
+    yield from _against(found, A3D, "A3D", "alone, as much time", _longer)
+    if ours(found) == SWITCHED:
+        yield ""
+        yield "With labels for half of what sub-networks learn, and batch norms that switch:"
+        yield ""
+        yield from _against(found, SWITCHED, "switched", "A3D", lambda _, one: Side(A3D, found.named(one)))
     yield ""
     yield from _front_table(found)
     if found.scale.real:
@@ -66,14 +57,43 @@ def against_alone(found: Findings) -> Lines:
         yield from _real_table(found)
 
 
+def _against(
+    found: Findings, kind: str, word: str, third: str, other: Callable[[Findings, Where], Side]
+) -> Lines:
+    """A kind of mutual training, and tuned, against networks alone and what else it is held against."""
+    heads = (f"{word} − alone", f"{word} − {third}", f"{word}, tuned − alone", "tuned − not")
+    yield from _head("configuration", "GFLOPs", word, "alone", *heads)
+    plain, tuned = [], []
+    for one in COMPARED:
+        name = found.named(one)
+        this, after, alone = Side(kind, name), Side(f"{kind}-tuned", name), _alone(found, one)
+        plain.append((this, alone))
+        tuned.append((after, alone))
+        pairs = ((this, alone), (this, other(found, one)), (after, alone), (after, this))
+        yield _row(
+            name, f"{found.gflops(name):.4f}", _share(found.accuracy(this)), _share(found.accuracy(alone)),
+            *(_points(found.mean([pair])) for pair in pairs),
+        )  # fmt: skip
+    whole = found.gflops(found.named(FULL))
+    cheap, own = (
+        [pair for pair in of if found.gflops(pair[0].configuration) <= HALF * whole] for of in (plain, tuned)
+    )
+    yield ""
+    yield (
+        f"Mean of those at or below half of the compute: {_points(found.mean(cheap))} points; tuned "
+        f"{_points(found.mean(own))}."
+    )
+
+
 def _front_table(found: Findings) -> Lines:
-    steps = front(found, A3D)
+    kind = ours(found)
+    steps = front(found, kind)
     yield "The table's front, chosen on validation clips, and how much better each step is on the test clips:"
     yield ""
     yield from _head("configuration", "GFLOPs", "accuracy", "than the one before")
     for place, name in enumerate(steps):
-        before = found.mean([(Side(A3D, name), Side(A3D, steps[place - 1]))]) if place else None
-        accuracy = _share(found.accuracy(Side(A3D, name)))
+        before = found.mean([(Side(kind, name), Side(kind, steps[place - 1]))]) if place else None
+        accuracy = _share(found.accuracy(Side(kind, name)))
         yield _row(name, f"{found.gflops(name):.4f}", accuracy, _points(before) if place else "")
 
 
@@ -83,10 +103,13 @@ def _real_table(found: Findings) -> Lines:
     names = [at(one, found.scale.real_size, 8) for one in SIX]
     yield from _head("set", *names, "mean of these")
     for name in found.scale.real:
-        pairs = [(f"{name}-a3d", f"{name}-alone-{c}", c) for c in names]
-        each = [found.of_folds(name, [pair]) for pair in pairs]
-        there = [pair for pair, points in zip(pairs, each, strict=True) if points is not None]
-        yield _row(name, *map(_points, each), _points(found.of_folds(name, there) if there else None))
+        runs = (("", "a3d", "alone-{}"), (", switched", "a3d-switched", "alone-{}"))
+        for words, one, other in (*runs, (", switched − A3D", "a3d-switched", "a3d")):
+            pairs = [(f"{name}-{one}", f"{name}-{other.format(c)}", c) for c in names]
+            each = [found.of_folds(name, [pair]) for pair in pairs]
+            there = [pair for pair, points in zip(pairs, each, strict=True) if points is not None]
+            mean = found.of_folds(name, there) if there else None
+            yield _row(name + words, *map(_points, each), _points(mean))
 
 
 def front(found: Findings, kind: str) -> list[str]:
@@ -105,18 +128,17 @@ def front(found: Findings, kind: str) -> list[str]:
 
 def several(found: Findings) -> Lines:
     """b: cutting several dimensions beats cutting one at the same cost."""
-    all_of_them = [found.named(one) for one in LINES["several"]]
+    kind, all_of_them = ours(found), [found.named(one) for one in LINES["several"]]
     yield "The best of several dimensions (on validation clips) that costs no more than what cuts one:"
     yield ""
     yield from _head("cut alone", "GFLOPs", "accuracy", "several", "better by")
     for dimension in ("width", "size", "frames"):
         for one in LINES[dimension][1:]:
             name = found.named(one)
-            other = found.best(A3D, all_of_them, found.gflops(name))
-            yield _row(
-                f"{name} ({dimension})", f"{found.gflops(name):.4f}", _share(found.accuracy(Side(A3D, name))),
-                other or "–", _points(_than(found, other, name)),
-            )  # fmt: skip
+            other = found.best(kind, all_of_them, found.gflops(name))
+            accuracy = _share(found.accuracy(Side(kind, name)))
+            better = _points(_than(found, kind, other, name))
+            yield _row(f"{name} ({dimension})", f"{found.gflops(name):.4f}", accuracy, other or "–", better)
 
 
 def ablations(found: Findings) -> Lines:
@@ -147,9 +169,12 @@ def ablations(found: Findings) -> Lines:
         name = found.named(one)
         other = found.best(A3D, [found.named(c) for c in LARGER["224γs"]], found.gflops(name))
         questions.append(
-            (f"224γs {other or '–'} − 256γs {name}, which costs no less (Fig. 5)", _than(found, other, name))
+            (
+                f"224γs {other or '–'} − 256γs {name}, which costs no less (Fig. 5)",
+                _than(found, A3D, other, name),
+            )
         )
-    for kind, words in OURS.items():
+    for kind, words in TRIED.items():
         sides = [(Side(A3D, found.named(one)), Side(f"testbed-{kind}", found.named(one))) for one in COMPARED]
         questions.append((f"A3D − {words}, mean of seven", found.mean(sides)))
         questions.append((f"A3D − {words}, full", found.mean(sides[:1])))
@@ -158,7 +183,9 @@ def ablations(found: Findings) -> Lines:
         yield _row(words, _points(answer))
 
 
-OURS = {
+TRIED = {
+    "label-share": "students that learn half from labels",
+    "switchable": "batch norms that switch",
     "no-distillation": "students that learn from labels",
     "widths-0": "the narrowest width alone",
     "widths-3": "three random widths",
@@ -173,9 +200,9 @@ def training_cost(found: Findings) -> Lines:
         return
     names = [found.named(one) for one in COMPARED]
     each = {name: found.steps["rows"][f"testbed-alone-{name}"] for name in names}
-    six, ours, full = [each[name] for name in names[: len(SIX)]], found.steps["rows"][A3D], each[names[0]]
+    six, a3d, full = [each[name] for name in names[: len(SIX)]], found.steps["rows"][A3D], each[names[0]]
     yield from _head("trained", "CPU ms a step", "of which to prepare the batch", "forward GMACs a clip")
-    for name, row in {"A3D": ours, **{f"{c} alone": row for c, row in each.items()}}.items():
+    for name, row in {"A3D": a3d, **{f"{c} alone": row for c, row in each.items()}}.items():
         yield _row(name, *(f"{row[key]:.1f}" for key in COST[:2]), f"{row[COST[2]]:.4f}")
     sums = {key: sum(row[key] for row in six) for key in COST}
     expected = sum(SHARES) * full[COST[0]]
@@ -183,11 +210,11 @@ def training_cost(found: Findings) -> Lines:
         "the first six of these, together", *(f"{sums[key]:.1f}" for key in COST[:2]), f"{sums[COST[2]]:.4f}"
     )
     yield ""
-    of_six, of_full = ({key: ours[key] / one[key] for key in COST} for one in (sums, full))
+    of_six, of_full = ({key: a3d[key] / one[key] for key in COST} for one in (sums, full))
     yield f"A3D's step takes **{of_six[COST[0]]:.2f}** of the time of those of six networks alone, and"
     yield f"{of_six[COST[2]]:.2f} of their compute; of the full network's {of_full[COST[0]]:.2f}, and"
     yield f"{of_full[COST[2]]:.2f}. The paper measures the full network, and expects the other five by their"
-    yield f"compute (Table 2): A3D then takes {ours[COST[0]] / expected:.2f}; the paper's is 0.34."
+    yield f"compute (Table 2): A3D then takes {a3d[COST[0]] / expected:.2f}; the paper's is 0.34."
     yield f"Machine: {found.steps['machine']}; one thread, {found.steps['steps']} steps of each in turns."
 
 
@@ -221,7 +248,7 @@ def calibration(found: Findings) -> Lines:
         test = "test" if clips == found.scale.calibration else f"test:{clips}"
         yield _row(
             f"{clips} clips" if clips else "nothing",
-            *(_share(found.accuracy(Side(A3D, c), test)) for c in ends),
+            *(_share(found.accuracy(Side(ours(found), c), test)) for c in ends),
         )
 
 
@@ -230,14 +257,15 @@ def transfer(found: Findings) -> Lines:
     full = found.named(FULL)
     yield from _head("set", "from A3D − from plain", "from A3D − from nothing")
     for name in (one for one in found.scale.real if one != "tennis_strokes"):
-        ours = f"transfer-{name}-a3d"
+        a3d = f"transfer-{name}-a3d"
         others = (f"transfer-{name}-{way}" for way in ("plain", "nothing"))
-        yield _row(name, *(_points(found.of_folds(name, [(ours, other, full)])) for other in others))
+        yield _row(name, *(_points(found.of_folds(name, [(a3d, other, full)])) for other in others))
 
 
 def switching(found: Findings) -> Lines:
     """h: what switching gains."""
-    accuracies = {name: found.accuracy(Side(A3D, name)) for name in front(found, A3D)}
+    kind = ours(found)
+    accuracies = {name: found.accuracy(Side(kind, name)) for name in front(found, kind)}
     known = {name: one.mean for name, one in accuracies.items() if one is not None}
     if not known:
         yield "Not yet: it takes the table that A3D gives."
@@ -264,7 +292,7 @@ def switching(found: Findings) -> Lines:
         )  # fmt: skip
     pairs = [(one.switching, one.fixed) for one in every if one.fixed is not None]
     if pairs:
-        mean = sum(ours - fixed for ours, fixed in pairs) / len(pairs)
+        mean = sum(moving - fixed for moving, fixed in pairs) / len(pairs)
         yield ""
         yield f"Mean gain of {len(pairs)} traces: **{100 * mean:+.1f}** points."
 
@@ -274,9 +302,9 @@ def other_family(found: Findings) -> Lines:
     yield from _head("configuration", "A3D", "alone", "A3D − alone")
     for one in (SIX[0], SIX[3], SIX[-1]):
         name = found.named(one)
-        ours, alone = Side("testbed-other-a3d", name), Side(f"testbed-other-alone-{name}", name)
-        accuracies = (_share(found.accuracy(side)) for side in (ours, alone))
-        yield _row(name, *accuracies, _points(found.mean([(ours, alone)])))
+        a3d, alone = Side("testbed-other-a3d", name), Side(f"testbed-other-alone-{name}", name)
+        accuracies = (_share(found.accuracy(side)) for side in (a3d, alone))
+        yield _row(name, *accuracies, _points(found.mean([(a3d, alone)])))
 
 
 SECTIONS = {
@@ -303,8 +331,8 @@ def _longer(found: Findings, one: tuple[float, int, int]) -> Side:
     return Side(f"testbed-alone-longer-{name}", name)
 
 
-def _than(found: Findings, ours: str | None, theirs: str) -> Interval | None:
-    return None if ours is None else found.mean([(Side(A3D, ours), Side(A3D, theirs))])
+def _than(found: Findings, kind: str, better: str | None, worse: str) -> Interval | None:
+    return None if better is None else found.mean([(Side(kind, better), Side(kind, worse))])
 
 
 def _head(*cells: str) -> Lines:
