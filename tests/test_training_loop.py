@@ -13,6 +13,7 @@ import torch
 
 from a3d_edge.errors import A3DEdgeError, ResourceError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load, save
+from a3d_edge.models.ranges import RANGES
 from a3d_edge.models.slow import SlowDescription
 from a3d_edge.models.slowfast import SlowFastDescription
 from a3d_edge.training.batches import Batches
@@ -284,16 +285,19 @@ def test_training_learns(fresh: Callable[[], Checkpoint], batches: Batches, tmp_
 def test_a_slowfast_trains_and_resumes(
     tiny_slowfast: SlowFastDescription, batches: Batches, tmp_path: Path
 ) -> None:
-    """Mutually, on one batch of real clips: the loss falls; resumed, it is bit for bit the same."""
+    """Mutually, with all we add to it, on one batch of real clips: the loss falls; resumed, it is bit for bit
+    the same."""
     changes = {"base_width": 8, "beta_inv": 2, "frames": 2, "dropout": 0.2}
     description = tiny_slowfast.model_copy(update=changes)
     fields = {name: getattr(batches, name) for name in Batches.__slots__}
     same = OneBatch(**(fields | {"sampling": description.sampling}))
-    settings = Settings(epochs=4, lr=0.01, warmup=0.1, optimizer="adamw")
+    settings = Settings(epochs=4, lr=0.01, warmup=0.1, optimizer="adamw", label_share=0.5)
 
     def fresh() -> Checkpoint:
         torch.manual_seed(0)
-        return Checkpoint(description.build(), CLASSES)
+        model = description.build()
+        model.switch_norms(RANGES["0.016"].levels(description.size, description.frames))
+        return Checkpoint(model, CLASSES)
 
     reports: list[StepReport] = []
     expected = train(fresh(), same, settings, tmp_path / "whole.pth", report=reports.append)
@@ -378,6 +382,7 @@ def test_every_step_runs_at_the_rate_it_reports(
         ({"lr": 0.0}, "`lr` 0.0 is out of range"),
         ({"lr": math.nan}, "`lr` nan is out of range"),
         ({"optimizer": "adam"}, "unknown `optimizer` 'adam'; there are sgd and adamw"),
+        ({"label_share": 1.5}, "`label_share` 1.5 is outside [0, 1]"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused_by_their_name(

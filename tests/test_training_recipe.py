@@ -78,6 +78,8 @@ def test_without_options_a_run_goes_on_as_it_began(tiny_checkpoint: Checkpoint) 
         ("distillation", False, "without --no-distillation", "with --no-distillation"),
         ("multi_resolution", True, "without --multi-resolution", "with --multi-resolution"),
         ("mixup", 0.2, "--mixup 0.0", "--mixup 0.2"),
+        ("label_share", 0.5, "--label-share 0.0", "--label-share 0.5"),
+        ("switchable", True, "without --switchable-norms", "with --switchable-norms"),
         ("tune", 400, "--tune 0", "--tune 400"),
         ("alone", "w0.50-s64-t4", "without --alone", "--alone w0.50-s64-t4"),
     ],

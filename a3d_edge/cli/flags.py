@@ -13,6 +13,7 @@ FLAGS = {
     "range_name": "--range",
     "input_kind": "--input",
     "smoothing": "--label-smoothing",
+    "switchable": "--switchable-norms",
     "every": "--switch-every",
     "whole_range": "--all",
     "configurations": "--configuration",
