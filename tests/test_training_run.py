@@ -52,7 +52,7 @@ def test_clips_become_a_calibrated_checkpoint(run: Any, tmp_path: Path) -> None:
     assert written.classes == trained.classes == ("down", "right", "still")
     settings = asdict(ONE.settings())
     assert settings.pop("tenth_at") == ()  # told only where there are any
-    assert settings.pop("mixup") == 0.0
+    assert settings.pop("mixup") == settings.pop("label_share") == 0.0
     assert written.origin["settings"] == settings
     assert (written.origin["data"], written.origin["batch"], written.origin["steps"]) == (["list.csv"], 4, 3)
     assert told.keys() == {"decode", "train", "calibrate"}

@@ -166,7 +166,7 @@ RECIPES = {
     "small": Recipe(
         input_kind="change", aspect=1.5, view="moving", batch=16, balanced=True, draw="motion", dropout=0.2,
         awake=True, epochs=60, lr=2e-3, warmup=0.1, weight_decay=0.05, optimizer="adamw", smoothing=0.1,
-        students_from=0.4,
+        students_from=0.4, label_share=0.5, switchable=True,
     ),
     "ava": Recipe(
         task=BOXES, arch="slow_r50", batch=32, epochs=20, lr=0.05, warmup=0.25, weight_decay=1e-7,
