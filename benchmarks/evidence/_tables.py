@@ -109,7 +109,8 @@ def _real_table(found: Findings) -> Lines:
             each = [found.of_folds(name, [pair]) for pair in pairs]
             there = [pair for pair, points in zip(pairs, each, strict=True) if points is not None]
             mean = found.of_folds(name, there) if there else None
-            yield _row(name + words, *map(_points, each), _points(mean))
+            if there or not words:
+                yield _row(name + words, *map(_points, each), _points(mean))
 
 
 def front(found: Findings, kind: str) -> list[str]:
