@@ -67,11 +67,12 @@ class Plan:
     least: tuple[float, float] = (0.0, 0.0)
 
 
+AS_MADE = {"label_share": 0.0, "switchable": False}  # the small recipe had neither when they were
 PLANS = {
     "gestures": Plan(
         ("attention", "back", "come", "continue", "greeting", "left", "no", "right", "shrug", "slowdown",
          "stop", "turnback", "yes", "none"),
-        {"view": "moving", "aspect": 1.0, "window": 3.0, "val": 0.0, "range_name": "0.06"},
+        {"view": "moving", "aspect": 1.0, "window": 3.0, "val": 0.0, "range_name": "0.06", **AS_MADE},
         {"rendered": 360, "students_from": 0.5, "epochs": 18},
         {"rendered": 60, "rendered_share": 0.25, "epochs": 22, "lr": 1e-3, "students_from": 0.0},
         {"1 and 4 m": ("_1m_", "_4m_"), "1 m": ("_1m_",), "4 m": ("_4m_",), "6 m": ("_6m_",)},
@@ -79,7 +80,7 @@ PLANS = {
     ),
     "interactions": Plan(
         ("handshake", "hug", "kick", "point", "punch", "push", "none"),
-        {"view": "moving", "aspect": 1.5, "val": 0.0},
+        {"view": "moving", "aspect": 1.5, "val": 0.0, **AS_MADE},
         {"rendered": 200, "mutual": False, "epochs": 14},
         {"rendered": 60, "rendered_share": 0.25, "epochs": 44, "lr": 1e-3, "students_from": 0.1},
         {"six actions": ("/videos/",)},

@@ -69,7 +69,11 @@ def test_recipes_of_all_runs_can_be_meant(module: Any) -> None:
 
     own, costs = module("_plan"), module("_costs")
     for run in own.plan(own.SCALES["full"]):
-        replace(RECIPES["small"], **run.changes).check()
+        recipe = replace(RECIPES["small"], **run.changes)
+        recipe.check()
+        ours = "switched" in run.name  # all others train as the paper does, whatever the small recipe has
+        assert recipe.switchable == (ours or "-switchable-" in run.name)
+        assert recipe.label_share == (0.5 if ours or "-label-share-" in run.name else 0.0)
         assert costs.settings_of(run, 3).alone == run.changes.get("alone")
 
 

@@ -138,17 +138,18 @@ LARGER = {
     "224γs": LINES["size"], "256γs": tuple((1.0, s, 8) for s in (256, 182)),
 }  # fmt: skip
 """Fig. 5: larger test sizes than those that were trained at."""
-SWITCHED = {"label_share": 0.5, "switchable": True}
-"""What we add to mutual training: sub-networks learn from labels as much as from the full network,
-and batch norms switch with width, size and frames."""
 NARROW = (FULL, (1.0, 224, 5), (0.73, 224, 5), (0.63, 178, 5), (0.63, 142, 3))
 """Of the range 0.06; Fig. 7 and Table 6 compare at equal cost, and so by interpolation."""
 WITHOUT_FRAMES = (FULL, (0.8, 224, 8), (0.6, 224, 8), (0.6, 149, 8), (0.5, 112, 8))
 SLOWFAST = (FULL, (1.0, 224, 6), (1.0, 224, 4), (0.63, 224, 4), (0.63, 142, 4))
 
+PAPER: dict[str, Any] = {"label_share": 0.0, "switchable": False}
+SWITCHED: dict[str, Any] = {"label_share": 0.5, "switchable": True}
+"""Mutual training as the paper has it, and with what we add: sub-networks learn from labels as much as from
+the full network, and batch norms switch with width, size and frames."""
 TESTBED = {
     "input_kind": "rgb", "aspect": 1.0, "view": "whole", "draw": "anywhere", "balanced": False,
-    "students_from": 0.0, "smoothing": 0.0, "val": 0.0, "precision": "bf16",
+    "students_from": 0.0, "smoothing": 0.0, "val": 0.0, "precision": "bf16", **PAPER,
 }  # fmt: skip
 """Changes of the small recipe for the drawn set: what is drawn without end need not be balanced, and still
 pictures have to be told apart by what is in them. Mutual from the first step, as in the paper."""
@@ -298,7 +299,8 @@ def of_fold(run: str, fold: int, seed: int) -> str:
 
 def _small(scale: Scale) -> dict[str, Any]:
     epochs = {} if scale.real_epochs is None else {"epochs": scale.real_epochs}
-    return {"arch": "slow_small", "size": scale.size, "val": 0.0, "precision": "fp32", "seed": 0, **epochs}
+    told = {"arch": "slow_small", "size": scale.size, "val": 0.0, "precision": "fp32", "seed": 0}
+    return {**told, **PAPER, **epochs}
 
 
 def _transfer(scale: Scale) -> Iterator[Run]:
