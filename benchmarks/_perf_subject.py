@@ -27,8 +27,9 @@ from torch import Tensor, nn
 from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.models.checkpoint import Checkpoint, load, save
-from a3d_edge.models.layers import ConvNorm, Run
+from a3d_edge.models.layers import ConvNorm
 from a3d_edge.models.network import SlimNetwork
+from a3d_edge.models.widths import Run
 from a3d_edge.table import ConfigurationBudgetTable
 
 __all__ = ["Subject", "kept", "pictures", "plain_network", "prepare", "say"]

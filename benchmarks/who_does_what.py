@@ -33,6 +33,7 @@ from a3d_edge.training.watch import ends_of
 RECIPE: dict[str, Any] = {
     "task": "boxes", "arch": "slow_small", "size": 112, "input_kind": "rgb", "aspect": 1.5, "view": "whole",
     "draw": "anywhere", "mutual": True, "students_from": 0.2, "lr": 2e-3, "val": 0.0, "smoothing": 0.0,
+    "label_share": 0.0, "switchable": False,
 }  # fmt: skip
 TRAINED, MEASURED, FIRST_MEASURED = 640, 160, 500_000
 SHIFT = 0.1

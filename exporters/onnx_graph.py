@@ -25,6 +25,7 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from a3d_edge.errors import A3DEdgeError
+from a3d_edge.models.levels import is_switched
 
 __all__ = ["OPSET", "float32", "lower_stage", "save_graph"]
 
@@ -77,7 +78,8 @@ def _record(
     stage: Callable[..., Tensor], module: nn.Module, examples: Sequence[Tensor]
 ) -> tuple[fx.Graph, list[str]]:
     """The operators that ran, and the names of the graph's inputs before the last ones, the examples."""
-    tensors = {n: t.detach() for n, t in [*module.named_parameters(), *module.named_buffers()]}
+    stored = [*module.named_parameters(), *module.named_buffers()]
+    tensors = {n: t.detach() for n, t in stored if not is_switched(n)}  # those are in the statistics
     names = list(tensors)
 
     def call(values: list[Tensor], xs: list[Tensor]) -> Tensor:

@@ -47,11 +47,11 @@ def append(file: BinaryIO, path: Path, name: str, array: NDArray[np.generic]) ->
 
 
 def write_weights(checkpoint: Checkpoint, path: Path) -> dict[str, ir.ExternalTensor]:
-    """Every full-width parameter once; where each lies."""
+    """Every full-width parameter once; where each lies. What levels have is in the statistics already."""
     with path.open("wb") as file:
         return {
             name: append(file, path, name, float32(parameter))
-            for name, parameter in checkpoint.model.named_parameters()
+            for name, parameter in checkpoint.model.shared_parameters()
         }
 
 

@@ -99,7 +99,7 @@ def test_levels_add_up_and_are_folded_into_the_statistics() -> None:
 def test_a_calibrated_configuration_answers_as_it_was_trained(description: NetworkDescription) -> None:
     """By its statistics alone, on the clips it was calibrated on; without levels it answers otherwise."""
     model = switched(description)
-    narrow = NARROW if description.sampling.alpha == 1 else Configuration(0.63, 24, 2)
+    narrow = NARROW
     clips = model.fit(noise(description, 32, 6), narrow)
     calibrate_one(model, narrow, [clips])
     with torch.inference_mode():
@@ -137,18 +137,75 @@ def test_a_checkpoint_keeps_them(tmp_path: Path) -> None:
         assert torch.equal(read.state_dict()[name], tensor), name
     payload = torch.load(path, weights_only=True)
     for key, value, said in (
-        ("sizes", [20, 24, 28], "levels: there is nothing of s28 in the state"),
+        ("sizes", [20, 24, 28], r"levels: state\.stem\.norm\.switched\.s28\.stretch is not there"),
         ("widths", [0.63, 1.5], r"levels\.widths"),
         ("frames", [1] * 65, r"levels\.frames"),
     ):
         torch.save({**payload, "levels": {**payload["levels"], key: value}}, path)
         with pytest.raises(CheckpointError, match=said):
             load(path)
+    stray = {**payload["state"], "stem.norm.switched.s28.stretch": torch.zeros(8)}  # one key of a level
+    more = {**payload["levels"], "sizes": [20, 24, 28]}
+    torch.save({**payload, "levels": more, "state": stray}, path)
+    with pytest.raises(CheckpointError, match=r"levels: state\.stem\.norm\.switched\.s28\.shift"):
+        load(path)
     old = Checkpoint(lively(tiny_slow()), ("a", "b", "c"))
     save(old, path)
     payload = torch.load(path, weights_only=True)
     torch.save({key: value for key, value in payload.items() if key != "levels"}, path)
     assert load(path).model.levels is None
+
+
+def test_a_channel_that_is_constant_is_folded_exactly() -> None:
+    """Where a variance below 0 would be wanted, 0 is kept, and the mean goes by that."""
+    norm, x = SlimBatchNorm(8), torch.full((4, 8, 2, 3, 3), 3.0)
+    norm.tuned["a"] = (torch.full((8,), 0.4), torch.full((8,), 0.5))
+    norm.calibrate(Run(1.0, "a"), Moments.none(8).add(x))
+    with torch.inference_mode():
+        trained = norm.train()(x, Run(1.0, "a"))
+        torch.testing.assert_close(norm.eval()(x, Run(1.0, "a")), trained, rtol=1e-3, atol=1e-3)
+
+
+def test_a_bundle_knows_nothing_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights are those of a network without levels, to the byte, and it is read again as exported."""
+    pytest.importorskip("onnxruntime")
+    from a3d_edge.exporters.write_bundle import unmeasured_table, write_bundle
+    from fixtures_bundle import parity_clips
+
+    from a3d_edge.models.from_bundle import checkpoint_of
+    from a3d_edge.models.registry import ARCHITECTURES
+
+    monkeypatch.setitem(ARCHITECTURES, "tiny", tiny_slow())
+    weights = []
+    for model in (lively(tiny_slow()), switched(tiny_slow())):
+        checkpoint = Checkpoint(model, ("right", "down", "still"))
+        calibrate_one(model, NARROW, [noise(tiny_slow(), 24, 4)])
+        table = unmeasured_table(checkpoint, [NARROW])
+        folder = tmp_path / str(len(weights))
+        bundle = write_bundle(checkpoint, table, parity_clips([NARROW]), folder)
+        weights.append((folder / "weights.bin").read_bytes())
+    assert weights[0] == weights[1]
+    rebuilt, clips = checkpoint_of(bundle).model, noise(tiny_slow(), 24, 2)
+    with torch.inference_mode():
+        torch.testing.assert_close(rebuilt(clips, NARROW), model(clips, NARROW), rtol=0, atol=0)
+
+
+def test_what_is_left_out_of_a_beginning_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the values that this run does not switch at; a run that switches there says nothing."""
+    from a3d_edge.models.registry import ARCHITECTURES
+
+    monkeypatch.setitem(ARCHITECTURES, "tiny", tiny_slow())
+    save(Checkpoint(switched(tiny_slow()), ("a", "b", "c")), tmp_path / "old.pth")
+    old, notes = initial(tmp_path / "old.pth"), list[str]()
+    fresh(Recipe(arch="tiny", range_name="0.06", switchable=True), ("a", "b", "c"), "old", old, notes.append)
+    assert notes == [
+        "`init` old: what its batch norms have for w80, s24 is left out, as this run's do not switch there"
+    ]
+    notes.clear()
+    fresh(
+        Recipe(arch="tiny", alone="w0.63-s24-t2", switchable=True), ("a", "b", "c"), "old", old, notes.append
+    )
+    assert len(notes) == 1
 
 
 @pytest.mark.parametrize("mutual", [True, False])
@@ -159,7 +216,7 @@ def test_a_network_begins_with_those_that_both_have(
     from a3d_edge.models.registry import ARCHITECTURES
 
     monkeypatch.setitem(ARCHITECTURES, "tiny", tiny_slow())
-    theirs = switched(tiny_slow())  # w63 and t3 are also of the range 0.06
+    theirs = switched(tiny_slow())  # w63, s20, t2 and t3 are also of the range 0.06
     save(Checkpoint(theirs, ("a", "b", "c")), tmp_path / "old.pth")
     recipe = Recipe(arch="tiny", range_name="0.06", switchable=True, mutual=mutual)
     ours = fresh(recipe, ("a", "b", "c"), "old", initial(tmp_path / "old.pth"), lambda _: None).model

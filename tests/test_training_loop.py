@@ -457,6 +457,12 @@ def test_a_run_that_goes_on_keeps_its_scheme(
     assert train(load(out), batches, SETTINGS, out).origin["steps"] == 6
 
 
+def test_without_distillation_students_learn_from_labels_alone() -> None:
+    """Whatever the share."""
+    assert Settings(label_share=0.3).labels_of_students == 0.3
+    assert Settings(label_share=0.3, distillation=False).labels_of_students == 1.0
+
+
 def test_schemes_that_cannot_be_meant_are_refused() -> None:
     """By their names."""
     with pytest.raises(UsageError, match="`alone` and `multi_resolution` exclude each other"):

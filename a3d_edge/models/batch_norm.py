@@ -136,7 +136,8 @@ class SlimBatchNorm(nn.Module):
         if differs is not None:
             stretch, shift = (each.detach().cpu() for each in differs)
             scale = torch.sqrt(variance + self.eps) * torch.exp(-stretch)
-            mean, variance = mean - shift * scale, (scale**2 - self.eps).clamp_min(0.0)
+            variance = (scale**2 - self.eps).clamp_min(0.0)
+            mean = mean - shift * torch.sqrt(variance + self.eps)
         self.calibrated[str(run.statistics)] = (mean, variance)
 
     def channels_at(self, width: float) -> int:

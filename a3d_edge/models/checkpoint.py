@@ -187,7 +187,7 @@ def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
     require_small(description, sum(tensor.numel() for tensor in state.values()))
     model = description.build()
     if (levels := payload.get("levels")) is not None:  # older ones have none
-        model.switch_norms(_levels_of(levels, state))
+        model.switch_norms(_levels_of(levels, model, state))
     model.eval().load_state_dict(state)
     if lost := [name for name, tensor in state.items() if not is_finite(tensor)]:
         raise ValueError(f"state.{lost[0]}: not finite, as of a training that diverged; take an earlier one")
@@ -207,15 +207,21 @@ def _from_payload(payload: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint(model, classes, preprocessing, payload["range"], origin, resume)
 
 
-def _levels_of(found: Any, state: Mapping[str, Tensor]) -> Levels:
-    """Raises ValueError for what is none, and, before any memory is taken, where the state has no tensors
-    of them."""
+def _levels_of(found: Any, model: SlimNetwork, state: Mapping[str, Tensor]) -> Levels:
+    """Raises ValueError for what is none, and, before any memory is taken, where the state has not all of
+    their tensors."""
     try:
         levels = Levels.model_validate(found)
     except ValidationError as error:
         raise ValueError(f"levels.{validation_message(error)}") from error
-    if missing := [name for name in levels.names if not any(f".switched.{name}." in key for key in state)]:
-        raise ValueError(f"levels: there is nothing of {missing[0]} in the state")
+    for layer, norm in norms(model).items():
+        for level in levels.names:
+            for part in ("stretch", "shift"):
+                key = f"{layer}.switched.{level}.{part}"
+                if key not in state or state[key].shape != norm.weight.shape:
+                    raise ValueError(
+                        f"levels: state.{key} is not there, or not of {len(norm.weight)} channels"
+                    )
     return levels
 
 

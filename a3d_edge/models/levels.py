@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from a3d_edge.configuration import Configuration
 
-__all__ = ["Levels"]
+__all__ = ["Levels", "is_switched"]
 
 Widths = Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(max_length=64)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=1, le=1 << 20)], ...], Field(max_length=64)]
@@ -47,6 +47,11 @@ class Levels(BaseModel):
             *_nearest("s", self.sizes, self.full_size, configuration.size),
             *_nearest("t", self.frames, self.full_frames, configuration.frames),
         )
+
+
+def is_switched(name: str) -> bool:
+    """Whether a tensor of a network's state is what a batch norm has for a level."""
+    return ".switched." in name
 
 
 def _named(dimension: str, value: float) -> str:

@@ -7,7 +7,7 @@ and a line in `a3d_edge.models.registry`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from a3d_edge.errors import UsageError
 from a3d_edge.models.batch_norm import SlimBatchNorm
 from a3d_edge.models.boxed import BoxedClips, Boxes, unboxed
 from a3d_edge.models.layers import SlimLinear
-from a3d_edge.models.levels import Levels
+from a3d_edge.models.levels import Levels, is_switched
 from a3d_edge.models.roi import region_features
 from a3d_edge.models.symbolic import window_mean
 from a3d_edge.models.widths import Run
@@ -175,6 +175,10 @@ class SlimNetwork(nn.Module):
         for module in self.modules():
             if isinstance(module, SlimBatchNorm):
                 module.switch_at(levels.names)
+
+    def shared_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The parameters by name without those of single levels: what a bundle holds."""
+        return ((name, one) for name, one in self.named_parameters() if not is_switched(name))
 
     def run_at(
         self, configuration: Configuration, *, statistics: str | None = None, collect: bool = False

@@ -25,7 +25,7 @@ class Run:
     """How one forward pass runs: the width factor γw, and whose batch-norm statistics it uses.
 
     ``statistics`` is a configuration's name, or None for the checkpoint's own; ``collect`` makes every
-    batch norm add its batch to what it has `SlimBatchNorm.collected` under that name (calibration).
+    batch norm add its batch to what it has `SlimBatchNorm.collected` for this run (calibration).
     ``levels``: by their names, those whose affine parameters apply, of a network that has `Levels`.
     """
 

@@ -15,6 +15,7 @@ from a3d_edge.bundles import as_path, names
 from a3d_edge.errors import CheckpointError, UsageError
 from a3d_edge.models.checkpoint import Checkpoint, load
 from a3d_edge.models.from_bundle import checkpoint_of
+from a3d_edge.models.levels import is_switched
 from a3d_edge.models.network import NetworkDescription
 from a3d_edge.models.ranges import find_range
 from a3d_edge.models.registry import ARCHITECTURES, describe, layers_of
@@ -26,11 +27,12 @@ from a3d_edge.video.preprocess import OFFSETS, Preprocessing, View
 
 __all__ = ["fresh", "initial"]
 
-SWITCHED = ".switched."  # in the keys of what batch norms have for single levels
-
 
 def initial(init: str | Path) -> Checkpoint:
-    """The network to begin with: a checkpoint, the folder of a bundle, or a built-in bundle's name."""
+    """The network to begin with: a checkpoint, the folder of a bundle, or a built-in bundle's name.
+
+    A bundle has no batch norms that switch: they are in its statistics.
+    """
     path = as_path(init)
     if path.is_file():
         return load(path)
@@ -122,6 +124,11 @@ def _initialise(checkpoint: Checkpoint, path: str, other: Checkpoint, note: Note
     _require_same_input(path, other.preprocessing, checkpoint.preprocessing)
     taken = {name: ours[name] if name in fresh else tensor for name, tensor in theirs.items()}
     checkpoint.model.load_state_dict(taken)
+    if left_out := [one for one in _levels(other) if one not in _levels(checkpoint)]:
+        note(
+            f"`init` {path}: what its batch norms have for {', '.join(left_out)} is left out, as this run's "
+            "do not switch there"
+        )
     if counts[0] != counts[1]:
         note(f"`init` {path}: has {counts[0]} classes, this run {counts[1]}: the head starts fresh")
     elif other.classes == checkpoint.classes and differ:
@@ -130,11 +137,16 @@ def _initialise(checkpoint: Checkpoint, path: str, other: Checkpoint, note: Note
         note(f"`init` {path}: has other classes ({', '.join(other.classes)}): the head starts fresh")
 
 
+def _levels(checkpoint: Checkpoint) -> tuple[str, ...]:
+    levels = checkpoint.model.levels
+    return () if levels is None else levels.names
+
+
 def _with_levels_of(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Another network's state with what belongs to `Levels` as this one has it: theirs where they have the
     same level, else fresh."""
-    kept = {name: tensor for name, tensor in theirs.items() if SWITCHED not in name or name in ours}
-    return {**{name: tensor for name, tensor in ours.items() if SWITCHED in name}, **kept}
+    kept = {name: tensor for name, tensor in theirs.items() if not is_switched(name) or name in ours}
+    return {**{name: tensor for name, tensor in ours.items() if is_switched(name)}, **kept}
 
 
 def _require_same_input(path: str, theirs: Preprocessing, ours: Preprocessing) -> None:

@@ -29,7 +29,7 @@ Precision = Literal["fp32", "bf16"]
 class StepLosses:
     """Losses of one step, and the share of clips that the first network of the step named correctly.
 
-    ``distillation``: what the students lost, by the teacher's outputs or, without a teacher, by the labels.
+    ``distillation``: what the students lost, by the teacher's outputs, by the labels, or a share by each.
     Of many labels ``cross_entropy`` is the binary one, and ``accuracy`` the share of classes, over all clips,
     whose score is on the right side of 0.5.
     """

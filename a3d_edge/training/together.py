@@ -2,7 +2,7 @@
 
 Every process gets its share of the global batch and runs all sub-passes of the step on it; then one
 all-reduce averages the gradients, and every process makes the same update. Batch norms normalise by the
-global batch (`a3d_edge.models.layers`), so that the update is that of one process.
+global batch (`a3d_edge.models.batch_norm`), so that the update is that of one process.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Batch norms of single configurations, tuned once the weights that all of them share are trained.
 
-Mutual training gives all configurations one weight and bias a batch norm, and each its own statistics. What
-is normalised has as many values as channels, and costs a bundle nothing to be another at each configuration;
-networks that switch widths have had a set of them for each since slimmable networks (Yu et al., 2019). Here
-they are learned last, all else as it is, and folded into the statistics (`SlimBatchNorm.calibrate`).
+Mutual training gives all configurations one weight and bias a batch norm, or one a value of each dimension
+(`a3d_edge.models.levels`), and each its own statistics. What is normalised has as many values as channels,
+and costs a bundle nothing to be another at each configuration; networks that switch widths have had a set of
+them for each since slimmable networks (Yu et al., 2019). Here they are learned last, all else as it is, and
+folded into the statistics (`SlimBatchNorm.calibrate`).
 """
 
 from __future__ import annotations

@@ -63,9 +63,12 @@ class Findings:
         """Of a window."""
         return gflops(arch, self.scale.size, Configuration.parse(name))
 
-    def accuracy(self, side: Side, test: str = "test") -> Interval | None:
-        """On the drawn clips, over the seeds that are there."""
-        values = self._of_seeds(side, self._seeds([side], test), test)
+    def accuracy(self, side: Side, test: str = "test", beside: Sequence[str] = ()) -> Interval | None:
+        """On the drawn clips, over the seeds of which it is there, and what was tested ``beside`` it."""
+        seeds = self._seeds([side], test)
+        for other in beside:
+            seeds = [seed for seed in seeds if seed in self._seeds([side], other)]
+        values = self._of_seeds(side, seeds, test)
         return None if values is None else mean_of(values)
 
     def mean(self, pairs: Sequence[tuple[Side, Side]]) -> Interval | None:

@@ -245,11 +245,12 @@ def calibration(found: Findings) -> Lines:
     """f: accuracy against the clips that calibration takes."""
     ends = [found.named(FULL), found.named(SMALLEST)]
     yield from _head("calibrated on", *ends)
+    beside = [f"test:{clips}" for clips in found.scale.calibrations]
     for clips in sorted({*found.scale.calibrations, found.scale.calibration}):
         test = "test" if clips == found.scale.calibration else f"test:{clips}"
         yield _row(
             f"{clips} clips" if clips else "nothing",
-            *(_share(found.accuracy(Side(ours(found), c), test)) for c in ends),
+            *(_share(found.accuracy(Side(ours(found), c), test, beside)) for c in ends),
         )
 
 
