@@ -142,7 +142,7 @@ def test_one_command_fine_tunes_from_another_task(here: Here, trained: Path, tmp
     begun, other = load(tmp_path / "net.pth"), load(single)
     assert begun.task == "multilabel"
     theirs, ours = other.model.state_dict(), begun.model.state_dict()
-    kept = {name for name in ours if "running" not in name and (ours[name] == theirs[name]).all()}
+    kept = {name for name in theirs if "running" not in name and (ours[name] == theirs[name]).all()}
     assert "head.weight" not in kept
     assert "stem.conv.weight" in kept
 
