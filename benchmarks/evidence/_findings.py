@@ -63,6 +63,12 @@ class Findings:
         """Of a window."""
         return gflops(arch, self.scale.size, Configuration.parse(name))
 
+    def cpu_s(self, kind: str) -> float:
+        """CPU-seconds of a run, mean of the seeds that are there; NaN where none is."""
+        runs = (self.logs.get(f"{kind}-s{seed}") for seed in self.scale.seeds)
+        there = [log.content["cpu_s"] for log in runs if log is not None]
+        return sum(there) / len(there) if there else float("nan")
+
     def accuracy(self, side: Side, test: str = "test", beside: Sequence[str] = ()) -> Interval | None:
         """On the drawn clips, over the seeds of which it is there, and what was tested ``beside`` it."""
         seeds = self._seeds([side], test)

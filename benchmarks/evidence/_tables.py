@@ -217,6 +217,11 @@ def training_cost(found: Findings) -> Lines:
     yield f"{of_full[COST[2]]:.2f}. The paper measures the full network, and expects the other five by their"
     yield f"compute (Table 2): A3D then takes {a3d[COST[0]] / expected:.2f}; the paper's is 0.34."
     yield f"Machine: {found.steps['machine']}; one thread, {found.steps['steps']} steps of each in turns."
+    if ours(found) == SWITCHED:
+        yield ""
+        yield "CPU-seconds of whole runs by their logs, means of seeds; machines did other things beside:"
+        runs, tuned = ([found.cpu_s(f"{kind}{end}") for kind in (A3D, SWITCHED)] for end in ("", "-tuned"))
+        yield f"A3D {runs[0]:.0f}, switched {runs[1]:.0f}; tuning them {tuned[0]:.0f} and {tuned[1]:.0f}."
 
 
 COST = ("step_ms", "prepared_ms", "gmacs_a_clip")
