@@ -17,7 +17,15 @@ from a3d_edge.engine.session import Network, open_network
 from a3d_edge.engine.stream import ReadyWindow, WindowResult, WindowStream
 from a3d_edge.errors import UsageError
 from a3d_edge.video.frame import Frame
-from a3d_edge.video.preprocess import MOTION_OFFSETS, Fitted, Preprocessing, fit, preprocess
+from a3d_edge.video.preprocess import (
+    MOTION_OFFSETS,
+    Fitted,
+    InputKind,
+    Preprocessing,
+    View,
+    fit,
+    preprocess,
+)
 from a3d_edge.video.region import moving_region, thumbnail
 from a3d_edge.video.sampler import Pathway, Sampler, Sampling, pathways
 
@@ -525,9 +533,12 @@ def square(at: int) -> np.ndarray:
     return image
 
 
-def test_a_view_that_follows_motion_shows_each_window_as_if_it_were_alone() -> None:
+@pytest.mark.parametrize(("kind", "view"), [("change", "moving"), ("local", "close")])
+def test_a_view_that_follows_motion_shows_each_window_as_if_it_were_alone(
+    kind: InputKind, view: View
+) -> None:
     """Also where the square has wandered on, rests, and where a window is skipped before."""
-    moving = Preprocessing("change", 1.5, (0, 1, 2, 3), view="moving")
+    moving = Preprocessing(kind, 1.5, (0, 1, 2, 3), view=view)
     network = Seeing("w1.00-s16-t4")
     stream = WindowStream(SAMPLING, moving, 2, network)
     sampler = Sampler(SAMPLING, 2, moving.offsets)
@@ -543,7 +554,7 @@ def test_a_view_that_follows_motion_shows_each_window_as_if_it_were_alone() -> N
                     continue
                 got = stream.run(window).scores
                 start = window.start
-                region = moving_region([thumbnail(images[start + i]) for i in (0, 2, 4, 6)])
+                region = moving_region([thumbnail(images[start + i]) for i in (0, 2, 4, 6)], view)
                 expected = [
                     preprocess(
                         [images[max(0, start + i - o)] for o in moving.offsets], 16, moving, region=region

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a3d_edge.training.augmentation import augmented_window, may_mirror
+from a3d_edge.training.augmentation import augmented_window, drawn_indices, may_mirror
 from a3d_edge.training.decode import DecodedClip, decode
 from a3d_edge.video.preprocess import Preprocessing
 from a3d_edge.video.sampler import Sampling
@@ -17,9 +17,10 @@ TWO = Sampling(frames=2, stride=8, alpha=4, fast_size=24)
 RGB = Preprocessing(aspect=1.5)
 MOTION = Preprocessing("motion", 1.5, (0, 2, 6))
 CHANGES = Preprocessing("change", 1.5, (0, 2, 4, 8))
+LOCAL = Preprocessing("local", 1.5, (0, 2, 4, 8))
 
 
-@pytest.mark.parametrize("spec", [RGB, MOTION])
+@pytest.mark.parametrize("spec", [RGB, MOTION, LOCAL])
 def test_an_augmented_window_depends_on_the_generator_alone(
     real_clip: DecodedClip, spec: Preprocessing
 ) -> None:
@@ -35,7 +36,7 @@ def test_an_augmented_window_depends_on_the_generator_alone(
     np.testing.assert_array_equal(real_clip.frames[3], before)
 
 
-@pytest.mark.parametrize("spec", [RGB, MOTION])
+@pytest.mark.parametrize("spec", [RGB, MOTION, LOCAL])
 def test_one_look_holds_for_the_whole_window(spec: Preprocessing) -> None:
     """Geometry and light are drawn once: a scene that stands still stays still, and shows no motion."""
     frame = np.random.default_rng(0).integers(0, 256, (1, 40, 56, 3), dtype=np.uint8)
@@ -109,15 +110,41 @@ def test_change_is_three_differences_without_sign(real_clip: DecodedClip) -> Non
     assert all(float(channel.max()) > 1.0 and float(channel.min()) >= 0.0 for channel in moving)
 
 
+@pytest.mark.parametrize("quickest", [1.25, 2.0])
+def test_windows_are_shown_at_up_to_so_many_times_their_speed(quickest: float) -> None:
+    """Of 200 draws the slowest is near 0.8, the quickest near the most, and none beyond."""
+    clip = DecodedClip(np.zeros((300, 8, 8, 3), np.uint8), np.arange(300) / 30)
+    spans = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        frames = drawn_indices(clip, Sampling(frames=8, stride=8), RGB, rng, quickest=quickest)[:, 0]
+        spans.append((frames[-1] - frames[0]) / 56)
+    assert 0.78 <= min(spans) <= 0.84
+    assert 0.95 * quickest <= max(spans) <= quickest + 0.02
+
+
+def test_local_change_is_measured_against_the_light() -> None:
+    """Light that comes and goes shows nothing (but where the picture ends); what moves shows all the same."""
+    frames = [np.full((64, 64, 3), 60 + 15 * (number % 3), np.uint8) for number in range(30)]
+    lit = DecodedClip(frames, np.arange(30) / 30)
+    (window,) = augmented_window(lit, 32, SAMPLING, LOCAL, np.random.default_rng(3), mirror=False)
+    assert not window[..., 8:24, 8:24].any()
+    for number, frame in enumerate(frames):
+        frame[:, :20] = np.uint8(8 * number)
+    (moving,) = augmented_window(lit, 32, SAMPLING, LOCAL, np.random.default_rng(3), mirror=False)
+    assert moving[:, :, 8:24, 2:6].any(axis=(1, 2, 3)).all()
+    assert not moving[..., 8:24, 16:24].any()
+
+
 def test_windows_of_a_very_short_clip_can_be_augmented(clip_list: Path) -> None:
     """One frame is enough for a window, of either input."""
     clip = decode(clip_list.parent / "down" / "1.mp4", 40)
     single = DecodedClip([clip.frames[0]], clip.times[:1])
-    for spec in (RGB, MOTION):
+    for spec in (RGB, MOTION, LOCAL):
         assert np.isfinite(augmented_window(single, 32, SAMPLING, spec, np.random.default_rng(0))[0]).all()
 
 
-@pytest.mark.parametrize("spec", [RGB, MOTION])
+@pytest.mark.parametrize("spec", [RGB, MOTION, LOCAL])
 def test_one_augmented_look_holds_for_both_pathways(real_clip: DecodedClip, spec: Preprocessing) -> None:
     """The slow pathway's pictures are every 4th of the fast one's, noise included; one draw, one pair."""
     slow, fast = augmented_window(real_clip, 32, TWO, spec, np.random.default_rng(5))
@@ -127,7 +154,7 @@ def test_one_augmented_look_holds_for_both_pathways(real_clip: DecodedClip, spec
     np.testing.assert_array_equal(again[1], fast)
 
 
-@pytest.mark.parametrize("spec", [RGB, MOTION])
+@pytest.mark.parametrize("spec", [RGB, MOTION, LOCAL])
 def test_no_window_is_drawn_across_a_cut(spec: Preprocessing) -> None:
     """Dark, then bright: a window that held the cut would show both, or a picture's worth of motion."""
     frames = [np.full((40, 56, 3), level, np.uint8) for level in (40, 200) for _ in range(20)]
@@ -140,7 +167,7 @@ def test_no_window_is_drawn_across_a_cut(spec: Preprocessing) -> None:
             assert float(np.abs(window[:2]).max()) < 0.5
 
 
-@pytest.mark.parametrize("spec", [RGB, MOTION])
+@pytest.mark.parametrize("spec", [RGB, MOTION, LOCAL])
 def test_pictures_that_change_size_keep_their_place_in_the_window(spec: Preprocessing) -> None:
     """The same scene in another size: every picture of the window is the same, but for the resampling."""
     sizes = [(40, 56) if number % 2 else (80, 112) for number in range(20)]

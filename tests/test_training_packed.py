@@ -16,7 +16,7 @@ from a3d_edge.training.decode import FrameCache, decode
 from a3d_edge.training.frame_store import FrameStore
 from a3d_edge.training.packed import PackedPictures, Packer
 from a3d_edge.training.windows import plain_window
-from a3d_edge.video.preprocess import Preprocessing
+from a3d_edge.video.preprocess import InputKind, Preprocessing, View
 from a3d_edge.video.sampler import Sampling
 
 
@@ -111,10 +111,13 @@ def test_a_real_clip_is_as_decoded_and_smaller(clip_list: Path, tmp_path: Path) 
     assert kept.stat().st_size < 0.6 * whole.frames.nbytes
 
 
-def test_a_clip_in_grey_gives_the_windows_that_its_colours_give(clip_list: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "view"), [("change", "moving"), ("local", "close")])
+def test_a_clip_in_grey_gives_the_windows_that_its_colours_give(
+    clip_list: Path, tmp_path: Path, kind: InputKind, view: View
+) -> None:
     """What networks that look at motion are shown is the same to the bit."""
     path = next(clip_list.parent.rglob("*.mp4"))
-    spec = Preprocessing("change", 1.5, (0, 4, 12, 40), view="moving")
+    spec = Preprocessing(kind, 1.5, (0, 4, 12, 40), view=view)
     windows = []
     for grey in (False, True):
         decoded = FrameCache(tmp_path / str(grey), 96, grey=grey).get(Clip("any", path))

@@ -77,6 +77,7 @@ def test_without_options_a_run_goes_on_as_it_began(tiny_checkpoint: Checkpoint) 
         ("random_widths", 3, "--random-widths 1", "--random-widths 3"),
         ("distillation", False, "without --no-distillation", "with --no-distillation"),
         ("multi_resolution", True, "without --multi-resolution", "with --multi-resolution"),
+        ("quickest", 1.6, "--quickest 1.25", "--quickest 1.6"),
         ("mixup", 0.2, "--mixup 0.0", "--mixup 0.2"),
         ("label_share", 0.5, "--label-share 0.0", "--label-share 0.5"),
         ("switchable", True, "without --switchable-norms", "with --switchable-norms"),

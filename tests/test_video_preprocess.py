@@ -193,6 +193,22 @@ def test_change_is_three_differences_without_sign_or_grey() -> None:
     assert not preprocess([now] * 4, 32, spec).any()  # a still scene shows nothing, whatever it looks like
 
 
+def test_local_is_change_beyond_what_the_whole_picture_does() -> None:
+    """A light that comes on shows nothing, nor does noise; what moves beside it is measured against it."""
+    spec = Preprocessing("local", offsets=(0, 4, 12, 80))
+    before, lit, other = (np.full((32, 32, 3), level, np.uint8) for level in (100, 130, 128))
+    assert not preprocess([lit, before, before, before], 32, spec).any()
+    moved = lit.copy()
+    moved[:8, :8] = 90
+    picture = preprocess([moved, lit, before, other], 32, spec)
+    for channel in picture:  # whatever the light was before: 40 beyond what is usual, less 2 of noise
+        np.testing.assert_allclose(channel[:8, :8], 38 / 255 / 0.1, rtol=1e-5)
+        assert not channel[8:].any()
+    faint = before.copy()
+    faint[:8, :8] += 2
+    assert not preprocess([faint, before, before, before], 32, spec).any()
+
+
 def test_motion_is_zero_outside_the_visible_part() -> None:
     """The letterbox carries no motion and no grey, though the picture's mean is removed inside it."""
     spec = Preprocessing("motion", aspect=1.5, offsets=(0, 2, 6))
@@ -279,7 +295,7 @@ def test_absurdly_small_frames_still_give_a_finite_picture(height: int, width: i
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"input": "flow"}, "preprocessing.input 'flow' is neither of rgb, motion, change"),
+        ({"input": "flow"}, "preprocessing.input 'flow' is neither of rgb, motion, change, local"),
         ({"input": "motion"}, "preprocessing.offsets (0,) does not suit input 'motion'"),
         ({"offsets": (0, 1, 2)}, "preprocessing.offsets (0, 1, 2) does not suit input 'rgb'"),
         ({"offsets": (1,)}, "preprocessing.offsets (1,) does not suit input 'rgb'"),

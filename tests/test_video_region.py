@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from a3d_edge.errors import BundleError
-from a3d_edge.video.preprocess import Preprocessing, preprocess, shown_roi, visible_roi
-from a3d_edge.video.region import Region, moving_region, thumbnail
+from a3d_edge.video.preprocess import Preprocessing, View, preprocess, shown_roi, visible_roi
+from a3d_edge.video.region import FRAMINGS, Region, moving_region, thumbnail
 
 SIZE = 240, 320
 
@@ -98,5 +100,27 @@ def test_a_region_is_shown_in_place_of_the_usual_part() -> None:
 
 def test_another_view_is_refused() -> None:
     """The manifest names what there is."""
-    with pytest.raises(BundleError, match=r"preprocessing\.view 'far' is neither of whole, moving"):
+    with pytest.raises(BundleError, match=r"preprocessing\.view 'far' is neither of whole, moving, close"):
         Preprocessing(view="far")  # type: ignore[arg-type]
+
+
+def test_a_close_view_frames_what_moves_most() -> None:
+    """A body that sways by a little and an arm that is raised: `moving` shows both, `close` the arm."""
+
+    def person(sway: int, arm: int) -> np.ndarray:
+        image = scene(left=240 + arm, top=60, side=24)
+        image[100:200, 60 + sway : 110 + sway] = 90
+        return image
+
+    pictures = [thumbnail(person(sway, arm)) for sway, arm in ((0, 0), (4, 20), (0, 40), (4, 0))]
+    both, arm = (shown_roi(*SIZE, 1.5, moving_region(pictures, view)) for view in ("moving", "close"))
+    assert both.left < 64
+    assert both.left + both.width >= 300
+    assert 180 < arm.left <= 240
+    assert arm.left + arm.width >= 304
+    assert arm.width < 0.6 * both.width
+
+
+def test_every_view_but_the_whole_picture_has_a_framing() -> None:
+    """What a manifest may name, a window can be shown by."""
+    assert {"whole", *FRAMINGS} == set(get_args(View))

@@ -41,7 +41,8 @@ def fit(
     ] = None,
     window: Annotated[str | None, typer.Option("--window", help="What one window spans, such as 4s.")] = None,
     view: Annotated[
-        str | None, typer.Option("--view", help="Show the whole picture, or the part that is moving.")
+        str | None,
+        typer.Option("--view", help="Show the whole picture, the part that is moving, or it close up."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of weights, order and augmentation.", min=0)

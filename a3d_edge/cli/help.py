@@ -29,7 +29,7 @@ GROUPS = {
     "Budget": "--budget --config --profile --hop --switch-every --compare",
     "Training": "--recipe --epochs --batch --lr --warmup --weight-decay --optimizer --label-smoothing "
     "--dropout --mutual --alone --multi-resolution --no-distillation --label-share --switchable-norms "
-    "--random-widths --students-from --mixup --tune --patience --seed --resume --tensorboard",
+    "--random-widths --students-from --quickest --mixup --tune --patience --seed --resume --tensorboard",
     "Calibration and proof": "--calibration --calibration-clips --no-calibration "
     "--parity-clips --range-clips",
     "Measuring": "--windows --paced --measure --keep-noisy --interval",

@@ -93,13 +93,16 @@ def train(
     input_kind: str | None = typer.Option(
         None,
         "--input",
-        help="rgb (the paper's), motion (grey differences) or change (their sizes alone).",
+        help="rgb (the paper's), motion (grey differences), change (their sizes alone), or local (beyond "
+        "what the whole picture changes).",
     ),
     aspect: float | None = typer.Option(
         None, "--aspect", help="Widest visible part; 1 is a centre crop.", min=1
     ),
     view: str | None = typer.Option(
-        None, "--view", help="Show the whole picture, or the part where something is moving."
+        None,
+        "--view",
+        help="Show the whole picture, the part that is moving, or close up what moves most, such as an arm.",
     ),
     mutual: bool | None = typer.Option(
         None,
@@ -128,6 +131,9 @@ def train(
     ),
     students_from: float | None = typer.Option(
         None, "--students-from", help="Share of the run before narrower networks join.", min=0, max=0.99
+    ),
+    quickest: float | None = typer.Option(
+        None, "--quickest", help="Show clips at up to so many times their speed (1.25).", min=1, max=4
     ),
     mixup: float | None = typer.Option(
         None, "--mixup", help="Mix clips of a batch, by shares drawn of Beta(α, α); 0: do not.", min=0

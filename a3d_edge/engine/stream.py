@@ -81,7 +81,7 @@ class WindowStream:
     ) -> None:
         self._sampling, self._hop, self._clock = sampling, hop, clock
         self._preprocessing, self._pictures = preprocessing, Pictures(preprocessing)
-        self._follows = preprocessing.view == "moving"
+        self._follows = preprocessing.view != "whole"
         self._thumbnails: dict[int, Thumbnail] = {}
         self._samples: dict[int, Sample] = {}
         self._features: dict[tuple[int, int], Features] = {}  # (pathway, instant)
@@ -189,7 +189,7 @@ class WindowStream:
         begun = self._clock()
         looked_at = window_instants(self._sampling, window.start)
         come = [self._thumbnails[instant] for instant in looked_at if instant in self._thumbnails]
-        if self._pictures.look_at(moving_region(come)):
+        if self._pictures.look_at(moving_region(come, self._preprocessing.view)):
             self._features.clear()
         self._work_s += self._clock() - begun
 

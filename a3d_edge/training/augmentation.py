@@ -20,11 +20,21 @@ from a3d_edge.training.activity import busy_start
 from a3d_edge.training.decode import DecodedClip, Image, Stretch
 from a3d_edge.training.windows import Window, long_enough, region_of
 from a3d_edge.video.grey import grey_of
-from a3d_edge.video.preprocess import GREY_STD, MOTION_STD, Preprocessing, Roi, shown_roi
+from a3d_edge.video.preprocess import (
+    EVERY,
+    FLOOR,
+    GREY_STD,
+    MOTION_STD,
+    InputKind,
+    Preprocessing,
+    Roi,
+    shown_roi,
+)
 from a3d_edge.video.region import Region
 from a3d_edge.video.sampler import Sampling, window_instants
 
 __all__ = [
+    "QUICKEST",
     "AugmentedWindow",
     "augmented_people",
     "augmented_window",
@@ -33,7 +43,7 @@ __all__ = [
     "shown_window",
 ]
 
-SPEED = (0.8, 1.25)  # people act slower and faster than those of a small training set
+SLOWEST, QUICKEST = 0.8, 1.25  # people act slower and faster than those of a small training set
 SCALE = (0.8, 1.25)
 SHIFT = 0.10  # of the input side
 ROTATION = 6.0  # degrees
@@ -87,10 +97,11 @@ def drawn_indices(
     spec: Preprocessing,
     rng: np.random.Generator,
     moved: NDArray[np.float64] | None = None,
+    quickest: float = QUICKEST,
 ) -> NDArray[np.intp]:
     """Which frames of a clip a window at a random speed and place looks at ``(samples, offsets)``; see
-    `augmented_window`."""
-    speed = rng.uniform(*SPEED)
+    `augmented_window`. ``quickest``: at up to so many times its speed."""
+    speed = rng.uniform(SLOWEST, quickest)
     span = (sampling.samples - 1) * sampling.spacing / sampling.rate * speed
     stretch = _drawn(clip, sampling, rng)
     if moved is None:
@@ -135,7 +146,7 @@ def augmented_people(
 ) -> AugmentedWindow:
     """`augmented_window` about a second, with the boxes ``(K, 4)`` of people in it, in shares of the picture:
     they come back in pixels of the input, each about what it held."""
-    speed = rng.uniform(*SPEED)
+    speed = rng.uniform(SLOWEST, QUICKEST)
     start = about - sampling.frames * sampling.stride / 2 / sampling.rate * speed
     indices = _indices(Stretch(0, clip.times), start, speed, sampling, spec)
     return _shown(clip, indices, size, sampling, spec, rng, mirror, boxes)
@@ -217,6 +228,14 @@ class _Pose:
         return np.column_stack([linear, size * self.shift - linear @ centre]).astype(np.float32)
 
 
+def _beyond_usual(difference: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How much more than is usual in the picture, and than noise, each pixel's grey in [0, 1] differs."""
+    some = difference[::EVERY, ::EVERY][inside[::EVERY, ::EVERY]]
+    usual = np.median(some) if some.size else np.float32(0.0)
+    beyond: NDArray[np.float32] = np.abs(difference - usual) - np.float32(FLOOR / 255)
+    return np.maximum(beyond, np.float32(0.0))
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
     """One draw of geometry and light, the same for every frame of a window."""
@@ -227,7 +246,7 @@ class _Look:
     pose: _Pose
     gains: NDArray[np.float32]  # one per channel; a negative one swaps light and dark (motion only)
     grey_gain: float
-    change: bool
+    kind: InputKind
     noise: float
     rng: np.random.Generator
     places: dict[tuple[int, int], _Place] = field(default_factory=dict)  # of each shape of picture
@@ -242,8 +261,8 @@ class _Look:
         # Appearance is what a network of few training scenes learns by heart: at times take it away.
         grey_gain = 0.0 if rng.random() < 0.3 else float(polarity)
         signed = (gains * (polarity if spec.input == "motion" else 1.0)).astype(np.float32)
-        change = spec.input == "change"
-        return cls(size, spec.aspect, region, pose, signed, grey_gain, change, rng.uniform(0.0, 0.01), rng)
+        noise = rng.uniform(0.0, 0.01)
+        return cls(size, spec.aspect, region, pose, signed, grey_gain, spec.input, noise, rng)
 
     def boxes(self, boxes: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
         """Boxes ``(K, 4)`` of a ``height × width`` picture about what they hold in the input."""
@@ -266,8 +285,11 @@ class _Look:
         gain = self.gains[0]
         out = np.empty((3, self.size, self.size), np.float32)
         for channel, earlier in zip(out, before, strict=False):
-            np.multiply(now - earlier, gain / MOTION_STD, out=channel)
-        if self.change:
+            difference = now - earlier
+            if self.kind == "local":
+                difference = _beyond_usual(difference, inside)
+            np.multiply(difference, gain / MOTION_STD, out=channel)
+        if self.kind != "motion":
             return np.abs(out) * inside
         out[2] = (now - now[inside].mean()) * (abs(gain) * self.grey_gain / GREY_STD)
         out += self.rng.normal(0.0, self.noise / MOTION_STD, out.shape).astype(np.float32)

@@ -16,7 +16,7 @@ from a3d_edge.models.boxed import BoxedClips
 from a3d_edge.models.network import Clips
 from a3d_edge.task import BOXES, SINGLE, Task, is_multilabel
 from a3d_edge.training.activity import activity
-from a3d_edge.training.augmentation import drawn_indices, shown_window
+from a3d_edge.training.augmentation import QUICKEST, drawn_indices, shown_window
 from a3d_edge.training.clips import Clip, class_of, classes_in
 from a3d_edge.training.decode import DecodedClip, FrameCache
 from a3d_edge.training.people import training_window
@@ -34,7 +34,8 @@ class Batches:
 
     ``balanced`` draws the classes equally often; ``rendered_share`` of the draws are rendered clips, where
     there are both kinds; ``mirror`` shows half of them from the other side; ``busy`` draws windows where
-    something moves (`a3d_edge.training.activity`), and ``moved`` keeps what it found. So many ``workers``
+    something moves (`a3d_edge.training.activity`), and ``moved`` keeps what it found; ``quickest``: as in
+    `drawn_indices`. So many ``workers``
     (processes) make batches (0: a thread). Of ``processes`` that train together this is the one of ``rank``,
     which gets its share of each batch. The last, incomplete batch of an epoch is dropped. ``task``: whether
     labels are classes or sets of them.
@@ -53,6 +54,7 @@ class Batches:
     rendered_share: float = 0.0
     mirror: bool = True
     busy: bool = False
+    quickest: float = QUICKEST
     workers: int = 0
     rank: int = 0
     processes: int = 1
@@ -110,7 +112,7 @@ class Batches:
             rng = np.random.default_rng([self.seed, epoch, position, 1])
             decoded = self.cache.get(clip)
             moved = self._activity(clip, decoded) if self.busy else None
-            indices = drawn_indices(decoded, self.sampling, self.preprocessing, rng, moved)
+            indices = drawn_indices(decoded, self.sampling, self.preprocessing, rng, moved, self.quickest)
             windows.append(
                 shown_window(
                     decoded, indices, self.size, self.sampling, self.preprocessing, rng, mirror=self.mirror

@@ -63,7 +63,8 @@ def batches_for(
         size = alone.size
     batches = Batches(
         clips, checkpoint.classes, frames, size, sampling, spec, recipe.batch, recipe.seed,
-        recipe.balanced, drawn, mirror=mirror, busy=recipe.draw == "motion", task=checkpoint.task,
+        recipe.balanced, drawn, mirror=mirror, busy=recipe.draw == "motion", quickest=recipe.quickest,
+        task=checkpoint.task,
     )  # fmt: skip
     if workers is None:
         workers = workers_for(available_threads(), recipe.epochs * batches.per_epoch)

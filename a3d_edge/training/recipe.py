@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from a3d_edge.errors import UsageError
 from a3d_edge.models.ranges import find_range
 from a3d_edge.task import BOXES, SINGLE, TASKS, Task
+from a3d_edge.training.augmentation import QUICKEST
+from a3d_edge.video.preprocess import View
 from a3d_edge.video.sampler import MOST_FRAMES, Sampling
 
 if TYPE_CHECKING:
@@ -39,20 +41,20 @@ SETTINGS = (
 )  # fmt: skip
 KEPT = (
     "fold", "batch", "balanced", "rendered", "rendered_share", "dropout", "awake", "draw", "mirror", "window",
-    "val", "patience", "size", "frames", "alone", "tune", "switchable",
+    "val", "patience", "size", "frames", "alone", "tune", "switchable", "quickest",
 )  # fmt: skip
 """What only ``origin`` tells of a checkpoint's run; an older checkpoint has fewer of them."""
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "task": TASKS, "draw": ("anywhere", "motion"), "mirror": ("auto", "on", "off"),
-    "view": ("whole", "moving"),
+    "view": get_args(View),
 }  # fmt: skip
 
 BEFORE: dict[str, Any] = {
     "precision": "fp32", "students_from": 0.0, "dropout": None, "awake": False, "draw": "anywhere",
     "mirror": "on", "window": None, "val": 0.0, "patience": 0, "size": None, "frames": None,
     "random_widths": 1, "distillation": True, "multi_resolution": False, "alone": None, "tenth_at": (),
-    "mixup": 0.0, "tune": 0, "label_share": 0.0, "switchable": False,
+    "mixup": 0.0, "tune": 0, "label_share": 0.0, "switchable": False, "quickest": QUICKEST,
 }  # fmt: skip
 """What runs did before these could be chosen."""
 
@@ -62,19 +64,20 @@ class Recipe:
     """All that a run's result depends on, but for the clips themselves. The defaults are the paper's.
 
     ``task``: one class of a clip, or many labels (`a3d_edge.task`). ``classes``: in order (default: the
-    labels, sorted). ``fold`` of the clips is left out; ``val`` of the
-    others, by group, is validated on (0: none). ``view``: the ``whole`` picture is shown, or the part that is
-    ``moving``. ``window``: seconds that one spans, ``size``: the input side of γs = 1 in pixels, ``frames``:
-    pictures of a window at γt = 1 (default: as the architecture has them). ``rendered``: so
-    many drawn clips of every class that can be drawn, in ``rendered_share`` of the draws. ``draw``: windows
-    from ``anywhere`` in a clip, or where there is ``motion``. ``mirror``: ``auto`` (where no class names a
-    side), ``on`` or ``off``. ``dropout``: None is the architecture's. ``awake``: blocks begin awake
-    (`a3d_edge.training.start`). ``lr`` rises over ``warmup`` of the run. ``mutual``: train narrower networks
-    too, from the share ``students_from`` of the run on. ``tenth_at``: shares of the run at which the rate is
-    divided by 10 (none: half a cosine). ``random_widths``, ``distillation``,
-    ``multi_resolution``, ``alone``: as in `Settings`, to compare with that. ``mixup``, ``label_share``: as
-    there. ``switchable``: batch norms have affine parameters of their own for each width, size and number of
-    frames below the full ones (`a3d_edge.models.levels`), where narrower networks are trained.
+    labels, sorted). ``fold`` of the clips is left out; ``val`` of the others, by group, is validated on
+    (0: none). ``view``: the ``whole`` picture is shown, or the part that is ``moving``, or ``close`` up
+    what moves most. ``window``: seconds that one spans, ``size``: the input side of γs = 1 in pixels,
+    ``frames``: pictures of a window at γt = 1 (default: as the architecture has them). ``rendered``: so
+    many drawn clips of every class that can be drawn, in ``rendered_share`` of the draws. ``draw``:
+    windows from ``anywhere`` in a clip, or where there is ``motion``, at up to ``quickest`` times their
+    speed (people in boxes: 1.25). ``mirror``: ``auto`` (where no class names a side), ``on`` or ``off``.
+    ``dropout``: None is the architecture's. ``awake``: blocks begin awake (`a3d_edge.training.start`).
+    ``lr`` rises over ``warmup`` of the run. ``mutual``: train narrower networks too, from the share
+    ``students_from`` of the run on. ``tenth_at``: shares of the run at which the rate is divided by 10
+    (none: half a cosine). ``random_widths``, ``distillation``, ``multi_resolution``, ``alone``: as in
+    `Settings`, to compare with that. ``mixup``, ``label_share``: as there. ``switchable``: batch norms
+    have affine parameters of their own for each width, size and number of frames below the full ones
+    (`a3d_edge.models.levels`), where narrower networks are trained.
     ``precision``: ``auto`` (what is quicker here), ``fp32`` or ``bf16``. ``patience``: so many validations
     without a better one end the run (0: never). ``tune``: so many steps after the run tune the batch norms of
     each candidate (`a3d_edge.training.tuning`; 0: none).
@@ -97,6 +100,7 @@ class Recipe:
     rendered: int = 0
     rendered_share: float = 0.3
     draw: str = "anywhere"
+    quickest: float = QUICKEST
     mirror: str = "auto"
     dropout: float | None = None
     awake: bool = False
@@ -143,6 +147,8 @@ class Recipe:
             raise UsageError(f"`view` {self.view}: people in boxes are looked for in the `whole` picture")
         if not 0 <= self.val < 1:
             raise UsageError(f"`val` {self.val}: name a share below 1, lists of clips, or 0 for none")
+        if not 1 <= self.quickest <= MOST_QUICK:
+            raise UsageError(f"`quickest` {self.quickest} is outside 1 to {MOST_QUICK:g}")
         if self.task == BOXES and self.mixup:
             raise UsageError("`mixup`: boxes of two clips are not those of their mixture; leave it at 0")
         if self.dropout is not None and not 0 <= self.dropout < 1:
@@ -189,6 +195,7 @@ FINE_TUNING = ("ava", "charades")
 """Their rates are meant for weights that know something."""
 OF_BOXES = {"kinetics": "ava", "small": "people"}
 
+MOST_QUICK = 4.0  # times: beyond, a clip is over within a few pictures
 SMALLEST_SIDE = 32  # of an input: what the networks' strides leave one position of
 SMALL_NETWORK = 3e6  # parameters; slow_small has 0.5 million, slow_r50 32
 SMALL_SET = 10_000  # clips

@@ -212,7 +212,7 @@ def region_of(
         return None
     there = shown or {}
     places = [int(i) for i in frames[:, 0]]
-    return moving_region([thumbnail(there[i] if i in there else clip.frames[i]) for i in places])
+    return moving_region([thumbnail(there[i] if i in there else clip.frames[i]) for i in places], spec.view)
 
 
 def plain_window(

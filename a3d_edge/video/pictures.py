@@ -24,8 +24,8 @@ def window_pictures(
     this at those that the pathways look at. Raises `UsageError` when a frame is not (H, W, 3) uint8.
     """
     region = None
-    if spec.view == "moving":
-        region = moving_region([thumbnail(image(instant)) for instant in pathways[-1].instants])
+    if spec.view != "whole":
+        region = moving_region([thumbnail(image(instant)) for instant in pathways[-1].instants], spec.view)
     return [
         np.stack(
             [

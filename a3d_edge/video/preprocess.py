@@ -9,7 +9,7 @@ nor does `fit` on the companions, so that a frame that is companion to several i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -54,9 +54,18 @@ CHANGE_OFFSETS = (0, 4, 12, 40)
 are not told apart by people and places, which are learned by heart. Without signs it does not matter whether
 clothes are lighter or darker than the ground."""
 
-InputKind = Literal["rgb", "motion", "change"]
-View = Literal["whole", "moving"]
-OFFSETS: dict[InputKind, tuple[int, ...]] = {"rgb": (0,), "motion": MOTION_OFFSETS, "change": CHANGE_OFFSETS}
+LOCAL_OFFSETS = (0, 4, 12, 80)
+"""As those of change, but for the last: what is held is shown for 2.7 s."""
+FLOOR = 2.0
+"""Grey levels of a difference that are a sensor's noise."""
+EVERY = 2
+"""The middle difference of a picture is that of every second row and column: a quarter of its cost."""
+
+InputKind = Literal["rgb", "motion", "change", "local"]
+View = Literal["whole", "moving", "close"]
+OFFSETS: dict[InputKind, tuple[int, ...]] = {
+    "rgb": (0,), "motion": MOTION_OFFSETS, "change": CHANGE_OFFSETS, "local": LOCAL_OFFSETS,
+}  # fmt: skip
 """Offsets that suit each kind of input."""
 
 MOST_OFFSET, MOST_ASPECT, LARGEST = 600, 100.0, 1e6
@@ -77,13 +86,14 @@ class Preprocessing:
     """How frames become input; a part of a bundle's manifest.
 
     - ``input``: ``rgb`` (RGB/255, minus ``mean``, over ``std``; the paper's), ``motion``: grey differences
-      to the frames ``offsets`` earlier, and mean-removed grey, or ``change``: how large such differences are,
-      to three frames, and no grey.
+      to the frames ``offsets`` earlier, and mean-removed grey, ``change``: how large such differences are,
+      to three frames, and no grey, or ``local``: the same, less what changes all over the picture, which is
+      light or a camera's exposure, and less noise.
     - ``aspect``: the centre part of at most ``aspect`` × the short side is shown, letterboxed into S×S;
       1.0 is the plain resize and centre crop.
     - ``offsets``: model frames before the sampled one that are eaten with it; ``(0,)`` is the frame alone.
     - ``view``: ``moving``: where in a window something moves, that part of its pictures is shown in place of
-      all (`a3d_edge.video.region`).
+      all; ``close``: so is what moves most, an arm rather than who raises it (`a3d_edge.video.region`).
     """
 
     input: InputKind = "rgb"
@@ -223,7 +233,7 @@ def picture_of(
         _write_rgb(fitted[0].part, spec, inside)
     else:
         greys = [_as_large(one.part, box) for one in fitted]
-        (_write_motion if spec.input == "motion" else _write_change)(greys, inside)
+        WRITERS[spec.input](greys, inside)
     return out
 
 
@@ -286,3 +296,20 @@ def _write_change(greys: Sequence[Any], out: Picture) -> None:
     now, *before = greys
     for channel, earlier in zip(out, before, strict=True):
         np.multiply(cv2.absdiff(now, earlier), np.float32(1.0 / (255.0 * MOTION_STD)), out=channel)
+
+
+def _write_local(greys: Sequence[Any], out: Picture) -> None:
+    """The same beyond what is usual in the picture, and beyond noise."""
+    now, *before = greys
+    for channel, earlier in zip(out, before, strict=True):
+        difference = cv2.subtract(now, earlier, dtype=cv2.CV_16S)
+        some = difference[::EVERY, ::EVERY]
+        usual = np.partition(some, some.size // 2, axis=None)[some.size // 2]
+        beyond = cv2.subtract(cv2.absdiff(difference, float(usual)), FLOOR, dtype=cv2.CV_8U)
+        np.multiply(beyond, np.float32(1.0 / (255.0 * MOTION_STD)), out=channel)
+
+
+WRITERS: Mapping[InputKind, Callable[[Sequence[Any], Picture], None]] = {
+    "motion": _write_motion, "change": _write_change, "local": _write_local,
+}  # fmt: skip
+"""What makes grey pictures of the same size into a picture's channels, ``(3, h, w)``."""

@@ -8,7 +8,7 @@ in training and running.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,28 +18,46 @@ from numpy.typing import NDArray
 from a3d_edge.video.grey import is_grey
 from a3d_edge.video.opencv import cv2
 
-__all__ = ["Region", "moving_region", "thumbnail"]
+__all__ = ["FRAMINGS", "Region", "moving_region", "thumbnail"]
 
 Thumbnail = NDArray[np.uint8]  # (h, w), grey
 
 LONG_SIDE = 80
-NOISE = 3.0
-"""Grey levels that cameras and compression change by themselves, beyond what changes everywhere. A person who
-stands still sways by more: then it is the person who is shown, not the arm alone."""
-MOST = 20.0
-"""A pixel counts no more than so much, whatever its contrast."""
 STILL = 0.02
 """Mean change of a picture (grey levels beyond the noise) in which nothing moves."""
 TAIL = 0.03
 """Share of the motion that may lie beyond each edge."""
-MARGIN = 1.35
-"""Side of the region by that of what moves."""
 LEAST = 0.25
 """Of the short side: fewer pixels hold no detail."""
 LADDER = 1.15
 """Sides are steps of this, and centres of an eighth of the side: much the same motion is the same region, and
 features that are there can be used again."""
 PLACES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How closely a view frames what moves.
+
+    - ``noise``: grey levels that cameras and compression change by themselves, beyond what all do;
+    - ``most``: a pixel counts no more than so many, whatever its contrast;
+    - ``power``: 1 counts every pixel that moves by how much it changes, 2 by the square of it;
+    - ``margin``: side of the region by that of what moves.
+    """
+
+    noise: float
+    most: float
+    power: int
+    margin: float
+
+
+FRAMINGS: Mapping[str, Framing] = {
+    "moving": Framing(noise=3.0, most=20.0, power=1, margin=1.35),
+    "close": Framing(noise=6.0, most=80.0, power=2, margin=1.5),
+}
+"""By `Preprocessing.view`. ``moving``: a person who stands still sways by more than the noise, so it is the
+person who is shown, not the arm alone. ``close``: an arm that is raised outweighs a body that sways, and is
+shown with what is next to it, two to three times as large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +81,20 @@ def thumbnail(image: NDArray[np.uint8]) -> Thumbnail:
     return grey
 
 
-def moving_region(thumbnails: Sequence[Thumbnail]) -> Region | None:
-    """Where the pictures of a window differ; None: nowhere, or all over, and the usual part is shown."""
-    change = _change(thumbnails)
+def moving_region(thumbnails: Sequence[Thumbnail], view: str = "moving") -> Region | None:
+    """Where the pictures of a window differ; None: nowhere, or all over, and the usual part is shown.
+
+    ``view``: of `FRAMINGS`.
+    """
+    framing = FRAMINGS[view]
+    change = _change(thumbnails, framing)
     if float(change.mean()) < STILL:
         return None
     height, width = change.shape
-    (left, right), (top, bottom) = (_middle(change.sum(axis=axis)) for axis in (0, 1))
+    weight = change**framing.power
+    (left, right), (top, bottom) = (_middle(weight.sum(axis=axis)) for axis in (0, 1))
     short = min(height, width)
-    wanted = MARGIN * max(right - left, bottom - top)
+    wanted = framing.margin * max(right - left, bottom - top)
     if wanted >= short * LADDER:
         return None
     steps = math.floor(math.log(short * LADDER / max(wanted, LEAST * short), LADDER))
@@ -79,12 +102,12 @@ def moving_region(thumbnails: Sequence[Thumbnail]) -> Region | None:
     return _placed((left + right) / 2, (top + bottom) / 2, side, width, height)
 
 
-def _change(thumbnails: Sequence[Thumbnail]) -> NDArray[np.float32]:
+def _change(thumbnails: Sequence[Thumbnail], framing: Framing) -> NDArray[np.float32]:
     """By how much each pixel varies over the window, ``(h, w)``, less what all do (light), less noise."""
     shape = thumbnails[0].shape
     stack = np.stack([one if one.shape == shape else cv2.resize(one, shape[::-1]) for one in thumbnails])
     varied = (stack.max(axis=0) - stack.min(axis=0)).astype(np.float32)
-    beyond: NDArray[np.float32] = np.clip(varied - np.median(varied) - NOISE, 0.0, MOST)
+    beyond: NDArray[np.float32] = np.clip(varied - np.median(varied) - framing.noise, 0.0, framing.most)
     return beyond
 
 
