@@ -24,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 from _options import parser_of
 from a3d_edge.exporters import Exporting, export_bundle
 
@@ -31,7 +32,7 @@ from a3d_edge.bundle import Bundle
 from a3d_edge.configuration import Configuration
 from a3d_edge.demo.scenery import draw_sensor, room
 from a3d_edge.device.machine import describe_machine
-from a3d_edge.models.checkpoint import load
+from a3d_edge.models.checkpoint import load, save
 from a3d_edge.recognizer import Recognizer
 from a3d_edge.table import ConfigurationBudgetTable
 from a3d_edge.training import evaluate, train
@@ -55,8 +56,9 @@ class Plan:
 
     First on drawn figures alone (``drawn``), steps that all folds share; then mutual training, three quarters
     of it on people (``real``). The rest is the small recipe. ``parts``: of the clips, by a word of their
-    path; ``least``: the shares of the first part's clips and of those of nothing that a row must name, in
-    both precisions, to ship.
+    path; ``way``: how much of the way from drawn figures' weights to people's is gone, as weights between
+    them know more of other people (Wortsman et al., 2022); ``least``: the shares of the first part's clips
+    and of those of nothing that a row must name, in both precisions, to ship.
     """
 
     classes: tuple[str, ...]
@@ -65,18 +67,21 @@ class Plan:
     real: dict
     parts: dict[str, tuple[str, ...]]
     least: tuple[float, float] = (0.0, 0.0)
+    way: float = 1.0
 
 
-AS_MADE = {"label_share": 0.0, "switchable": False}  # the small recipe had neither when they were
+AS_MADE = {"label_share": 0.0, "switchable": False}  # the small recipe had neither when interactions were
 PLANS = {
     "gestures": Plan(
         ("attention", "back", "come", "continue", "greeting", "left", "no", "right", "shrug", "slowdown",
          "stop", "turnback", "yes", "none"),
-        {"view": "moving", "aspect": 1.0, "window": 3.0, "val": 0.0, "range_name": "0.06", **AS_MADE},
+        {"view": "close", "input_kind": "local", "quickest": 1.6, "aspect": 1.0, "window": 3.0, "val": 0.0,
+         "range_name": "0.06"},
         {"rendered": 360, "students_from": 0.5, "epochs": 18},
         {"rendered": 60, "rendered_share": 0.25, "epochs": 22, "lr": 1e-3, "students_from": 0.0},
         {"1 and 4 m": ("_1m_", "_4m_"), "1 m": ("_1m_",), "4 m": ("_4m_",), "6 m": ("_6m_",)},
         least=(0.6, 0.7),
+        way=0.75,
     ),
     "interactions": Plan(
         ("handshake", "hug", "kick", "point", "punch", "push", "none"),
@@ -108,7 +113,7 @@ def main() -> None:
         if stage.startswith("fold"):
             making.fold(int(stage[-1]))
         elif stage == "final":
-            making.trained("final", making.plan.real, making.work / "drawn.pth")
+            making.shipped("final", making.plan.real)
         elif stage == "drawn":
             making.trained("drawn", making.plan.drawn)
         elif stage == "report":
@@ -133,6 +138,10 @@ class Making:
     @property
     def labels(self) -> Path:
         return self.work / f"{self.name}.csv"
+
+    @property
+    def final(self) -> Path:
+        return self.work / ("final.pth" if self.plan.way == 1.0 else "final-shipped.pth")
 
     @property
     def package(self) -> Path:
@@ -167,14 +176,25 @@ class Making:
         done.write_text(json.dumps([round(time.monotonic() - begun), round(time.process_time() - cpu)]))
         return out
 
+    def shipped(self, name: str, changes: dict) -> Path:
+        """Trained on people, and then so much of the way there from what drawn figures made (``way``)."""
+        drawn = self.work / "drawn.pth"
+        whole = self.trained(name, changes, drawn)
+        if self.plan.way == 1.0:
+            return whole
+        begun, ended, out = load(drawn), load(whole), self.work / f"{name}-shipped.pth"
+        before, after = begun.model.state_dict(), ended.model.state_dict()
+        mixed = {key: torch.lerp(before[key], value, self.plan.way) for key, value in after.items()}
+        ended.model.load_state_dict(mixed)
+        save(ended, out)
+        return out
+
     def fold(self, number: int) -> None:
         """Scores of the fold's clips by the bundle of a network that never saw its people."""
         kept = self.work / f"fold{number}.npz"
         if kept.exists():
             return
-        checkpoint = self.trained(
-            f"fold{number}", {**self.plan.real, "fold": number}, self.work / "drawn.pth"
-        )
+        checkpoint = self.shipped(f"fold{number}", {**self.plan.real, "fold": number})
         what = Exporting(
             configurations=candidates(checkpoint), precisions=("fp32", "int8"), calibration=[self.labels],
             calibration_clips=CALIBRATION, fold=number, cache=self.cache,
@@ -205,7 +225,7 @@ class Making:
         scores, paths = self.pooled()
         sets = " and ".join(f"{place.parent.name}/{place.name}" for place in data)
         where = f"4-fold cross-validation over groups, {len(paths)} clips of {sets}, {VIEWS} views"
-        table = tabulate(load(self.work / "final.pth"), scores, where)
+        table = tabulate(load(self.final), scores, where)
         bad = {c.at("fp32") for c, found in scores.items() if self.falls_short(found, paths)}
         worth = table.with_rows(row for row in table.rows if row.configuration.at("fp32") not in bad)
         front = {row.configuration for row in of_precision(worth, "fp32").pareto().rows}
@@ -279,7 +299,7 @@ class Making:
             calibration_clips=CALIBRATION, cache=self.cache,
         )  # fmt: skip
         made = self.work / self.name
-        export_bundle(self.work / "final.pth", made, what, overwrite=True, note=print)
+        export_bundle(self.final, made, what, overwrite=True, note=print)
         self.package.mkdir(exist_ok=True)
         for old in self.package.glob("*.*"):
             old.unlink()
