@@ -42,7 +42,7 @@ def fit(
     window: Annotated[str | None, typer.Option("--window", help="What one window spans, such as 4s.")] = None,
     view: Annotated[
         str | None,
-        typer.Option("--view", help="Show the whole picture, the part that is moving, or it close up."),
+        typer.Option("--view", help="whole, moving (the part that moves) or close (what moves most)."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of weights, order and augmentation.", min=0)

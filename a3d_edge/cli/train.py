@@ -102,7 +102,7 @@ def train(
     view: str | None = typer.Option(
         None,
         "--view",
-        help="Show the whole picture, the part that is moving, or close up what moves most, such as an arm.",
+        help="whole, moving (the part where something moves) or close (what moves most, such as an arm).",
     ),
     mutual: bool | None = typer.Option(
         None,

@@ -57,7 +57,7 @@ FRAMINGS: Mapping[str, Framing] = {
 }
 """By `Preprocessing.view`. ``moving``: a person who stands still sways by more than the noise, so it is the
 person who is shown, not the arm alone. ``close``: an arm that is raised outweighs a body that sways, and is
-shown with what is next to it, two to three times as large."""
+shown larger, with what is next to it."""
 
 
 @dataclass(frozen=True, slots=True)
